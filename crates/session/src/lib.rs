@@ -1,0 +1,2 @@
+//! PLACE
+#![forbid(unsafe_code)]
