@@ -1,0 +1,57 @@
+/**
+ * Every error that topicwire throws, rejects with or emits.
+ *
+ * A caller tells errors apart by `code`, which never changes; the message is for people and may. The table below
+ * is the one list of codes; `docs/errors.md` explains each and a test compares the two.
+ */
+
+/** Each code with the sentence that is used when the place that throws has nothing better to say. */
+export const errorCodes = {
+  ERR_MQTT_INVALID_OPTION: 'An option has an unknown name or a value outside its range.',
+  ERR_MQTT_INVALID_CONFIG: 'The configuration file, an environment variable or a flag is not valid.',
+  ERR_MQTT_ADDRESS_IN_USE: 'Another program already listens on this address and port.',
+  ERR_MQTT_LISTEN: 'The listener could not be opened.',
+  ERR_MQTT_TLS: 'The certificate or key cannot be used.',
+  ERR_MQTT_BROKER_CLOSED: 'The broker is closed.',
+  ERR_MQTT_INVALID_TOPIC_NAME: 'This is not a topic name that can be published to.',
+  ERR_MQTT_INVALID_TOPIC_FILTER: 'This is not a topic filter that can be subscribed to.',
+  ERR_MQTT_PACKET_TOO_LARGE: 'The packet is larger than the receiver accepts.',
+  ERR_MQTT_QUOTA_EXCEEDED: 'A limit of the broker is reached.',
+  ERR_MQTT_NOT_AUTHORIZED: 'A hook or rule does not allow this.',
+  ERR_MQTT_HOOK_FAILED: 'A hook threw or rejected; what it was asked about is denied.',
+  ERR_MQTT_MALFORMED_PACKET: 'The peer sent bytes that are not an MQTT control packet.',
+  ERR_MQTT_PROTOCOL_ERROR: 'The peer sent a packet that its state or content does not allow.',
+  ERR_MQTT_NATIVE_MISSING: 'The native addon for this platform is not installed.',
+  ERR_MQTT_NATIVE_STALE: 'The native addon does not match the JavaScript that loads it.',
+  ERR_MQTT_PANIC: 'The native core met a bug and has been shut down.',
+} as const
+
+/** The stable name of an error. See `docs/errors.md`. */
+export type ErrorCode = keyof typeof errorCodes
+
+/** What may be said about an error beside its code and message. */
+export interface MqttErrorDetails {
+  /** The MQTT 5.0 Reason Code that a peer is, or was, told: 0x80 to 0xFF. */
+  readonly reasonCode?: number
+  /** The error behind this one. */
+  readonly cause?: unknown
+}
+
+/** The only error class of topicwire. */
+export class MqttError extends Error {
+  /** Stable; compare this, not the message. */
+  readonly code: ErrorCode
+  /** The MQTT 5.0 Reason Code that belongs to it, where a peer is involved. */
+  declare readonly reasonCode?: number
+
+  /** Without a `message` the code's own sentence is used. */
+  constructor(code: ErrorCode, message: string = errorCodes[code], details: MqttErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    if (details.reasonCode !== undefined) this.reasonCode = details.reasonCode
+  }
+
+  override get name(): 'MqttError' {
+    return 'MqttError'
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * The shapes of the four hooks: what each is told and what it may answer.
+ *
+ * A hook may answer at once or with a promise; while it decides, that connection's later packets wait and other
+ * connections go on. A hook that throws or rejects denies, and the broker logs it as ERR_MQTT_HOOK_FAILED.
+ */
+import type { Protocol } from '../transports/transport.js'
+
+/** The MQTT version of a connection: 3 is 3.1, 4 is 3.1.1, 5 is 5.0, as they stand in the CONNECT packet. */
+export type ProtocolVersion = 3 | 4 | 5
+
+/** A refusal with the Reason Code that a 5.0 client is told; 3.1.1 clients get what their version has for it. */
+export interface Refusal {
+  /** 0x80 to 0xFF. */
+  readonly reasonCode: number
+  /** One sentence for the peer (the Reason String) and for the log. */
+  readonly reason?: string
+}
+
+/** `true` allows, `false` is "not authorized" (0x87; 0x86 for `authenticate`). */
+export type Verdict = boolean | Refusal
+
+/** What `authenticate` is told about a CONNECT packet. */
+export interface AuthenticateRequest {
+  /** As sent; empty when the client asks to be given one. */
+  readonly clientId: string
+  readonly username?: string
+  /** A copy; the hook may keep it. */
+  readonly password?: Buffer
+  readonly remoteAddress: string
+  readonly protocol: Protocol
+  readonly version: ProtocolVersion
+  readonly cleanStart: boolean
+}
+
+/** The client that a later hook is asked about. */
+export interface HookClient {
+  readonly clientId: string
+  readonly username?: string
+  readonly remoteAddress: string
+  readonly protocol: Protocol
+}
+
+/** A message on its way in. `payload` is made when it is first read. */
+export interface PublishRequest {
+  readonly client: HookClient
+  readonly topicName: string
+  readonly qos: 0 | 1 | 2
+  readonly retain: boolean
+  readonly payload: Buffer
+}
+
+/** One Topic Filter of a SUBSCRIBE packet. */
+export interface SubscribeRequest {
+  readonly client: HookClient
+  /** Without the `$share/<name>/` of a shared subscription. */
+  readonly topicFilter: string
+  readonly qos: 0 | 1 | 2
+}
+
+/** What `onPublish` changes about a message; what is absent stays. */
+export interface PublishReplacement {
+  readonly topicName?: string
+  readonly payload?: string | Uint8Array
+  readonly qos?: 0 | 1 | 2
+  readonly retain?: boolean
+}
+
+/** Asked once for each CONNECT. */
+export type AuthenticateHook = (request: AuthenticateRequest) => Verdict | Promise<Verdict>
+
+/** Asked for each PUBLISH whose topic the hook's filter matches, before anything else is done with it. */
+export type AuthorizePublishHook = (request: PublishRequest) => Verdict | Promise<Verdict>
+
+/** Asked for each Topic Filter of a SUBSCRIBE that the hook's filter covers. */
+export type AuthorizeSubscribeHook = (request: SubscribeRequest) => Verdict | Promise<Verdict>
+
+/** Sees, and may replace or (with `false`) quietly drop, each allowed message. */
+export type PublishHook = (
+  message: PublishRequest,
+) => undefined | false | PublishReplacement | Promise<undefined | false | PublishReplacement>
