@@ -1,0 +1,311 @@
+//! The retained index: for a topic filter, the retained messages whose topic names it matches.
+//!
+//! The mirror image of `trie.rs`: here the names are stored and the filters are looked up. A node stands for
+//! a prefix of levels, every level is literal, and the literal edges lie in one hash table (`edges.rs`).
+//!
+//! A literal level of the filter is one look-up. For `+` a node also lists its children, and for `#` the walk
+//! visits everything below. So a look-up costs in what it finds and in the branches it had to try: `a/+/x`
+//! tries each child of `a` once, whatever else is retained. Names that begin with `$` hang from a root of
+//! their own, which a leading wildcard does not see [MQTT-4.7.2-1].
+//!
+//! The walk goes depth first with a stack of its own, one entry for each `+` that is open; it neither recurses
+//! nor collects what it found. Nodes left with neither value nor child are cut off, and so upwards.
+
+use smallvec::SmallVec;
+
+use crate::edges::{EdgeKey, Edges, Level};
+use crate::filter::TopicFilter;
+use crate::hash::Seed;
+use crate::name::TopicName;
+use crate::slab::{Id, Slab};
+
+/// The root of what does not begin with `$`.
+const ROOT: Id = Id::MIN;
+/// The root of what does.
+const DOLLAR_ROOT: Id = Id::MIN.saturating_add(1);
+
+#[derive(Clone, Debug)]
+struct Node {
+    hangs_by: EdgeKey,
+    value: Option<Id>,
+    /// Where the parent lists this node.
+    position: u32,
+    children: SmallVec<[Id; 4]>,
+}
+
+impl Node {
+    fn new(hangs_by: EdgeKey, position: u32) -> Self {
+        Self { hangs_by, value: None, position, children: SmallVec::new() }
+    }
+}
+
+/// Values by topic name, to be found by topic filter.
+///
+/// A value knows its own topic if anybody has to: the index does not give names back. A name costs a node for
+/// each level that it does not share with others, so a server limits the levels of retained names.
+///
+/// ```
+/// use topicwire_topics::{Retained, TopicFilter, TopicName};
+///
+/// let mut retained = Retained::with_seed(0x5eed);
+/// retained.insert(TopicName::new("home/kitchen/temperature")?, "21.5");
+/// let mut found = Vec::new();
+/// retained.for_each_match(TopicFilter::new("home/+/temperature")?, |value| found.push(*value));
+/// assert_eq!(found, ["21.5"]);
+/// # Ok::<(), topicwire_topics::TopicError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Retained<T> {
+    nodes: Slab<Node>,
+    edges: Edges,
+    values: Slab<T>,
+    /// What the lists of children have on the heap.
+    child_bytes: usize,
+}
+
+impl<T> Default for Retained<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Retained<T> {
+    /// An index whose hash seed is known to all: for names that no stranger chooses.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_seed(0)
+    }
+
+    /// An index whose hash tables are seeded, see
+    /// [`Subscriptions::with_seed`](crate::Subscriptions::with_seed).
+    #[must_use]
+    pub fn with_seed(seed: u64) -> Self {
+        let mut nodes = Slab::new();
+        for root in [ROOT, DOLLAR_ROOT] {
+            let id = nodes.insert(Node::new(EdgeKey::without_level(root), 0));
+            debug_assert_eq!(id, root);
+        }
+        Self { nodes, edges: Edges::new(Seed::new(seed)), values: Slab::new(), child_bytes: 0 }
+    }
+
+    /// Retains a value under a name, and returns the one that it replaces if there was one.
+    pub fn insert(&mut self, topic: TopicName<'_>, value: T) -> Option<T> {
+        let mut at = root_of(topic.as_str());
+        for text in topic.levels() {
+            at = self.find_or_insert_child(at, text);
+        }
+        let node = self.nodes.at_mut(at);
+        if let Some(id) = node.value {
+            return Some(core::mem::replace(self.values.at_mut(id), value));
+        }
+        node.value = Some(self.values.insert(value));
+        None
+    }
+
+    /// Takes the value of a name out.
+    pub fn remove(&mut self, topic: TopicName<'_>) -> Option<T> {
+        let at = self.find(topic)?;
+        let id = self.nodes.at_mut(at).value.take()?;
+        self.cut_unused(at);
+        self.values.remove(id)
+    }
+
+    /// The value of a name.
+    #[must_use]
+    pub fn get(&self, topic: TopicName<'_>) -> Option<&T> {
+        let id = self.nodes.at(self.find(topic)?).value?;
+        self.values.get(id)
+    }
+
+    /// The value of a name, to be changed in place.
+    #[must_use]
+    pub fn get_mut(&mut self, topic: TopicName<'_>) -> Option<&mut T> {
+        let id = self.nodes.at(self.find(topic)?).value?;
+        self.values.get_mut(id)
+    }
+
+    /// Calls `visit` with each value whose name `filter` matches, each once, in no particular order, but in
+    /// the same one whenever the index has seen the same changes.
+    ///
+    /// Costs a look-up for each literal level on each branch that a `+` opens, and the nodes below a `#`.
+    pub fn for_each_match(&self, filter: TopicFilter<'_>, mut visit: impl FnMut(&T)) {
+        let Some(pattern) = Pattern::new(filter, &self.edges) else { return };
+        // The nodes at which a `+` chooses among the children, outermost first.
+        let mut open = SmallVec::<[Choice; 16]>::new();
+        let mut next = Some((root_of(filter.as_str()), 0));
+        loop {
+            while let Some((node, depth)) = next {
+                next = match pattern.steps.get(depth) {
+                    Some(Step::Level(level)) => self.child(node, level).map(|child| (child, depth + 1)),
+                    Some(Step::AnyChild) => {
+                        open.push(Choice { node, depth: depth + 1, tried: 0 });
+                        None
+                    }
+                    None if pattern.with_descendants => {
+                        self.visit_subtree(node, &mut visit);
+                        None
+                    }
+                    None => {
+                        self.visit_value(node, &mut visit);
+                        None
+                    }
+                };
+            }
+            let Some(choice) = open.last_mut() else { return };
+            match self.nodes.at(choice.node).children.get(choice.tried) {
+                Some(child) => {
+                    choice.tried += 1;
+                    next = Some((*child, choice.depth));
+                }
+                None => {
+                    open.pop();
+                }
+            }
+        }
+    }
+
+    /// All values, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.values.iter()
+    }
+
+    /// The number of names that have a value.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether nothing is retained.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The nodes of the trie, its roots not counted; zero for an index that was emptied.
+    #[must_use]
+    pub fn node_count(&self) -> usize {
+        self.edges.len()
+    }
+
+    /// Memory that the index has asked for, what it keeps in reserve included, in bytes. What the values
+    /// have on the heap is not in it.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.nodes.heap_bytes() + self.edges.heap_bytes() + self.values.heap_bytes() + self.child_bytes
+    }
+
+    fn find(&self, topic: TopicName<'_>) -> Option<Id> {
+        topic.levels().try_fold(root_of(topic.as_str()), |at, text| self.child(at, &self.edges.level(text)?))
+    }
+
+    #[inline]
+    fn child(&self, parent: Id, level: &Level) -> Option<Id> {
+        self.edges.find(parent, level, |id| &self.nodes.at(id).hangs_by)
+    }
+
+    fn find_or_insert_child(&mut self, parent: Id, text: &str) -> Id {
+        if let Some(child) = self.edges.level(text).and_then(|level| self.child(parent, &level)) {
+            return child;
+        }
+        let key = self.edges.acquire(parent, text);
+        // A parent has fewer children than there are ids.
+        let position = u32::try_from(self.nodes.at(parent).children.len()).unwrap_or(u32::MAX);
+        let child = self.nodes.insert(Node::new(key, position));
+        self.edges.insert(&key, child);
+        self.change_children(parent, |children| children.push(child));
+        child
+    }
+
+    fn cut_unused(&mut self, mut at: Id) {
+        while at > DOLLAR_ROOT {
+            let node = self.nodes.at(at);
+            if node.value.is_some() || !node.children.is_empty() {
+                return;
+            }
+            let (key, position) = (node.hangs_by, node.position);
+            self.edges.remove(&key, at);
+            let moved = self.change_children(key.parent(), |children| {
+                children.swap_remove(position as usize);
+                if children.len() < children.capacity() / 4 {
+                    children.shrink_to_fit();
+                }
+                children.get(position as usize).copied()
+            });
+            if let Some(moved) = moved {
+                self.nodes.at_mut(moved).position = position;
+            }
+            self.nodes.remove(at);
+            at = key.parent();
+        }
+    }
+
+    /// Lets `change` change a list of children and keeps count of its memory.
+    fn change_children<R>(&mut self, parent: Id, change: impl FnOnce(&mut SmallVec<[Id; 4]>) -> R) -> R {
+        let children = &mut self.nodes.at_mut(parent).children;
+        let before = spilled_bytes(children);
+        let result = change(children);
+        self.child_bytes = self.child_bytes - before + spilled_bytes(children);
+        result
+    }
+
+    #[inline]
+    fn visit_value(&self, node: Id, visit: &mut impl FnMut(&T)) {
+        if let Some(value) = self.nodes.at(node).value {
+            visit(self.values.at(value));
+        }
+    }
+
+    fn visit_subtree(&self, top: Id, visit: &mut impl FnMut(&T)) {
+        let mut waiting = vec![top];
+        while let Some(id) = waiting.pop() {
+            let node = self.nodes.at(id);
+            if let Some(value) = node.value {
+                visit(self.values.at(value));
+            }
+            waiting.extend_from_slice(&node.children);
+        }
+    }
+}
+
+/// A filter, taken apart for the walk.
+struct Pattern {
+    steps: SmallVec<[Step; 16]>,
+    /// Whether it ends with `#`.
+    with_descendants: bool,
+}
+
+enum Step {
+    Level(Level),
+    AnyChild,
+}
+
+impl Pattern {
+    /// `None` if it has a level that no retained name has.
+    fn new(filter: TopicFilter<'_>, edges: &Edges) -> Option<Self> {
+        let mut pattern = Self { steps: SmallVec::new(), with_descendants: false };
+        for text in filter.levels() {
+            match text {
+                "#" => pattern.with_descendants = true,
+                "+" => pattern.steps.push(Step::AnyChild),
+                text => pattern.steps.push(Step::Level(edges.level(text)?)),
+            }
+        }
+        Some(pattern)
+    }
+}
+
+/// A node at which a `+` of the filter goes through the children.
+struct Choice {
+    node: Id,
+    /// The step behind the `+`.
+    depth: usize,
+    tried: usize,
+}
+
+fn root_of(text: &str) -> Id {
+    if text.starts_with('$') { DOLLAR_ROOT } else { ROOT }
+}
+
+fn spilled_bytes(children: &SmallVec<[Id; 4]>) -> usize {
+    if children.spilled() { children.capacity() * size_of::<Id>() } else { 0 }
+}
