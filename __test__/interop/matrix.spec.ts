@@ -3,21 +3,21 @@
  * lasts for the whole file, so a message that comes twice or to the wrong place is seen at the end.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { hasPeer } from '../support/peers.js'
 import { type BrokerUnderTest, startBroker } from './broker-under-test.js'
-import { allPeers } from './peers/all.js'
+import { allPeers, isInstalled, requireInstalled } from './peers/all.js'
 import type { Inbox, Peer, Qos } from './peers/peer.js'
 
 const QOS: readonly Qos[] = [0, 1, 2]
 
-const peers = allPeers().filter(({ program }) => program === undefined || hasPeer(program))
+const peers = allPeers()
+const installed = peers.filter(isInstalled)
 const inboxes = new Map<string, Inbox>()
 let broker: BrokerUnderTest
 
 beforeAll(async () => {
   broker = await startBroker()
   await Promise.all(
-    peers.map(async (peer) => {
+    installed.map(async (peer) => {
       await peer.open(broker)
       for (const qos of QOS) {
         const { inbox } = await peer.subscribe(`matrix/${peer.slug}/${qos}/+`, qos)
@@ -28,12 +28,13 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  await Promise.all(peers.map((peer) => peer.close()))
+  await Promise.all(installed.map((peer) => peer.close()))
   await broker.close()
 })
 
 describe.each(peers)('$name receives', (subscriber) => {
-  test.each(peers)('what $name publishes', async (publisher) => {
+  test.for(peers)('what $name publishes', async (publisher, context) => {
+    requireInstalled([publisher, subscriber], context)
     await Promise.all(
       QOS.flatMap((qos) =>
         payloads(publisher, subscriber, qos).map(async (payload) => {
@@ -56,9 +57,10 @@ describe.each(peers)('$name receives', (subscriber) => {
 })
 
 describe('when all have published', () => {
-  test.each(peers)('$name has received each message once and nothing else', (subscriber) => {
+  test.for(peers)('$name has received each message once and nothing else', (subscriber, context) => {
+    requireInstalled([subscriber], context)
     for (const qos of QOS) {
-      const expected = peers.flatMap((publisher) => payloads(publisher, subscriber, qos))
+      const expected = installed.flatMap((publisher) => payloads(publisher, subscriber, qos))
       const got = inboxOf(subscriber, qos).received.map(({ payload }) => payload.toString('hex'))
       expect(got.sort()).toEqual(expected.map((payload) => payload.toString('hex')).sort())
     }
@@ -76,6 +78,10 @@ function payloads(publisher: Peer, subscriber: Peer, qos: Qos): Buffer[] {
   const label = `${publisher.slug} → ${subscriber.slug}, QoS ${qos}`
   return [
     Buffer.from(`${label}: Grüße, καλημέρα, 世界, 🛰️`),
-    Buffer.concat([Buffer.from([0x00, 0xff, 0xfe, 0xc0, 0x80]), Buffer.from(label), Buffer.from([0x0d, 0x0a, 0x00])]),
+    Buffer.concat([
+      Buffer.from([0x00, 0xff, 0xfe, 0xc0, 0x80]),
+      Buffer.from(label),
+      Buffer.from([0x0d, 0x0a, 0x00]),
+    ]),
   ]
 }

@@ -1,4 +1,6 @@
 /** The peers of the matrix: to add one is to add a line here. */
+import type { TestContext } from 'vitest'
+import { findPeer, requirePeer } from '../../support/peers.js'
 import { chromiumPeer } from './chromium.js'
 import { mosquittoPeer } from './mosquitto-clients.js'
 import { mqttJsPeer } from './mqtt-js.js'
@@ -24,4 +26,13 @@ export function allPeers(): Peer[] {
     mosquittoPeer('31'),
     chromiumPeer(),
   ]
+}
+
+export function isInstalled({ program }: Peer): boolean {
+  return program === undefined || findPeer(program) !== undefined
+}
+
+/** Inside a test: skips it when one of the peers is not installed; in CI that fails. */
+export function requireInstalled(peers: readonly Peer[], context: Pick<TestContext, 'skip'>): void {
+  for (const { program } of peers) if (program !== undefined) requirePeer(program, context)
 }

@@ -1,13 +1,12 @@
 /** Chromium: pages that have nothing but the browser's own WebSocket, on topic URLs. */
-import { createServer, type Server } from 'node:http'
+
 import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { findPeer } from '../../support/peers.js'
 import type { BrokerUnderTest } from '../broker-under-test.js'
 import { Inbox, type Peer } from './peer.js'
-
-/** Debian's place for it, and most others'. `CHROMIUM_PATH` names another. */
-export const CHROMIUM_PATH = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium'
 
 const FLAGS = [
   '--no-sandbox',
@@ -32,12 +31,16 @@ export class BrowserUnderTest {
     this.#pages = pages
     pages.on('request', (request, response) => {
       const html = this.#html.get(request.url ?? '/')
-      response.writeHead(html === undefined ? 404 : 200, { 'content-type': 'text/html; charset=utf-8' }).end(html)
+      response
+        .writeHead(html === undefined ? 404 : 200, { 'content-type': 'text/html; charset=utf-8' })
+        .end(html)
     })
   }
 
   static async launch(): Promise<BrowserUnderTest> {
-    const browser = await chromium.launch({ executablePath: CHROMIUM_PATH, headless: true, args: FLAGS })
+    const executablePath = findPeer('chromium')
+    if (executablePath === undefined) throw new Error('there is no Chromium on this machine')
+    const browser = await chromium.launch({ executablePath, headless: true, args: FLAGS })
     const context = await browser.newContext({ ignoreHTTPSErrors: true })
     const pages = createServer().listen(0, '127.0.0.1')
     await once(pages, 'listening')
@@ -113,15 +116,29 @@ export class PageSocket {
   }
 
   async close(): Promise<Closed> {
-    await this.#page.evaluate(({ id }) => (globalThis as unknown as PageGlobals).sockets[id]?.socket.close(), {
-      id: this.#id,
-    })
+    await this.#page.evaluate(
+      ({ id }) => (globalThis as unknown as PageGlobals).sockets[id]?.socket.close(),
+      {
+        id: this.#id,
+      },
+    )
     return this.closed()
   }
 }
 
+/** What of the browser the functions below use; the project is compiled without the types of the DOM. */
+interface PageWebSocket {
+  binaryType: string
+  onopen: () => void
+  onmessage: (event: { data: string | ArrayBuffer }) => void
+  onclose: (event: Closed) => void
+  send(data: string | Uint8Array): void
+  close(): void
+}
+
 interface PageGlobals {
-  sockets: { socket: WebSocket; closed: Promise<Closed> }[]
+  WebSocket: new (url: string) => PageWebSocket
+  sockets: { socket: PageWebSocket; closed: Promise<Closed> }[]
   onFrame(id: number, isText: boolean, data: string): void
 }
 
@@ -145,13 +162,13 @@ async function socketsOf(page: Page): Promise<PageSocket[]> {
 function openInPage({ url, id }: { url: string; id: number }): Promise<'open' | Closed> {
   const globals = globalThis as unknown as PageGlobals
   globals.sockets ??= []
-  const socket = new WebSocket(url)
+  const socket = new globals.WebSocket(url)
   socket.binaryType = 'arraybuffer'
   const closed = new Promise<Closed>((resolve) => {
     socket.onclose = ({ code, reason }) => resolve({ code, reason })
   })
   globals.sockets[id] = { socket, closed }
-  socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
+  socket.onmessage = ({ data }) => {
     if (typeof data === 'string') return globals.onFrame(id, true, data)
     const bytes = Array.from(new Uint8Array(data), (byte) => String.fromCharCode(byte)).join('')
     globals.onFrame(id, false, btoa(bytes))

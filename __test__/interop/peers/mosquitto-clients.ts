@@ -15,8 +15,13 @@ const FORMAT = '%q %r %x %t'
 const MESSAGE = /^([012]) ([01]) ([0-9a-f]*) (.*)$/
 
 /** Runs mosquitto_pub with the payload on its standard input, and resolves when it has ended with 0. */
-export async function mosquittoPub(broker: BrokerUnderTest, args: readonly string[], payload: Buffer): Promise<void> {
-  const child = spawn('mosquitto_pub', ['-h', broker.host, '-p', String(broker.port), ...args, '-s'])
+export async function mosquittoPub(
+  broker: BrokerUnderTest,
+  args: readonly string[],
+  payload: Buffer,
+): Promise<void> {
+  const body = payload.length === 0 ? '-n' : '-s'
+  const child = spawn('mosquitto_pub', ['-h', broker.host, '-p', String(broker.port), ...args, body])
   let stderr = ''
   child.stderr.on('data', (chunk: Buffer) => {
     stderr += chunk.toString()

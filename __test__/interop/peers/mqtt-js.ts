@@ -1,8 +1,8 @@
 /** MQTT.js over TCP, TLS, WebSocket and WebSocket over TLS. */
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import type { BrokerUnderTest, Scheme } from '../broker-under-test.js'
-import { Inbox, type Peer, type Qos } from './peer.js'
 import type { ProtocolVersion } from './paho.js'
+import { Inbox, type Peer, type Qos } from './peer.js'
 
 /** A connected client that does not connect again by itself, with all its messages in one inbox. */
 export async function openMqttJs(
@@ -18,8 +18,8 @@ export async function openMqttJs(
     resubscribe: false,
     ...options,
   })
-  client.on('message', (topicName, payload, { qos, retain, properties }) => {
-    inbox.push({ topicName, payload, qos, retain, properties: { ...properties } })
+  client.on('message', (topicName, payload, { qos, retain, dup, properties }) => {
+    inbox.push({ topicName, payload, qos, retain, dup, properties: { ...properties } })
   })
   return new Promise((resolve, reject) => {
     client.once('connect', ({ sessionPresent }) => resolve({ client, inbox, sessionPresent }))

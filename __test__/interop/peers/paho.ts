@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { findPeer } from '../../support/peers.js'
 import type { BrokerUnderTest } from '../broker-under-test.js'
 import { Inbox, type Peer, type PublishOptions, type Qos, type Received } from './peer.js'
 
@@ -44,26 +45,27 @@ interface Event {
   properties: Record<string, unknown>
 }
 
-export function pythonOf(generation: Generation): string {
-  return fileURLToPath(new URL(`../../../.venv/paho${generation}/bin/python`, import.meta.url))
-}
-
 /** A Python process with any number of paho-mqtt clients in it. */
 export class PahoProcess {
   readonly #child: ChildProcess
-  readonly #answers = new Map<number, { resolve: (result: unknown) => void; reject: (error: Error) => void }>()
+  readonly #answers = new Map<
+    number,
+    { resolve: (result: unknown) => void; reject: (error: Error) => void }
+  >()
   readonly #inboxes = new Map<string, Inbox>()
   #lastId = 0
   #stderr = ''
 
   constructor(generation: Generation) {
     const script = fileURLToPath(new URL('../python/peer.py', import.meta.url))
-    this.#child = spawn(pythonOf(generation), ['-u', script], { stdio: 'pipe' })
+    this.#child = spawn(findPeer(`paho${generation}`) ?? 'python3', ['-u', script], { stdio: 'pipe' })
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr += chunk.toString()
     })
     if (this.#child.stdout !== null) {
-      createInterface({ input: this.#child.stdout }).on('line', (line) => this.#take(JSON.parse(line) as Event))
+      createInterface({ input: this.#child.stdout }).on('line', (line) =>
+        this.#take(JSON.parse(line) as Event),
+      )
     }
     this.#child.on('error', (error) => this.#fail(error))
     this.#child.on('exit', () => this.#fail(new Error(`the Python process has ended\n${this.#stderr}`)))
@@ -151,7 +153,11 @@ export class PahoClient {
     payload: Buffer,
     options: PublishOptions & { properties?: PahoProperties } = {},
   ): Promise<void> {
-    await this.#process.request(this.#name, 'publish', { topic, payload: payload.toString('base64'), ...options })
+    await this.#process.request(this.#name, 'publish', {
+      topic,
+      payload: payload.toString('base64'),
+      ...options,
+    })
   }
 
   /** With DISCONNECT. */

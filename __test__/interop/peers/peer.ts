@@ -13,6 +13,8 @@ export interface Received {
   readonly topicName?: string
   readonly qos?: Qos
   readonly retain?: boolean
+  /** Marked as sent before. */
+  readonly dup?: boolean
   readonly properties?: Readonly<Record<string, unknown>>
 }
 
@@ -45,7 +47,10 @@ export interface Peer {
 /** Messages in the order of their arrival, and a way to wait for one of them. */
 export class Inbox {
   readonly received: Received[] = []
-  readonly #waiting = new Set<{ fits: (message: Received) => boolean; resolve: (message: Received) => void }>()
+  readonly #waiting = new Set<{
+    fits: (message: Received) => boolean
+    resolve: (message: Received) => void
+  }>()
 
   push(message: Received): void {
     this.received.push(message)
