@@ -1,0 +1,132 @@
+/**
+ * A WebSocket as a `Transport`: MQTT over WebSocket. Control packets may share a frame and span frames [MQTT-6.0.0-2],
+ * so frames are chunks here and nothing more. `WebSocketPipe`, the half that deals with the socket, also carries topic
+ * URLs (topic-url.ts, next).
+ */
+import type { Duplex } from 'node:stream'
+import type { WebSocket } from 'ws'
+import { webSocketClose } from './close-code.js'
+import {
+  type CloseReason,
+  LINGER_MS,
+  type Protocol,
+  type Transport,
+  type TransportSink,
+} from './transport.js'
+
+const EMPTY = Buffer.alloc(0)
+const BINARY = { binary: true }
+const TEXT = { binary: false }
+/** What may wait inside an encrypted socket before `write` says false. */
+const TLS_BACKLOG_BYTES = 65_536
+
+/** What a WebSocket was accepted with. */
+export interface WebSocketOrigin {
+  readonly webSocket: WebSocket
+  /** The socket beneath it, whose queue tells what the kernel has not taken yet. */
+  readonly socket: Duplex
+  readonly encrypted: boolean
+  readonly remoteAddress: string
+}
+
+/** Frames out with back-pressure, an orderly end, and one `closed`. */
+export abstract class WebSocketPipe {
+  abstract readonly protocol: Protocol
+  readonly remoteAddress: string
+  readonly #webSocket: WebSocket
+  readonly #socket: Duplex
+  readonly #encrypted: boolean
+  #sink: TransportSink | undefined
+  #closing = false
+  #error: Error | undefined
+  #linger: NodeJS.Timeout | undefined
+
+  constructor(origin: WebSocketOrigin) {
+    this.remoteAddress = origin.remoteAddress
+    this.#webSocket = origin.webSocket
+    this.#socket = origin.socket
+    this.#encrypted = origin.encrypted
+    this.#webSocket
+      .on('message', (data, isBinary) => {
+        // `binaryType` is left at 'nodebuffer': a message is always one Buffer.
+        if (!this.#closing && this.#sink !== undefined) this.receive(this.#sink, data as Buffer, isBinary)
+      })
+      .on('error', (error) => {
+        if (!this.#closing) this.#error = error
+      })
+      .on('close', () => {
+        clearTimeout(this.#linger)
+        this.#closing = true
+        this.#sink?.closed(this.#error)
+      })
+  }
+
+  /** Starts reporting. To be called in the turn that made the transport. */
+  open(sink: TransportSink): void {
+    this.#sink = sink
+  }
+
+  close(reason?: CloseReason): void {
+    const { code, reason: text } = webSocketClose(reason)
+    this.closeWith(code, text)
+  }
+
+  destroy(): void {
+    this.#closing = true
+    this.#webSocket.terminate()
+  }
+
+  pause(): void {
+    this.#webSocket.pause()
+  }
+
+  resume(): void {
+    this.#webSocket.resume()
+  }
+
+  protected abstract receive(sink: TransportSink, data: Buffer, isBinary: boolean): void
+
+  protected closeWith(code: number, reason: string): void {
+    if (this.#closing) return
+    this.#closing = true
+    this.#webSocket.close(code, reason)
+    // The peer's close frame has to be read.
+    this.#webSocket.resume()
+    this.#linger = setTimeout(() => this.#webSocket.terminate(), LINGER_MS)
+  }
+
+  /** One frame. See `Transport.write` for what the answer means. */
+  protected send(bytes: Uint8Array, isBinary: boolean): boolean {
+    const webSocket = this.#webSocket
+    if (this.#closing || webSocket.readyState !== webSocket.OPEN) return true
+    webSocket.send(this.#encrypted ? Buffer.from(bytes) : bytes, isBinary ? BINARY : TEXT)
+    if (this.#socket.writableLength <= (this.#encrypted ? TLS_BACKLOG_BYTES : 0)) return true
+    // No bytes, so no frame; called back when all before it has gone.
+    this.#socket.write(EMPTY, this.#onHandedOver)
+    return false
+  }
+
+  readonly #onHandedOver = (error?: Error | null): void => {
+    if (!error && !this.#closing) this.#sink?.drained()
+  }
+}
+
+/** MQTT over WebSocket. */
+export class WebSocketTransport extends WebSocketPipe implements Transport {
+  readonly protocol: Protocol
+
+  constructor(origin: WebSocketOrigin) {
+    super(origin)
+    this.protocol = origin.encrypted ? 'wss' : 'ws'
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.send(bytes, true)
+  }
+
+  protected receive(sink: TransportSink, data: Buffer, isBinary: boolean): void {
+    // [MQTT-6.0.0-1]
+    if (isBinary) sink.receive(data)
+    else this.closeWith(1003, 'MQTT packets travel in binary frames; this was a text frame.')
+  }
+}
