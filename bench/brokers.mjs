@@ -1,0 +1,105 @@
+/**
+ * The brokers of the bench: how each is found, named and started. `find` gives the version, or undefined with a
+ * sentence in `missing` when the broker is not on this machine; `start` gives the command line for a port.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { inRoot } from '../scripts/lib/project.mjs'
+
+/** Debian puts it where only root's PATH looks. */
+const mosquittoPlaces = [
+  'mosquitto',
+  '/usr/sbin/mosquitto',
+  '/usr/local/sbin/mosquitto',
+  '/opt/homebrew/sbin/mosquitto',
+]
+
+/** Collects garbage on SIGUSR2, so that resident memory can be read without it; both Node brokers get it. */
+const collectable = ['--expose-gc', '--import', inRoot('bench', 'lib', 'gc-on-signal.mjs')]
+
+const manifest = JSON.parse(readFileSync(inRoot('package.json'), 'utf8'))
+
+export const brokers = [
+  {
+    name: 'topicwire',
+    isOurs: true,
+    isNode: true,
+    missing: 'topicwire is not built: `npm run build` builds it',
+    find: () => (existsSync(inRoot(manifest.bin.topicwire)) ? `${manifest.version}${commit()}` : undefined),
+    start: ({ port, canCollect }) => [
+      process.execPath,
+      ...(canCollect ? collectable : []),
+      inRoot(manifest.bin.topicwire),
+      '-p',
+      String(port),
+    ],
+  },
+  mosquitto('mosquitto', true),
+  // Nagle's algorithm on, which is Mosquitto's default; some saturated loads run faster so.
+  { ...mosquitto('mosquitto-nagle', false), isExtra: true },
+  {
+    name: 'aedes',
+    isNode: true,
+    missing: 'Aedes is not installed: `npm install` brings it',
+    find: () => {
+      const path = inRoot('node_modules', 'aedes', 'package.json')
+      return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).version : undefined
+    },
+    start: ({ port, canCollect }) => [
+      process.execPath,
+      ...(canCollect ? collectable : []),
+      inRoot('bench', 'aedes.mjs'),
+      String(port),
+    ],
+  },
+  {
+    // Not a broker: the generator's own byte pump. Its figure is what this generator can reach at most.
+    name: 'ceiling',
+    isCeiling: true,
+    find: () => 'null broker',
+    start: ({ port, loadgen }) => [loadgen, 'relay', String(port)],
+  },
+]
+
+function mosquitto(name, noDelay) {
+  let program
+  return {
+    name,
+    isReference: noDelay,
+    missing: 'Mosquitto is not on this machine: `apt-get install mosquitto` brings it',
+    find: () => {
+      for (const place of mosquittoPlaces) {
+        const { stdout, error } = spawnSync(place, ['-h'], { encoding: 'utf8' })
+        if (error !== undefined) continue
+        program = place
+        return /version (\S+)/.exec(stdout)?.[1]
+      }
+      return undefined
+    },
+    start: ({ port, scratch }) => {
+      const file = join(scratch, `mosquitto-${port}.conf`)
+      // Its default limits drop messages silently, which would look like speed.
+      const lines = [
+        `listener ${port} 127.0.0.1`,
+        'allow_anonymous true',
+        `set_tcp_nodelay ${noDelay}`,
+        'max_queued_messages 0',
+        'max_inflight_messages 0',
+        'persistence false',
+        'log_type error',
+      ]
+      writeFileSync(file, `${lines.join('\n')}\n`)
+      return [program, '-c', file]
+    },
+  }
+}
+
+/** The commit of the work tree, with a plus when there are changes on top; nothing outside a checkout. */
+function commit() {
+  const git = (...args) => spawnSync('git', args, { cwd: inRoot(), encoding: 'utf8' })
+  const { status, stdout } = git('rev-parse', '--short', 'HEAD')
+  if (status !== 0) return ''
+  const changed = git('status', '--porcelain', '--untracked-files=no').stdout.trim() !== ''
+  return ` (${stdout.trim()}${changed ? '+' : ''})`
+}

@@ -1,0 +1,54 @@
+/** What a figure is worth nothing without: the machine it was measured on, and what else it was doing. */
+import { readFileSync } from 'node:fs'
+import { arch, cpus, loadavg, release, totalmem, type } from 'node:os'
+import { cores } from './children.mjs'
+
+/** The machine now. */
+export function machine() {
+  const [first] = cpus()
+  return {
+    cpu: first?.model.trim() ?? 'unknown',
+    coreCount: cpus().length,
+    memoryBytes: totalmem(),
+    system: `${type()} ${release()} ${arch()}`,
+    node: process.version,
+    pinned: cores ?? null,
+    openFiles: openFiles(),
+    loadAverage: loadavg()[0],
+    stealShare: stealShare(),
+    date: new Date().toISOString(),
+  }
+}
+
+/** The hard limit of open files, which is what the children get; null where there is no /proc. */
+function openFiles() {
+  try {
+    return Number(/^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1])
+  } catch {
+    return null
+  }
+}
+
+/** How much of all time since boot the hypervisor has taken; null where there is no /proc. */
+function stealShare() {
+  try {
+    const ticks = readFileSync('/proc/stat', 'utf8').split('\n')[0].split(/\s+/).slice(1, 9).map(Number)
+    return ticks[7] / ticks.reduce((sum, value) => sum + value, 0)
+  } catch {
+    return null
+  }
+}
+
+/** The machine in lines for people. */
+export function describeMachine(machine) {
+  const pinned =
+    machine.pinned === null
+      ? 'NOT pinned: broker and generator share cores, read the figures with care'
+      : `broker pinned to core ${machine.pinned.broker}, generator to core ${machine.pinned.generator}`
+  const steal = machine.stealShare === null ? 'unknown' : `${(machine.stealShare * 100).toFixed(1)} %`
+  return [
+    `${machine.cpu}, ${machine.coreCount} cores, ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB, ${machine.system}`,
+    `${pinned}; steal since boot ${steal}, load average ${machine.loadAverage.toFixed(2)}, open files ${machine.openFiles}`,
+    `Node ${machine.node}, ${machine.date}`,
+  ]
+}

@@ -1,0 +1,88 @@
+/** From runs to figures: one summary per scenario, with a row per broker. */
+import { ratioSpread, spread } from './stats.mjs'
+
+/** Why a run does not count, as a short phrase; undefined for one that does. */
+export function voidReason(run) {
+  const { report } = run
+  if (report.error !== undefined) return report.error
+  if (!report.clean) {
+    const faults = Object.entries(report.tally).filter(([name, count]) => name !== 'delivered' && count > 0)
+    return faults.map(([name, count]) => `${count.toLocaleString('en-GB')} ${name}`).join(', ')
+  }
+  if (report.unsent > 0) return `${report.unsent.toLocaleString('en-GB')} messages could not be sent in time`
+  return undefined
+}
+
+/** @param runs all runs of one scenario, of all brokers */
+export function summarise(scenario, brokers, runs) {
+  const rows = brokers.map((broker) => {
+    const own = runs.filter((run) => run.broker === broker.name)
+    const good = own.filter((run) => voidReason(run) === undefined)
+    const figures = scenario.idle === undefined ? loadFigures(good) : idleFigures(good)
+    const voids = own.map(voidReason).filter((reason) => reason !== undefined)
+    return { broker: broker.name, runs: own.length, voids, ...figures }
+  })
+  const ours = rows.find((row) => brokers.some((broker) => broker.isOurs && broker.name === row.broker))
+  for (const row of rows) {
+    if (ours === undefined || row === ours) continue
+    row.ratio = ratioSpread(judged(scenario, ours), judged(scenario, row))
+  }
+  return { scenario, rows: rows.filter((row) => row.runs > 0) }
+}
+
+/** By what brokers are compared: speed when saturated, CPU at a fixed rate, memory when idle. */
+function judged(scenario, row) {
+  if (scenario.idle !== undefined) return row.byRepeat.bytesPerConnection
+  return scenario.load.rate === undefined ? row.byRepeat.perSecond : row.byRepeat.cpuMicros
+}
+
+function loadFigures(runs) {
+  const by = (pick) =>
+    new Map(runs.map((run) => [run.repeat, pick(run)]).filter(([, value]) => value !== undefined))
+  const byRepeat = {
+    perSecond: by(({ report }) => report.deliveredPerSecond),
+    cpuMicros: by(({ report }) => report.broker?.cpuMicrosPerMessage),
+    busy: by(({ report }) => report.generator.busy),
+    otherCpu: by(otherCpu),
+    p50: by(({ report }) => report.latencyMicros?.p50),
+    p99: by(({ report }) => report.latencyMicros?.p99),
+  }
+  return { byRepeat, ...spreads(byRepeat) }
+}
+
+function idleFigures(runs) {
+  const byRepeat = {
+    // The slope between the first and the last step: what a process costs without connections is not in it.
+    bytesPerConnection: new Map(
+      runs.map(({ repeat, report: { steps } }) => {
+        const [, first] = steps
+        const last = steps[steps.length - 1]
+        const from = last === first ? steps[0] : first
+        return [repeat, (last.residentBytes - from.residentBytes) / (last.connections - from.connections)]
+      }),
+    ),
+    residentBytes: new Map(runs.map(({ repeat, report }) => [repeat, report.steps.at(-1).residentBytes])),
+    baseBytes: new Map(runs.map(({ repeat, report }) => [repeat, report.steps[0].residentBytes])),
+    dialSeconds: new Map(runs.map(({ repeat, report }) => [repeat, report.dialSeconds])),
+  }
+  return { byRepeat, ...spreads(byRepeat) }
+}
+
+/**
+ * The busiest of both cores, not counting what broker and generator used, as a share of the measurement: whether
+ * somebody else was at work. Interrupts that are charged to nobody are in it.
+ */
+function otherCpu({ report, pinned }) {
+  if (pinned === null || report.broker === null) return undefined
+  const others = [
+    report.cores[pinned.broker].busy - report.broker.cpuSeconds,
+    report.cores[pinned.generator].busy - report.generator.cpuSeconds,
+  ]
+  return Math.max(0, ...others) / report.seconds
+}
+
+function spreads(byRepeat) {
+  return Object.fromEntries(
+    Object.entries(byRepeat).map(([name, values]) => [name, spread([...values.values()])]),
+  )
+}
