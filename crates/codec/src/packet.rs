@@ -192,7 +192,7 @@ impl<'a> Packet<'a> {
     /// Whatever keeps it from being a packet of that version; [`DecodeError::reason_code`] tells the peer.
     pub fn decode(frame: &Frame<'a>, version: Version) -> Result<Self, DecodeError> {
         Ok(match frame.packet_type() {
-            PacketType::Connect => Self::Connect(Connect::decode(frame)?),
+            PacketType::Connect => Self::Connect(Connect::decode(frame, version)?),
             PacketType::Connack => Self::Connack(Connack::decode(frame, version)?),
             PacketType::Publish => Self::Publish(Publish::decode(frame, version)?),
             PacketType::Puback => Self::Puback(Ack::decode(frame, version)?),
@@ -217,7 +217,7 @@ impl<'a> Packet<'a> {
     /// A packet that its receiver would have to refuse; `out` is then as it was.
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match self {
-            Self::Connect(connect) => connect.encode(out),
+            Self::Connect(connect) => connect.encode(version, out),
             Self::Connack(connack) => connack.encode(version, out),
             Self::Publish(publish) => publish.encode(version, out),
             Self::Puback(ack) | Self::Pubrec(ack) | Self::Pubrel(ack) | Self::Pubcomp(ack) => {
@@ -240,7 +240,7 @@ impl<'a> Packet<'a> {
     #[must_use]
     pub fn encoded_len(&self, version: Version) -> usize {
         match self {
-            Self::Connect(connect) => connect.encoded_len(),
+            Self::Connect(connect) => connect.encoded_len(version),
             Self::Connack(connack) => connack.encoded_len(version),
             Self::Publish(publish) => publish.encoded_len(version),
             Self::Puback(ack) | Self::Pubrec(ack) | Self::Pubrel(ack) | Self::Pubcomp(ack) => {

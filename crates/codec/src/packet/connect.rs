@@ -92,12 +92,13 @@ impl<'a> Connect<'a> {
         }
     }
 
-    /// Decodes a CONNECT of whatever version it says it is.
+    /// Decodes a CONNECT of whatever version it says it is. The second argument is there because every kind has it;
+    /// nothing is decoded by it.
     ///
     /// # Errors
     /// [`DecodeError::Unsupported`] for a protocol name or level that is none of ours; that much is said before
     /// anything else is looked at. Then whatever keeps the packet from being a CONNECT of its version.
-    pub fn decode(frame: &Frame<'a>) -> Result<Self, DecodeError> {
+    pub fn decode(frame: &Frame<'a>, _: Version) -> Result<Self, DecodeError> {
         frame.expect_type(PacketType::Connect)?;
         let mut reader = Reader::new(frame.body);
         let (version, bridge) = read_version(&mut reader)?;
@@ -137,19 +138,19 @@ impl<'a> Connect<'a> {
         })
     }
 
-    /// Appends the packet to `out`, as its own version has it.
+    /// Appends the packet to `out`, as its own version has it: the one in [`Self::version`], not the argument.
     ///
     /// # Errors
     /// [`EncodeError::PasswordWithoutUsername`] before 5.0, [`EncodeError::EmptyTopicName`] for the Will,
     /// [`EncodeError::AuthenticationDataWithoutMethod`], a property with a value it must not have, a field or packet
     /// that is too long. `out` is then as it was.
-    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    pub fn encode(&self, _: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         writer::encode_packet(PacketType::Connect.first_byte(0), self, self.version, out)
     }
 
     /// The length in bytes that [`Self::encode`] appends when it succeeds.
     #[must_use]
-    pub fn encoded_len(&self) -> usize {
+    pub fn encoded_len(&self, _: Version) -> usize {
         writer::encoded_len(self, self.version)
     }
 
