@@ -16,6 +16,8 @@ const FLAGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // a web site that is not this machine, as far as its name goes
+  '--host-resolver-rules=MAP *.test 127.0.0.1',
 ]
 
 /** A browser, and a web server of ours on loopback: a page without an address of its own has no Origin to send. */
