@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { defaultLimits, limitRanges, limitsSchema } from '../src/limits.js'
+
+const source = readFileSync(new URL('../src/limits.ts', import.meta.url), 'utf8')
+/** Each property of `interface Limits` with its comment. */
+const documented = new Map(
+  [
+    ...source.matchAll(/\/\*\*([^/]*(?:\/[^*/][^/]*)*)\*\/\s+readonly (\w+): (?:number|QueueFullPolicy)/g),
+  ].map(([, comment, name]) => [name, comment ?? '']),
+)
+
+describe('the table of limits', () => {
+  it.each(Object.entries(limitRanges))(
+    '%s accepts its default and both ends of its range, and nothing beyond',
+    (name, range) => {
+      const accepts = (value: number) => limitsSchema.safeParse({ [name]: value }).success
+      for (const value of [range.default, range.minimum, range.maximum])
+        expect(accepts(value), `${value}`).toBe(true)
+      for (const value of [range.minimum - 1, range.maximum + 1, range.minimum + 0.5, Number.NaN]) {
+        expect(accepts(value), `${value}`).toBe(false)
+      }
+    },
+  )
+
+  it.each(Object.entries(defaultLimits))('%s says its default in its comment', (name, value) => {
+    const said = /Default (?:'(\w+)'|(\d+))/.exec(documented.get(name) ?? '')
+    expect(said?.[1] ?? said?.[2]).toBe(String(value))
+  })
+})
