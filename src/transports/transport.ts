@@ -9,6 +9,7 @@
  * sink is never called from within `attach`, so a connection has finished its constructor before the first byte
  * comes. It may be called from within `write`, `close` or `destroy` of its own transport only with `closed`.
  */
+import type { ListenerAddress } from '../listeners/listener.js'
 import type { Logger } from '../logger.js'
 import type { ResolvedOptions } from '../options.js'
 
@@ -69,7 +70,7 @@ export interface TransportSink {
   closed(error?: Error): void
 }
 
-/** A WebSocket opened on `/topics/<topic>`, parsed by src/transports/topic-url.ts. */
+/** A WebSocket opened on `/topics/<topic>`, parsed by src/http/topic-request.ts. */
 export interface TopicUrlRequest {
   /** Percent-decoded; valid as a Topic Filter. Without `+` and `#` it is a Topic Name as well. */
   readonly topicFilter: string
@@ -86,6 +87,8 @@ export interface TopicUrlRequest {
 export interface Acceptor {
   readonly options: ResolvedOptions
   readonly logger: Logger
+  /** All that the broker listens on by now, so that a client at the wrong port can be told the right one. */
+  readonly addresses: readonly ListenerAddress[]
   /**
    * Takes an MQTT Network Connection. `maximumConnections` is the acceptor's to enforce: it knows all listeners and
    * can say 0x97 to a client that understands it.

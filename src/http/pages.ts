@@ -1,0 +1,91 @@
+/**
+ * What a plain HTTP request is answered with. The WebSocket side of the same server is upgrade.ts.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { TLSSocket } from 'node:tls'
+
+/** The paths that speak WebSocket, in one sentence, for everybody who asked for another. */
+export const PATHS_SENTENCE =
+  'WebSocket paths are /mqtt and / (MQTT), /topics/<topic> (a topic as a URL) and /echo (sends back what it gets).'
+
+/** Answers one request. `isClosing` says whether the listener has stopped accepting. */
+export function answer(request: IncomingMessage, response: ServerResponse, isClosing: boolean): void {
+  // Bodies are of no use here, but an unread one would hold the connection.
+  request.resume()
+  if (isClosing) response.setHeader('Connection', 'close')
+  const path = pathOf(request)
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.setHeader('Allow', 'GET, HEAD')
+    send(
+      request,
+      response,
+      405,
+      `${path === '/' ? 'This page' : 'This address'} can only be read (GET, HEAD).`,
+    )
+  } else if (path === '/') {
+    send(request, response, 200, frontPage(request))
+  } else if (path === '/healthz') {
+    if (isClosing) send(request, response, 503, 'closing')
+    else send(request, response, 200, 'ok')
+  } else if (isWebSocketPath(path)) {
+    response.setHeader('Upgrade', 'websocket')
+    send(
+      request,
+      response,
+      426,
+      `This address speaks WebSocket: open it with new WebSocket(...). ${PATHS_SENTENCE}`,
+    )
+  } else {
+    send(request, response, 404, `There is nothing here. ${PATHS_SENTENCE} / and /healthz are pages.`)
+  }
+}
+
+/** Whether an upgrade to WebSocket may be asked for on this path. */
+export function isWebSocketPath(path: string): boolean {
+  return (
+    path === '/' || path === '/mqtt' || path === '/echo' || path === '/topics' || path.startsWith('/topics/')
+  )
+}
+
+/** The request target without scheme and authority, which a proxy may have sent along. */
+export function targetOf(request: IncomingMessage): string {
+  const target = (request.url ?? '/').replace(/^[a-z]+:\/\/[^/?]*/i, '')
+  return target.startsWith('/') ? target : `/${target}`
+}
+
+/** The path as it came, not decoded, without the query. */
+export function pathOf(request: IncomingMessage): string {
+  const target = targetOf(request)
+  const mark = target.indexOf('?')
+  return mark === -1 ? target : target.slice(0, mark)
+}
+
+function frontPage(request: IncomingMessage): string {
+  const encrypted = request.socket instanceof TLSSocket
+  const host = request.headers.host ?? 'localhost'
+  const webSocket = `${encrypted ? 'wss' : 'ws'}://${host}`
+  return [
+    'This is a topicwire broker.',
+    '',
+    `MQTT                 ${encrypted ? 'mqtts' : 'mqtt'}://${host}`,
+    `MQTT over WebSocket  ${webSocket}/mqtt`,
+    `A topic as a URL     ${webSocket}/topics/chat/room1`,
+    `Echo                 ${webSocket}/echo`,
+    '',
+    'In a browser:',
+    `  const socket = new WebSocket('${webSocket}/topics/chat/room1')`,
+    '  socket.onmessage = (event) => console.log(event.data)',
+    "  socket.onopen = () => socket.send('hello')",
+  ].join('\n')
+}
+
+function send(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
+  const body = Buffer.from(`${text}\n`)
+  response.writeHead(status, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': body.length,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+  })
+  response.end(request.method === 'HEAD' ? undefined : body)
+}

@@ -1,0 +1,142 @@
+/**
+ * Reads a topic as a URL: `/topics/<topic>?qos=0|1|2&retained=true|false&clientId=...`.
+ *
+ * The path after `/topics/` is percent-decoded and is the topic, byte for byte: `%23` is `#`, `+` stays `+`, and `%2F`
+ * is `/`, since an MQTT level cannot contain one and there is nothing else that it could mean. Whether a topic is
+ * allowed is the broker's to say; what is refused here could not be meant.
+ */
+import type { CloseReason, TopicUrlRequest } from '../transports/transport.js'
+
+/** Where topic URLs begin. */
+export const TOPICS_PATH = '/topics/'
+
+const TOPIC_INVALID = 0x90
+const FILTER_INVALID = 0x8f
+const BAD_CREDENTIALS = 0x86
+/** Implementation specific error: the query is ours, not MQTT's. */
+const BAD_QUERY = 0x83
+const MAXIMUM_TOPIC_BYTES = 65_535
+
+const QOS: ReadonlyMap<string, 0 | 1 | 2> = new Map([
+  ['0', 0],
+  ['1', 1],
+  ['2', 2],
+])
+const RETAINED: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['1', true],
+  ['false', false],
+  ['0', false],
+])
+
+/** A topic URL, or why it is none. */
+export type TopicRequestResult = { readonly request: TopicUrlRequest } | { readonly refusal: CloseReason }
+
+/** Signals a refusal inside this file; `parseTopicRequest` turns it into a value. */
+class Refusal extends Error {
+  readonly reasonCode: number
+
+  constructor(reasonCode: number, text: string) {
+    super(text)
+    this.reasonCode = reasonCode
+  }
+}
+
+/**
+ * Parses a request target whose path begins with `/topics`.
+ *
+ * @param target path and query as they came, still encoded: a URL parser would tidy `//` and `..` away.
+ * @param authorization the header; Basic credentials become user name and password.
+ */
+export function parseTopicRequest(target: string, authorization: string | undefined): TopicRequestResult {
+  try {
+    const mark = target.indexOf('?')
+    const path = mark === -1 ? target : target.slice(0, mark)
+    const topicFilter = parseTopic(path.slice(TOPICS_PATH.length))
+    const query = parseQuery(mark === -1 ? '' : target.slice(mark + 1))
+    return { request: { topicFilter, ...query, ...parseCredentials(authorization) } }
+  } catch (error) {
+    if (error instanceof Refusal) return { refusal: { reasonCode: error.reasonCode, text: error.message } }
+    throw error
+  }
+}
+
+function parseTopic(encoded: string): string {
+  if (encoded === '') {
+    throw new Refusal(
+      TOPIC_INVALID,
+      'The topic is empty: open /topics/ followed by one, as in /topics/chat/room1.',
+    )
+  }
+  let topic: string
+  try {
+    topic = decodeURIComponent(encoded)
+  } catch {
+    throw new Refusal(TOPIC_INVALID, 'The topic has a % that does not begin an encoded UTF-8 character.')
+  }
+  // [MQTT-4.7.3-2], [MQTT-4.7.3-3]
+  if (topic.includes('\0')) throw new Refusal(TOPIC_INVALID, 'A topic cannot contain the character U+0000.')
+  if (Buffer.byteLength(topic) > MAXIMUM_TOPIC_BYTES) {
+    throw new Refusal(TOPIC_INVALID, `A topic cannot be longer than ${MAXIMUM_TOPIC_BYTES} bytes.`)
+  }
+  const levels = topic.split('/')
+  for (const [index, level] of levels.entries()) {
+    // [MQTT-4.7.1-1]
+    if (level.includes('#') && (level !== '#' || index !== levels.length - 1)) {
+      throw new Refusal(
+        FILTER_INVALID,
+        '# (%23) stands alone in the last level of a topic, as in /topics/chat/%23.',
+      )
+    }
+    // [MQTT-4.7.1-2]
+    if (level.includes('+') && level !== '+') {
+      throw new Refusal(FILTER_INVALID, '+ stands alone in its level of a topic, as in /topics/chat/+.')
+    }
+  }
+  return topic
+}
+
+function parseQuery(query: string): Pick<TopicUrlRequest, 'qos' | 'retained' | 'clientId'> {
+  const parameters = new URLSearchParams(query)
+  const seen = new Map<string, string>()
+  for (const [key, value] of parameters) {
+    if (key !== 'qos' && key !== 'retained' && key !== 'clientId') {
+      throw new Refusal(
+        BAD_QUERY,
+        `Unknown key ${quote(key)} in the URL; there are qos, retained and clientId.`,
+      )
+    }
+    if (seen.has(key)) throw new Refusal(BAD_QUERY, `The key ${key} is in the URL twice.`)
+    seen.set(key, value)
+  }
+  const qos = QOS.get(seen.get('qos') ?? '0')
+  if (qos === undefined) throw new Refusal(BAD_QUERY, `qos is 0, 1 or 2, not ${quote(seen.get('qos'))}.`)
+  const retained = RETAINED.get(seen.get('retained') ?? 'true')
+  if (retained === undefined) {
+    throw new Refusal(BAD_QUERY, `retained is true or false, not ${quote(seen.get('retained'))}.`)
+  }
+  const clientId = seen.get('clientId')
+  if (clientId === '') throw new Refusal(BAD_QUERY, 'clientId is empty; leave it out to be given one.')
+  return clientId === undefined ? { qos, retained } : { qos, retained, clientId }
+}
+
+function parseCredentials(authorization: string | undefined): Pick<TopicUrlRequest, 'username' | 'password'> {
+  if (authorization === undefined) return {}
+  const match = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization)
+  const bytes = match?.[1] === undefined ? undefined : Buffer.from(match[1], 'base64')
+  const colon = bytes?.indexOf(':') ?? -1
+  if (bytes === undefined || colon === -1) {
+    throw new Refusal(BAD_CREDENTIALS, 'The Authorization header holds no Basic credentials (user:password).')
+  }
+  try {
+    const username = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, colon))
+    return { username, password: bytes.subarray(colon + 1) }
+  } catch {
+    throw new Refusal(BAD_CREDENTIALS, 'The user name in the Authorization header is not UTF-8.')
+  }
+}
+
+/** A peer's text inside our sentence: short, and without what could upset a terminal. */
+function quote(text: string | undefined): string {
+  return JSON.stringify((text ?? '').slice(0, 32))
+}

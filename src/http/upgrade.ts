@@ -1,0 +1,164 @@
+/**
+ * HTTP Upgrade: from a request to a WebSocket that speaks MQTT, carries a topic, or echoes. What MQTT makes of it is
+ * the acceptor's; the frames are src/transports/websocket.ts and topic-url.ts.
+ *
+ * A refusal that a page should be able to show comes as a close code and reason after an accepted handshake, because a
+ * browser tells its page nothing about a handshake that failed. The exceptions are what no honest page meets: a
+ * foreign origin, a path that does not exist, a handshake that is none.
+ */
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
+import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws'
+import { webSocketClose } from '../transports/close-code.js'
+import { endWith } from '../transports/last-words.js'
+import { formatPeer } from '../transports/tcp.js'
+import { TopicUrlTransport } from '../transports/topic-url.js'
+import { type Acceptor, type CloseReason, LINGER_MS } from '../transports/transport.js'
+import { type WebSocketOrigin, WebSocketTransport } from '../transports/websocket.js'
+import { echo } from './echo.js'
+import { isOriginAllowed } from './origin.js'
+import { isWebSocketPath, PATHS_SENTENCE, pathOf, targetOf } from './pages.js'
+import { parseTopicRequest, TOPICS_PATH } from './topic-request.js'
+
+/** The names under which MQTT is offered, the better one first [MQTT-6.0.0-4]. */
+const MQTT_SUBPROTOCOLS = ['mqtt', 'mqttv3.1']
+/** A frame may hold several packets, or the end of one and the beginning of the next. */
+const FRAME_ROOM_BYTES = 65_536
+
+/** An HTTP server hands its 'upgrade' events over to this. */
+export class Upgrader {
+  readonly #acceptor: Acceptor
+  readonly #server: WebSocketServer
+  /** WebSockets that are ours to close: echoes, and those being refused. */
+  readonly #own = new Set<WebSocket>()
+
+  constructor(acceptor: Acceptor) {
+    this.#acceptor = acceptor
+    // `closeTimeout` is younger than the type declarations.
+    const options: ServerOptions & { closeTimeout: number } = {
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: acceptor.options.limits.maximumPacketSizeBytes + FRAME_ROOM_BYTES,
+      closeTimeout: LINGER_MS,
+      // Called only when the client offers some. A path that is not MQTT's has no name to choose.
+      handleProtocols: (offered, request) =>
+        isMqttPath(pathOf(request)) ? (MQTT_SUBPROTOCOLS.find((name) => offered.has(name)) ?? false) : false,
+    }
+    this.#server = new WebSocketServer(options)
+    // Without this listener `ws` answers a bad handshake with a bare status line.
+    this.#server.on('wsClientError', (error, socket) => refuse(socket, 400, `${error.message}.`))
+  }
+
+  /** The listener of `http.Server`'s 'upgrade'. */
+  handle(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Until a transport has it, the socket has nobody else to listen for this.
+    socket.on('error', () => {})
+    const path = pathOf(request)
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      refuse(socket, 426, `The only upgrade is to websocket. ${PATHS_SENTENCE}`)
+    } else if (!isWebSocketPath(path)) {
+      refuse(socket, 404, `There is nothing at this path. ${PATHS_SENTENCE}`)
+    } else if (this.#refusesOrigin(request)) {
+      refuse(
+        socket,
+        403,
+        'Pages of this origin may not connect. The option allowedOrigins of the broker lists those that may.',
+      )
+    } else {
+      this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+        const origin: WebSocketOrigin = {
+          webSocket,
+          socket,
+          encrypted: request.socket instanceof TLSSocket,
+          remoteAddress: formatPeer(request.socket),
+        }
+        if (isMqttPath(path)) this.#attachMqtt(origin)
+        else if (path === '/echo') this.#echo(webSocket)
+        else this.#attachTopic(origin, request)
+      })
+    }
+  }
+
+  /** Ends the echoes. What belongs to the acceptor is the acceptor's to close. */
+  close(): void {
+    for (const webSocket of this.#own) webSocket.close(1001, 'The broker is shutting down.')
+    this.#server.close()
+  }
+
+  #attachMqtt(origin: WebSocketOrigin): void {
+    const transport = new WebSocketTransport(origin)
+    transport.open(this.#acceptor.attach(transport))
+  }
+
+  #attachTopic(origin: WebSocketOrigin, request: IncomingMessage): void {
+    const target = targetOf(request).replace(/^\/topics(?=$|\?)/, TOPICS_PATH)
+    const result = parseTopicRequest(target, request.headers.authorization)
+    if ('refusal' in result) {
+      const { remoteAddress } = origin
+      this.#acceptor.logger.info(
+        { remoteAddress, reasonCode: result.refusal.reasonCode },
+        result.refusal.text,
+      )
+      this.#refuse(origin.webSocket, result.refusal)
+      return
+    }
+    const transport = new TopicUrlTransport(origin)
+    transport.open(this.#acceptor.attachTopicUrl(transport, result.request))
+  }
+
+  #echo(webSocket: WebSocket): void {
+    // Echoes are not known to the acceptor, which counts all other connections.
+    if (this.#own.size >= this.#acceptor.options.limits.maximumConnections) {
+      webSocket.on('error', () => {})
+      webSocket.close(1013, 'Too many connections; try again later.')
+      return
+    }
+    this.#hold(webSocket)
+    echo(webSocket)
+  }
+
+  #refuse(webSocket: WebSocket, refusal: CloseReason): void {
+    this.#hold(webSocket)
+    webSocket.on('error', () => {})
+    const { code, reason } = webSocketClose(refusal)
+    webSocket.close(code, reason)
+  }
+
+  #hold(webSocket: WebSocket): void {
+    this.#own.add(webSocket)
+    webSocket.on('close', () => this.#own.delete(webSocket))
+  }
+
+  #refusesOrigin(request: IncomingMessage): boolean {
+    const { origin, host } = request.headers
+    const { remoteAddress, localAddress } = request.socket
+    const { options, logger } = this.#acceptor
+    if (isOriginAllowed({ origin, host, remoteAddress, localAddress }, options.allowedOrigins)) return false
+    const advice =
+      origin === 'null'
+        ? 'A page that was opened as a file, or in a sandbox, sends the origin null: serve it over HTTP.'
+        : `If it is yours, add ${JSON.stringify(origin)} to the option allowedOrigins.`
+    const fields = { remoteAddress: formatPeer(request.socket), origin, host }
+    logger.warn(fields, `A web page was refused because of its origin. ${advice}`)
+    return true
+  }
+}
+
+/** Answers an upgrade with a plain HTTP response and ends the connection. */
+function refuse(socket: Duplex, status: number, text: string): void {
+  const body = Buffer.from(`${text}\n`)
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Connection: close',
+    'Content-Type: text/plain; charset=utf-8',
+    `Content-Length: ${body.length}`,
+    ...(status === 426 ? ['Upgrade: websocket'] : []),
+  ].join('\r\n')
+  endWith(socket, `${head}\r\n\r\n${body}`)
+}
+
+function isMqttPath(path: string): boolean {
+  return path === '/' || path === '/mqtt'
+}
