@@ -3,9 +3,10 @@
 //! The table holds nothing but the numbers of the children: each node carries the key it hangs by, and the
 //! walk is about to look at the node anyway. Used by the wildcard trie and by the retained index alike.
 
-use crate::hash::{IdTable, Seed};
+use crate::hash::Seed;
 use crate::level::{LevelKey, LongLevels};
 use crate::slab::Id;
+use crate::table::IdTable;
 
 /// What a node hangs by. Fields and not a [`LevelKey`], so that it packs into 24 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

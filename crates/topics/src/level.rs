@@ -5,8 +5,9 @@
 //! numbers, and the trie holds no text. Longer levels, rare but for UUIDs, are interned: their key is the
 //! number of the text. A lookup for a long level that nobody holds ends right there.
 
-use crate::hash::{IdTable, Seed};
+use crate::hash::Seed;
 use crate::slab::{Id, Slab};
+use crate::table::IdTable;
 
 /// Marks a key that is the number of an interned text; no short level is as long.
 const INTERNED: u32 = u32::MAX;

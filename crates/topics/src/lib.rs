@@ -28,6 +28,7 @@ mod router;
 mod shared;
 mod slab;
 mod subscriptions;
+mod table;
 mod trie;
 
 pub use error::TopicError;

@@ -255,14 +255,20 @@ impl<T> Retained<T> {
         }
     }
 
+    /// Level by level and not branch by branch: the next nodes are then known long before they are visited,
+    /// and the processor fetches them at the same time.
     fn visit_subtree(&self, top: Id, visit: &mut impl FnMut(&T)) {
-        let mut waiting = vec![top];
-        while let Some(id) = waiting.pop() {
-            let node = self.nodes.at(id);
-            if let Some(value) = node.value {
-                visit(self.values.at(value));
+        let (mut level, mut below) = (vec![top], Vec::new());
+        while !level.is_empty() {
+            for &id in &level {
+                let node = self.nodes.at(id);
+                if let Some(value) = node.value {
+                    visit(self.values.at(value));
+                }
+                below.extend_from_slice(&node.children);
             }
-            waiting.extend_from_slice(&node.children);
+            core::mem::swap(&mut level, &mut below);
+            below.clear();
         }
     }
 }

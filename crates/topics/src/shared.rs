@@ -3,9 +3,10 @@
 use core::hash::Hash;
 use core::num::NonZeroU64;
 
-use crate::hash::{IdTable, Seed};
+use crate::hash::Seed;
 use crate::members::Members;
 use crate::slab::{Id, Slab};
+use crate::table::IdTable;
 
 /// Names one group of one index, for as long as it has members.
 ///

@@ -8,11 +8,12 @@
 use core::hash::Hash;
 
 use crate::filter::TopicFilter;
-use crate::hash::{IdTable, Seed};
+use crate::hash::Seed;
 use crate::leaf::Leaf;
 use crate::name::TopicName;
 use crate::shared::{GroupId, Groups, SharedGroup};
 use crate::slab::{Id, Slab};
+use crate::table::IdTable;
 use crate::trie::{Place, WildcardTrie};
 
 /// What a topic name matched. Kept by the caller and used again, so that a match allocates nothing.
