@@ -77,8 +77,8 @@ function readOptions() {
     ...values,
     repeats: positive('repeats', values.repeats ?? (values.quick ? '1' : '3')),
     seconds: positive('seconds', values.seconds ?? (values.quick ? '1' : '3')),
-    scenarios: pick('scenario', allScenarios, values.only, () => true),
-    brokers: pick('broker', allBrokers, values.brokers, (broker) => broker.isExtra !== true),
+    scenarios: pick('scenario', allScenarios, values.only),
+    brokers: pick('broker', allBrokers, values.brokers),
   }
 }
 
@@ -88,9 +88,9 @@ function positive(name, text) {
   return value
 }
 
-/** The named ones of a list in the list's order, or its defaults. */
-function pick(what, list, names, isDefault) {
-  if (names === undefined) return list.filter(isDefault)
+/** The named ones of a list, in the list's order; all of it when none are named. */
+function pick(what, list, names) {
+  if (names === undefined) return list
   const wanted = names.split(',')
   for (const name of wanted) {
     if (list.some((entry) => entry.name === name)) continue
@@ -149,10 +149,11 @@ async function runScenario(bench, scenario) {
   return runs
 }
 
-/** The ceiling needs no repeats, and has no memory worth reading; idle memory hardly varies between repeats. */
+/** The ceiling needs no repeats and has no memory worth reading; idle memory hardly varies between repeats. */
 function takesPart(broker, scenario, repeat, options) {
-  if (scenario.idle === undefined) return !broker.isCeiling || repeat === 0
-  return repeat === 0 && !broker.isCeiling && (broker.isOurs || options.all)
+  if (broker.isCeiling && repeat > 0) return false
+  if (scenario.idle === undefined) return !broker.isSaturatedOnly || scenario.load.rate === undefined
+  return repeat === 0 && !broker.isCeiling && !broker.isSaturatedOnly && (broker.isOurs || options.all)
 }
 
 async function runOnce({ options, loadgen, scratch }, scenario, broker) {
@@ -167,7 +168,7 @@ async function runOnce({ options, loadgen, scratch }, scenario, broker) {
       return await runIdle(loadgen, { ...scenario.idle, steps }, target)
     }
     const times = { seconds: options.seconds, warmUpSeconds: Math.max(0.5, options.seconds / 3) }
-    return await runLoad(loadgen, { ...times, ...scenario.load }, target)
+    return await runLoad(loadgen, { ...times, ...scenario.load, ...broker.load }, target)
   } catch (error) {
     if (error instanceof Stop) return { clean: false, error: error.message }
     throw error

@@ -1,6 +1,9 @@
 /** From runs to figures: one summary per scenario, with a row per broker. */
 import { ratioSpread, spread } from './stats.mjs'
 
+/** A fixed rate is held when so much of it arrives within the measurement. */
+const leastShareOfRate = 0.95
+
 /** Why a run does not count, as a short phrase; undefined for one that does. */
 export function voidReason(run) {
   const { report } = run
@@ -8,6 +11,10 @@ export function voidReason(run) {
   if (!report.clean) {
     const faults = Object.entries(report.tally).filter(([name, count]) => name !== 'delivered' && count > 0)
     return faults.map(([name, count]) => `${count.toLocaleString('en-GB')} ${name}`).join(', ')
+  }
+  const { rate, subscribers } = report.scenario ?? {}
+  if (rate != null && report.deliveredPerSecond < rate * subscribers * leastShareOfRate) {
+    return `the rate was not held: ${report.deliveredPerSecond.toFixed(0)} msg/s`
   }
   if (report.unsent > 0) return `${report.unsent.toLocaleString('en-GB')} messages could not be sent in time`
   return undefined
@@ -38,11 +45,14 @@ function judged(scenario, row) {
 
 function loadFigures(runs) {
   const by = (pick) =>
-    new Map(runs.map((run) => [run.repeat, pick(run)]).filter(([, value]) => value !== undefined))
+    new Map(runs.map((run) => [run.repeat, pick(run)]).filter(([, value]) => value != null))
   const byRepeat = {
     perSecond: by(({ report }) => report.deliveredPerSecond),
     cpuMicros: by(({ report }) => report.broker?.cpuMicrosPerMessage),
-    busy: by(({ report }) => report.generator.busy),
+    messagesPerRead: by(({ report }) => report.generator.messagesPerRead),
+    lag: by(({ report }) => report.scenario.lagMessages),
+    brokerBusy: by(({ report }) => report.broker && report.broker.cpuSeconds / report.seconds),
+    generatorBusy: by(({ report }) => report.generator.busy),
     otherCpu: by(otherCpu),
     p50: by(({ report }) => report.latencyMicros?.p50),
     p99: by(({ report }) => report.latencyMicros?.p99),

@@ -1,5 +1,8 @@
 /** The summary as a table for a terminal, which is also valid Markdown. */
 
+/** When others use more of a core than this, the table says so. */
+const disturbedAbove = 0.1
+
 /** A scenario and its rows. @returns {string} */
 export function table({ scenario, rows }) {
   const columns =
@@ -13,9 +16,17 @@ export function table({ scenario, rows }) {
   const voids = rows.flatMap((row) =>
     row.voids.map((reason) => `VOID: a run of ${row.broker} does not count: ${reason}`),
   )
-  return [`### ${scenario.title}`, '', head, rule, ...body, ...voids.flatMap((line) => ['', line]), ''].join(
-    '\n',
-  )
+  const others = Math.max(0, ...rows.map((row) => row.otherCpu?.max ?? 0))
+  const notes = others > disturbedAbove ? [`DISTURBED: others used up to ${percent(others)} of a core`] : []
+  return [
+    `### ${scenario.title}`,
+    '',
+    head,
+    rule,
+    ...body,
+    ...[...voids, ...notes].flatMap((line) => ['', line]),
+    '',
+  ].join('\n')
 }
 
 const broker = ['broker', (row) => row.broker]
@@ -26,7 +37,10 @@ const saturated = [
   broker,
   ['msgs/s', (row) => withSpread(row.perSecond, thousands)],
   cpu,
-  ['generator busy', (row) => (row.busy === undefined ? '–' : percent(row.busy.median))],
+  ['msgs/read', (row) => median(row.messagesPerRead, (value) => value.toFixed(value < 10 ? 1 : 0))],
+  ['lag', (row) => median(row.lag, thousands)],
+  ['broker busy', (row) => median(row.brokerBusy, percent)],
+  ['generator busy', (row) => median(row.generatorBusy, percent)],
   other,
   ['ours is', (row) => withSpread(row.ratio, times)],
 ]
@@ -36,7 +50,7 @@ const fixedRate = [
   cpu,
   ['p50 µs', (row) => withSpread(row.p50, (value) => value.toFixed(0))],
   ['p99 µs', (row) => withSpread(row.p99, (value) => value.toFixed(0))],
-  ['msgs/s', (row) => (row.perSecond === undefined ? '–' : thousands(row.perSecond.median))],
+  ['msgs/s', (row) => median(row.perSecond, thousands)],
   other,
   ['our CPU is', (row) => withSpread(row.ratio, times)],
 ]
@@ -54,6 +68,10 @@ function withSpread(value, format) {
   if (value === undefined) return '–'
   const { median, min, max } = value
   return min === max ? format(median) : `${format(median)} [${format(min)}–${format(max)}]`
+}
+
+function median(value, format) {
+  return value === undefined ? '–' : format(value.median)
 }
 
 function thousands(value) {
