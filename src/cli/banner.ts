@@ -32,9 +32,9 @@ export function banner(
   style: BannerStyle,
   hosts = ownAddresses(),
 ): string {
-  const lines = bound.flatMap((place) =>
-    reachableHosts(place.host, hosts).flatMap((host) => urlsOf(place, host)),
-  )
+  const lines = bound
+    .filter((place) => !isSecondLoopback(place, bound))
+    .flatMap((place) => reachableHosts(place.host, hosts).flatMap((host) => urlsOf(place, host)))
   const unique = [...new Map(lines.map((line) => [line.url, line])).values()]
   const isLocal = bound.every((place) => isLoopback(place.host))
   return style.terminal ? forTerminal(version, unique, isLocal, style.color) : forPipe(version, unique)
@@ -85,7 +85,15 @@ function webUrls(origin: string): Line[] {
   ]
 }
 
-/** What to call a bound address from outside. Of the two loopbacks one is enough: every client knows 127.0.0.1. */
+/** `localhost` binds both families; one of them is enough to say, and every client knows 127.0.0.1. */
+function isSecondLoopback({ host, port, protocol }: Bound, bound: readonly Bound[]): boolean {
+  if (host !== '::1') return false
+  return bound.some(
+    (place) => place.host === '127.0.0.1' && place.port === port && place.protocol === protocol,
+  )
+}
+
+/** What to call a bound address from outside. */
 function reachableHosts(host: string, own: readonly string[]): string[] {
   if (host === '0.0.0.0' || host === '::') return ['127.0.0.1', ...own]
   if (isLoopback(host)) return [host === '::1' ? '[::1]' : '127.0.0.1']

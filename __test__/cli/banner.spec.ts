@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest'
+import { type Bound, banner, wantsColor } from '../../src/cli/banner.js'
+
+const piped = { terminal: false, color: false }
+const onePort: Bound = { protocol: 'auto', host: '127.0.0.1', port: 1883, tls: false }
+
+/** The URLs of a banner in a pipe. */
+function urls(bound: readonly Bound[], hosts: string[] = []): string[] {
+  return banner('1.2.3', bound, piped, hosts).trimEnd().split('\n').slice(1)
+}
+
+describe('the banner in a pipe', () => {
+  it('is the version and then one URL a line', () => {
+    expect(banner('1.2.3', [onePort], piped)).toBe(
+      [
+        'topicwire 1.2.3',
+        'mqtt://127.0.0.1:1883',
+        'ws://127.0.0.1:1883/mqtt',
+        'ws://127.0.0.1:1883/topics/<topic>',
+        'ws://127.0.0.1:1883/echo',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  it('says localhost once although it is two addresses', () => {
+    expect(urls([onePort, { ...onePort, host: '::1' }])).toEqual(urls([onePort]))
+    expect(urls([{ ...onePort, host: '::1' }])[0]).toBe('mqtt://[::1]:1883')
+  })
+
+  it('adds the encrypted URLs under the name that a certificate has', () => {
+    expect(urls([{ ...onePort, tls: true }])).toEqual([
+      ...urls([onePort]).slice(0, 1),
+      'mqtts://localhost:1883',
+      ...urls([onePort]).slice(1),
+      'wss://localhost:1883/mqtt',
+      'wss://localhost:1883/topics/<topic>',
+      'wss://localhost:1883/echo',
+    ])
+  })
+
+  it('names the addresses of this machine when every one of them is bound', () => {
+    expect(urls([{ ...onePort, host: '0.0.0.0', protocol: 'mqtt' }], ['192.0.2.7'])).toEqual([
+      'mqtt://127.0.0.1:1883',
+      'mqtt://192.0.2.7:1883',
+    ])
+  })
+
+  it('lists separate listeners with what each speaks', () => {
+    const bound: Bound[] = [
+      { protocol: 'mqtt', host: '127.0.0.1', port: 1, tls: false },
+      { protocol: 'mqtts', host: '192.0.2.7', port: 2, tls: true },
+      { protocol: 'wss', host: '2001:db8::1', port: 3, tls: true },
+    ]
+    expect(urls(bound)).toEqual([
+      'mqtt://127.0.0.1:1',
+      'mqtts://192.0.2.7:2',
+      'wss://[2001:db8::1]:3/mqtt',
+      'wss://[2001:db8::1]:3/topics/<topic>',
+      'wss://[2001:db8::1]:3/echo',
+    ])
+  })
+})
+
+describe('the banner on a terminal', () => {
+  it('says what each URL is for, and that only this machine can connect', () => {
+    const text = banner('1.2.3', [onePort], { terminal: true, color: false })
+    expect(text).toMatch(/mqtt:\/\/127\.0\.0\.1:1883 +devices/)
+    expect(text).toContain('Only this machine can connect')
+    expect(text).not.toContain('\x1b')
+    expect(
+      banner('1.2.3', [{ ...onePort, host: '0.0.0.0' }], { terminal: true, color: false }, []),
+    ).not.toContain('Only this machine')
+  })
+
+  it('keeps its columns when it is coloured', () => {
+    const plain = banner('1.2.3', [onePort], { terminal: true, color: false })
+    const colored = banner('1.2.3', [onePort], { terminal: true, color: true })
+    expect(colored).not.toBe(plain)
+    expect(colored.replaceAll(/\x1b\[\d+m/g, '')).toBe(plain)
+  })
+
+  it.each([
+    ['a terminal', true, {}, true],
+    ['NO_COLOR', true, { NO_COLOR: '1' }, false],
+    ['an empty NO_COLOR, which means nothing', true, { NO_COLOR: '' }, true],
+    ['a dumb terminal', true, { TERM: 'dumb' }, false],
+    ['a pipe', false, {}, false],
+  ])('%s: colours %s', (_, isTerminal, environment, expected) => {
+    expect(wantsColor(isTerminal, environment)).toBe(expected)
+  })
+})

@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest'
+import { authenticateUsers, hashPassword, parsePasswordHash, readUsers } from '../../src/cli/users.js'
+import type { AuthenticateRequest } from '../../src/hooks/types.js'
+import { temporaryFile } from '../support/temporary.js'
+
+/** Made with cheap parameters, so that tests do not wait: N = 16, `secret`. */
+const CHEAP = '$scrypt$ln=4,r=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$TuX7jZa5MUSS/Mk7kV8t2bjKDB/7QPPHwrT6zWrpDIM'
+
+function login(username?: string, password?: string): AuthenticateRequest {
+  return {
+    clientId: 'c',
+    remoteAddress: '127.0.0.1:5',
+    protocol: 'mqtt',
+    version: 5,
+    cleanStart: true,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password: Buffer.from(password) }),
+  } as AuthenticateRequest
+}
+
+describe('password hashes', () => {
+  it('are PHC strings with a salt of their own, and verify', async () => {
+    const [one, other] = await Promise.all([hashPassword('secret'), hashPassword('secret')])
+    expect(one).toMatch(/^\$scrypt\$ln=15,r=8,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/)
+    expect(one).not.toBe(other)
+    const authenticate = authenticateUsers(readUsers({ alice: one }), false)
+    expect(await authenticate(login('alice', 'secret'))).toBe(true)
+    expect(await authenticate(login('alice', 'Secret'))).toBe(false)
+  })
+
+  it.each([
+    ['a password in the clear', 'secret'],
+    ['another method', '$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$aGFzaA'],
+    ['a cost beyond reason', CHEAP.replace('ln=4,r=1', 'ln=30,r=8')],
+    ['a cost of nothing', CHEAP.replace('r=1', 'r=0')],
+    ['a hash cut short', CHEAP.slice(0, -30)],
+  ])('%s is not one', (_, text) => {
+    expect(parsePasswordHash(text)).toBeUndefined()
+  })
+})
+
+describe('authenticateUsers', () => {
+  const users = readUsers({ alice: CHEAP })
+
+  it.each([
+    ['the right password', login('alice', 'secret'), true],
+    ['a wrong password', login('alice', 'wrong'), false],
+    ['no password', login('alice'), false],
+    ['an empty password', login('alice', ''), false],
+    ['a name that nobody has, with a password that somebody has', login('bob', 'secret'), false],
+    ['no name', login(), false],
+  ])('%s', async (_, request, expected) => {
+    expect(await authenticateUsers(users, false)(request)).toBe(expected)
+  })
+
+  it('lets clients without a name in when anonymous ones are allowed, and still checks names', async () => {
+    const authenticate = authenticateUsers(users, true)
+    expect(await authenticate(login())).toBe(true)
+    expect(await authenticate(login('bob', 'x'))).toBe(false)
+  })
+
+  it('lets nobody in when there are no users', async () => {
+    expect(await authenticateUsers(new Map(), false)(login('alice', 'secret'))).toBe(false)
+  })
+})
+
+describe('readUsers', () => {
+  it('reads a users file over the users of the configuration', () => {
+    const path = temporaryFile(
+      'users',
+      `# people\n\nbob:${CHEAP}\r\nalice:${CHEAP.replace('ln=4', 'ln=5')}\n`,
+    )
+    const users = readUsers({ alice: CHEAP }, path)
+    expect([...users.keys()]).toEqual(['alice', 'bob'])
+    expect(users.get('alice')?.logN).toBe(5)
+  })
+
+  it('names the line that is wrong, and does not repeat what stands there', () => {
+    const path = temporaryFile('users', `bob:${CHEAP}\nalice:secret\n`)
+    expect(() => readUsers({}, path)).toThrow(/users:2: this is not a password hash/)
+    expect(() => readUsers({}, path)).not.toThrow(/secret/)
+    expect(() => readUsers({}, temporaryFile('users', 'nobody\n'))).toThrow(/users:1: a line is a user name/)
+    expect(() => readUsers({ alice: 'secret' })).toThrow(/^users\.alice: this is not a password hash/)
+  })
+
+  it('says why a users file cannot be read', () => {
+    expect(() => readUsers({}, '/nowhere')).toThrow(
+      'The users file /nowhere cannot be read: there is no such file.',
+    )
+  })
+})
