@@ -1,0 +1,196 @@
+//! Acknowledgements: those that arrive, and those that wait for the store before they leave.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use topicwire_codec::{Ack, PacketType, ReasonCode, Version};
+use topicwire_session::{PubrecStep, Stage};
+
+use crate::broker::{Broker, ConnectionKey};
+use crate::connection::{AckEffect, Phase, Withheld};
+use crate::deliver::{record_end, record_stage};
+use crate::end::Ending;
+use crate::fault::Fault;
+use crate::input::Flow;
+use crate::store::StoreOperation;
+
+/// Acknowledgements that one connection may have waiting for the store; past it, it is cut off.
+const MOST_WITHHELD: usize = 1 << 17;
+
+impl Broker {
+    /// PUBACK: a QoS 1 delivery is over.
+    pub(crate) fn handle_puback(
+        &mut self,
+        key: ConnectionKey,
+        ack: &Ack<'_>,
+        now_ms: u64,
+    ) -> Result<Flow, Fault> {
+        let Some(session_key) = self.connection_mut(key).and_then(|connection| connection.session) else {
+            return Ok(Flow::Stop);
+        };
+        let Some(session) = self.sessions.get_mut(session_key.index()) else { return Ok(Flow::Stop) };
+        if let Some(delivery) = session.outbound.handle_puback(ack.packet_id) {
+            record_end(&mut self.journal, session, delivery.position, Some(ack.packet_id));
+            self.pump(session_key, now_ms);
+        }
+        Ok(Flow::Next)
+    }
+
+    /// PUBREC: a QoS 2 delivery is taken or refused; either way the message is no longer ours to keep.
+    pub(crate) fn handle_pubrec(
+        &mut self,
+        key: ConnectionKey,
+        ack: &Ack<'_>,
+        now_ms: u64,
+    ) -> Result<Flow, Fault> {
+        let Some(session_key) = self.connection_mut(key).and_then(|connection| connection.session) else {
+            return Ok(Flow::Stop);
+        };
+        let Some(session) = self.sessions.get_mut(session_key.index()) else { return Ok(Flow::Stop) };
+        let mark = self.journal.mark();
+        let reason_code = match session.outbound.handle_pubrec(ack.packet_id, ack.reason_code.is_error()) {
+            PubrecStep::Refused(delivery) => {
+                record_end(&mut self.journal, session, delivery.position, Some(ack.packet_id));
+                self.pump(session_key, now_ms);
+                return Ok(Flow::Next);
+            }
+            PubrecStep::SendPubrel(delivery) => {
+                if let Some(delivery) = delivery {
+                    let position = delivery.position;
+                    record_stage(&mut self.journal, session, ack.packet_id, position, Stage::AwaitPubcomp);
+                }
+                ReasonCode::Success
+            }
+            // An error needs no PUBREL.
+            PubrecStep::Unknown if ack.reason_code.is_error() => return Ok(Flow::Next),
+            PubrecStep::Unknown => ReasonCode::PacketIdentifierNotFound,
+        };
+        let pubrel = Ack::new(ack.packet_id, reason_code);
+        let sequence = self.journal.sequence_since(mark);
+        self.acknowledge(key, sequence, AckEffect::None, now_ms, |version, out| {
+            let _ = pubrel.encode(PacketType::Pubrel, version, out);
+        });
+        Ok(Flow::Next)
+    }
+
+    /// PUBREL: the sender has let go of a QoS 2 message; its identifier is free [MQTT-4.3.3-11].
+    pub(crate) fn handle_pubrel(
+        &mut self,
+        key: ConnectionKey,
+        ack: &Ack<'_>,
+        now_ms: u64,
+    ) -> Result<Flow, Fault> {
+        let Some(session_key) = self.connection_mut(key).and_then(|connection| connection.session) else {
+            return Ok(Flow::Stop);
+        };
+        let Some(session) = self.sessions.get_mut(session_key.index()) else { return Ok(Flow::Stop) };
+        let mark = self.journal.mark();
+        let was_known = session.inbound.release(ack.packet_id);
+        if was_known && session.is_durable() {
+            let client_id = &session.client_id;
+            self.journal.record(|| StoreOperation::DeleteInbound {
+                client_id: Arc::clone(client_id),
+                packet_id: ack.packet_id,
+            });
+        }
+        let reason_code = if was_known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+        let pubcomp = Ack::new(ack.packet_id, reason_code);
+        let sequence = self.journal.sequence_since(mark);
+        self.acknowledge(key, sequence, AckEffect::None, now_ms, |version, out| {
+            let _ = pubcomp.encode(PacketType::Pubcomp, version, out);
+        });
+        Ok(Flow::Next)
+    }
+
+    /// PUBCOMP: a QoS 2 delivery is over.
+    pub(crate) fn handle_pubcomp(
+        &mut self,
+        key: ConnectionKey,
+        ack: &Ack<'_>,
+        now_ms: u64,
+    ) -> Result<Flow, Fault> {
+        let Some(session_key) = self.connection_mut(key).and_then(|connection| connection.session) else {
+            return Ok(Flow::Stop);
+        };
+        let Some(session) = self.sessions.get_mut(session_key.index()) else { return Ok(Flow::Stop) };
+        if session.outbound.handle_pubcomp(ack.packet_id) {
+            record_end(&mut self.journal, session, 0, Some(ack.packet_id));
+            self.pump(session_key, now_ms);
+        }
+        Ok(Flow::Next)
+    }
+
+    /// Sends an acknowledgement, or keeps it until the batch with this sequence is stored (0: nothing to wait
+    /// for). They leave in the order they were earned [MQTT-4.6.0-2], so one that waits keeps the later ones.
+    pub(crate) fn acknowledge(
+        &mut self,
+        key: ConnectionKey,
+        sequence: u64,
+        effect: AckEffect,
+        now_ms: u64,
+        write: impl FnOnce(Version, &mut Vec<u8>),
+    ) {
+        let Some(connection) = self.connections.get_mut(key.index()) else { return };
+        let last = connection.withheld.back().map(|withheld| withheld.sequence);
+        if last.is_none() && (sequence == 0 || self.journal.is_stored(sequence)) {
+            self.send(key, write);
+            self.acknowledged(key, effect, now_ms);
+            return;
+        }
+        let mut bytes = std::mem::take(&mut self.scratch.packet);
+        bytes.clear();
+        write(connection.version, &mut bytes);
+        let sequence = sequence.max(last.unwrap_or(0));
+        if last.is_none() {
+            self.withholding.push(key);
+        }
+        connection.withheld.push_back(Withheld { sequence, bytes: SmallVec::from_slice(&bytes), effect });
+        let is_too_many = connection.withheld.len() > MOST_WITHHELD;
+        self.scratch.packet = bytes;
+        if is_too_many {
+            self.end_connection(key, Ending::ByServer(ReasonCode::QuotaExceeded), now_ms);
+        }
+    }
+
+    /// The store has made everything up to this sequence as safe as it promises: what waited for it leaves.
+    pub fn stored(&mut self, sequence: u64, now_ms: u64) {
+        self.journal.stored(sequence);
+        for key in std::mem::take(&mut self.withholding) {
+            while let Some(connection) = self.connections.get_mut(key.index()) {
+                match connection.withheld.front() {
+                    Some(withheld) if self.journal.is_stored(withheld.sequence) => {}
+                    Some(_) => {
+                        self.withholding.push(key);
+                        break;
+                    }
+                    None => break,
+                }
+                let Some(withheld) = connection.withheld.pop_front() else { break };
+                self.send(key, |_, out| out.extend_from_slice(&withheld.bytes));
+                self.acknowledged(key, withheld.effect, now_ms);
+            }
+        }
+    }
+
+    /// What an acknowledgement that has left means for the state.
+    fn acknowledged(&mut self, key: ConnectionKey, effect: AckEffect, now_ms: u64) {
+        let Some(connection) = self.connections.get_mut(key.index()) else { return };
+        let session = connection.session;
+        match effect {
+            AckEffect::None => {}
+            AckEffect::Puback => {
+                if let Some(session) = session.and_then(|key| self.sessions.get_mut(key.index())) {
+                    session.inbound.acknowledged();
+                }
+            }
+            AckEffect::Connack => {
+                if connection.phase == Phase::AwaitStore {
+                    connection.phase = Phase::Open;
+                }
+                if let Some(session) = session {
+                    self.pump(session, now_ms);
+                }
+            }
+        }
+    }
+}

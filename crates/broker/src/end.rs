@@ -1,0 +1,255 @@
+//! How connections, Sessions and Wills end.
+
+use std::sync::Arc;
+
+use topicwire_codec::{Disconnect, ReasonCode};
+use topicwire_session::{Lifetime, Timers, WillTiming};
+use topicwire_topics::SubscriptionFilter;
+
+use crate::broker::{Broker, ConnectionKey, SessionKey, TimerKey};
+use crate::connection::{Closing, Phase};
+use crate::event::Event;
+use crate::message::Message;
+use crate::session::{Endpoint, Will};
+use crate::store::StoreOperation;
+
+/// Who ended a Network Connection, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// DISCONNECT has arrived.
+    ByPeer(ReasonCode),
+    /// We close it, and tell a 5.0 client why.
+    ByServer(ReasonCode),
+    /// The transport is gone without a word.
+    Lost,
+}
+
+impl Broker {
+    /// The transport is gone. The key is free for another connection from now on.
+    pub fn close(&mut self, key: ConnectionKey, now_ms: u64) {
+        self.end_connection(key, Ending::Lost, now_ms);
+        if let Some(mut connection) = self.connections.try_remove(key.index()) {
+            self.timers.disarm(TimerKey::Connection(key), &mut connection.timer);
+            self.outlet.forget(&connection);
+            self.metrics.connections -= 1;
+        }
+    }
+
+    /// Ends a client's connection on the host's behalf. False where no such client is connected.
+    pub fn disconnect_client(&mut self, client_id: &str, reason_code: ReasonCode, now_ms: u64) -> bool {
+        let session = self.by_client_id.get(client_id).and_then(|key| self.sessions.get(key.index()));
+        let Some(key) = session.and_then(crate::session::Session::connection) else { return false };
+        self.end_connection(key, Ending::ByServer(reason_code), now_ms);
+        true
+    }
+
+    /// The broker is going down: every client is told (0x8B), no new one is let in. The connections close as the
+    /// output is drained.
+    pub fn shut_down(&mut self, now_ms: u64) {
+        self.is_draining = true;
+        let keys: Vec<_> = self.connections.iter().map(|(_, connection)| connection.key).collect();
+        for key in keys {
+            self.end_connection(key, Ending::ByServer(ReasonCode::ServerShuttingDown), now_ms);
+        }
+    }
+
+    /// Ends a Network Connection once; what is in its out-buffer still leaves.
+    pub(crate) fn end_connection(&mut self, key: ConnectionKey, ending: Ending, now_ms: u64) {
+        let Some(connection) = self.connections.get_mut(key.index()) else { return };
+        if connection.phase == Phase::Over {
+            return;
+        }
+        let was_open = connection.phase == Phase::Open;
+        let version = connection.version;
+        connection.phase = Phase::Over;
+        connection.input = Vec::new();
+        connection.input_head = 0;
+        connection.held = crate::hook::Held::default();
+        connection.withheld.clear();
+        connection.route = None;
+        self.timers.disarm(TimerKey::Connection(key), &mut connection.timer);
+        let session = connection.session.take();
+        let reason_code = match ending {
+            Ending::ByPeer(reason_code) => Some(reason_code),
+            Ending::ByServer(reason_code) => {
+                if was_open && version.is_v5() {
+                    self.send(key, |version, out| {
+                        // Encoding a DISCONNECT without properties cannot fail.
+                        let _ = Disconnect::new(reason_code).encode(version, out);
+                    });
+                }
+                Some(reason_code)
+            }
+            Ending::Lost => None,
+        };
+        if let Some(connection) = self.connections.get_mut(key.index()) {
+            connection.closing = Some(Closing { reason_code: reason_code.unwrap_or(ReasonCode::Success) });
+            self.outlet.mark(connection);
+        }
+        if let Some(session_key) = session {
+            self.detach(session_key, key, reason_code, ending, now_ms);
+        }
+    }
+
+    /// The Session has lost its connection: what becomes of its Will, and of itself.
+    fn detach(
+        &mut self,
+        session_key: SessionKey,
+        connection: ConnectionKey,
+        reason_code: Option<ReasonCode>,
+        ending: Ending,
+        now_ms: u64,
+    ) {
+        let Some(session) = self.sessions.get_mut(session_key.index()) else { return };
+        session.endpoint = Endpoint::Offline;
+        session.owed.clear();
+        self.metrics.clients_connected -= 1;
+        self.events.push_back(Event::Disconnected {
+            connection,
+            client_id: Arc::clone(&session.client_id),
+            reason_code,
+        });
+        if ending == Ending::ByPeer(ReasonCode::NORMAL_DISCONNECTION) {
+            self.discard_will(session_key);
+        }
+        let Some(session) = self.sessions.get_mut(session_key.index()) else { return };
+        if !session.lifetime.outlives_connection() {
+            self.end_session(session_key, now_ms);
+            return;
+        }
+        session.ends_at_ms = session.lifetime.deadline_ms(now_ms);
+        let timing = session
+            .will
+            .as_ref()
+            .map(|will| WillTiming::after_close(will.delay_interval_secs, session.lifetime, now_ms));
+        session.will_at_ms = match timing {
+            Some(WillTiming::At(at_ms)) => Some(at_ms),
+            _ => None,
+        };
+        let (client_id, lifetime, version) = (&session.client_id, session.lifetime, session.version);
+        self.journal.record(|| StoreOperation::PutSession {
+            client_id: Arc::clone(client_id),
+            expiry_interval_secs: lifetime.interval_secs(),
+            version,
+            closed_at_ms: Some(now_ms),
+        });
+        self.arm_session(session_key);
+        if timing == Some(WillTiming::Now) {
+            self.publish_will(session_key, now_ms);
+        }
+    }
+
+    /// Ends a Session: its Will is published if it still has one [MQTT-3.1.2-8], all else is forgotten.
+    pub(crate) fn end_session(&mut self, key: SessionKey, now_ms: u64) {
+        self.publish_will(key, now_ms);
+        let Some(mut session) = self.sessions.try_remove(key.index()) else { return };
+        self.timers.disarm(TimerKey::Session(key), &mut session.timer);
+        for filter in session.subscriptions.keys() {
+            if let Ok(filter) = SubscriptionFilter::parse(filter) {
+                self.remove_from_index(filter, key);
+            }
+        }
+        self.metrics.queued_bytes -= session.outbound.queued_bytes() as u64;
+        self.metrics.queued_messages -= session.outbound.queued_count() as u64;
+        if !session.is_local() {
+            self.by_client_id.remove(&session.client_id);
+        }
+        if session.is_durable() {
+            let client_id = &session.client_id;
+            self.journal.record(|| StoreOperation::DeleteSession { client_id: Arc::clone(client_id) });
+        }
+    }
+
+    pub(crate) fn remove_from_index(&mut self, filter: SubscriptionFilter<'_>, key: SessionKey) {
+        match filter.share_name {
+            Some(share_name) => self.subscriptions.remove_shared(share_name, filter.topic_filter, key),
+            None => self.subscriptions.remove(filter.topic_filter, key),
+        };
+    }
+
+    /// Publishes the Will, where there still is one, and forgets it [MQTT-3.1.2-10].
+    pub(crate) fn publish_will(&mut self, key: SessionKey, now_ms: u64) {
+        let Some(session) = self.sessions.get_mut(key.index()) else { return };
+        session.will_at_ms = None;
+        let Some(Will { message, expiry_interval_secs, .. }) = session.will.take() else { return };
+        if session.is_durable() {
+            let client_id = &session.client_id;
+            self.journal.record(|| StoreOperation::DeleteWill { client_id: Arc::clone(client_id) });
+        }
+        let message = match expiry_interval_secs {
+            None => message,
+            Some(secs) => Arc::new(Message::new(
+                Arc::clone(message.topic_name()),
+                message.forwarded(),
+                message.payload(),
+                message.qos,
+                message.retain,
+                now_ms.saturating_add(u64::from(secs) * 1000),
+            )),
+        };
+        self.publish_message(Some(key), &message, now_ms);
+    }
+
+    pub(crate) fn discard_will(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key.index()) else { return };
+        session.will_at_ms = None;
+        if session.will.take().is_some() && session.is_durable() {
+            let client_id = &session.client_id;
+            self.journal.record(|| StoreOperation::DeleteWill { client_id: Arc::clone(client_id) });
+        }
+    }
+
+    pub(crate) fn change_lifetime(&mut self, session: Option<SessionKey>, interval_secs: u32) {
+        let Some(session) = session.and_then(|key| self.sessions.get_mut(key.index())) else { return };
+        let was_durable = session.is_durable();
+        session.lifetime = Lifetime::from_interval_secs(interval_secs);
+        if was_durable && !session.is_durable() {
+            let client_id = &session.client_id;
+            self.journal.record(|| StoreOperation::DeleteSession { client_id: Arc::clone(client_id) });
+        }
+    }
+
+    /// Sets the timer to the Session's next deadline, or takes it back.
+    pub(crate) fn arm_session(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key.index()) else { return };
+        match session.next_deadline_ms() {
+            Some(deadline_ms) => self.timers.arm(TimerKey::Session(key), &mut session.timer, deadline_ms),
+            None => self.timers.disarm(TimerKey::Session(key), &mut session.timer),
+        }
+    }
+
+    pub(crate) fn session_due(&mut self, key: SessionKey, now_ms: u64) {
+        let Some(session) = self.sessions.get_mut(key.index()) else { return };
+        Timers::<TimerKey>::fired(&mut session.timer);
+        if session.ends_at_ms.is_some_and(|end_ms| end_ms <= now_ms) {
+            self.metrics.sessions_expired += 1;
+            self.end_session(key, now_ms);
+            return;
+        }
+        if session.will_at_ms.is_some_and(|will_ms| will_ms <= now_ms) {
+            self.publish_will(key, now_ms);
+        }
+        self.arm_session(key);
+    }
+
+    /// A connection's time is up: CONNECT has not come, or nothing has within one and a half Keep Alives
+    /// [MQTT-3.1.2-22].
+    pub(crate) fn connection_due(&mut self, key: ConnectionKey, now_ms: u64) {
+        let Some(connection) = self.connections.get_mut(key.index()) else { return };
+        Timers::<TimerKey>::fired(&mut connection.timer);
+        let deadline_ms = match connection.phase {
+            Phase::Over => None,
+            // While a hook decides we do not read, so that silence is our own.
+            _ if connection.held.is_waiting() => Some(now_ms.saturating_add(1_000)),
+            Phase::AwaitConnect => Some(connection.connect_deadline_ms),
+            Phase::AwaitStore | Phase::Open => connection.keep_alive.server_deadline_ms(),
+        };
+        match deadline_ms {
+            None => {}
+            Some(deadline_ms) if deadline_ms > now_ms => {
+                self.timers.arm(TimerKey::Connection(key), &mut connection.timer, deadline_ms);
+            }
+            Some(_) => self.end_connection(key, Ending::ByServer(ReasonCode::KeepAliveTimeout), now_ms),
+        }
+    }
+}

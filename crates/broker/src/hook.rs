@@ -1,0 +1,137 @@
+//! Questions to code outside the core, and their answers.
+//!
+//! A packet that needs an answer stays where it is, at the front of its connection's input; when the answer
+//! comes the packet is read again with the answer beside it. Nothing is copied for the wait, the connection's
+//! later packets wait behind it, and other connections go on.
+
+use topicwire_codec::{QoS, ReasonCode, Version};
+
+use crate::broker::ConnectionKey;
+
+/// Names one question of one connection. An answer to any other is ignored.
+pub type Token = u32;
+
+/// What is asked.
+#[derive(Debug)]
+pub struct Question {
+    /// The connection that waits.
+    pub connection: ConnectionKey,
+    /// To be given back with the answer.
+    pub token: Token,
+    /// The subject.
+    pub subject: Subject,
+}
+
+/// The subject of a question.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Subject {
+    /// May this client connect?
+    Authenticate {
+        /// Its identifier; empty where one will be assigned.
+        client_id: Box<str>,
+        /// Its user name.
+        username: Option<Box<str>>,
+        /// Its password.
+        password: Option<Box<[u8]>>,
+        /// The protocol version.
+        version: Version,
+        /// Whether it asks for a new Session.
+        clean_start: bool,
+    },
+    /// May this message be published, and as what?
+    Publish {
+        /// The identifier of the publisher.
+        client_id: Box<str>,
+        /// True for a Will, asked once at CONNECT.
+        is_will: bool,
+        /// Whether `authorizePublish` is asked.
+        authorize: bool,
+        /// Whether `onPublish` is asked.
+        on_publish: bool,
+        /// The Topic Name.
+        topic_name: Box<str>,
+        /// The payload.
+        payload: Box<[u8]>,
+        /// Its QoS.
+        qos: QoS,
+        /// Its RETAIN flag.
+        retain: bool,
+    },
+    /// Which of these subscriptions are allowed?
+    Subscribe {
+        /// The identifier of the subscriber.
+        client_id: Box<str>,
+        /// Topic Filters and the QoS asked for. The answer has as many places.
+        filters: Vec<(Box<str>, QoS)>,
+    },
+}
+
+/// An answer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Go on.
+    Allow,
+    /// Refuse.
+    Deny {
+        /// What a 5.0 client is told.
+        reason_code: ReasonCode,
+    },
+    /// Publish this in place of what came (`onPublish`).
+    Replace(Replacement),
+    /// Acknowledge the message and pass it on to nobody (`onPublish`).
+    Discard,
+    /// One place per filter of a SUBSCRIBE: none allows it, a Reason Code refuses it.
+    Filters(Vec<Option<ReasonCode>>),
+}
+
+/// What changes of a message. None leaves a part as it came.
+#[derive(Debug, Default)]
+pub struct Replacement {
+    /// Another Topic Name.
+    pub topic_name: Option<String>,
+    /// Another payload.
+    pub payload: Option<Vec<u8>>,
+    /// Another QoS.
+    pub qos: Option<QoS>,
+    /// Another RETAIN flag.
+    pub retain: Option<bool>,
+}
+
+/// What a connection remembers of its question.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    last_token: Token,
+    waiting: bool,
+    verdict: Option<Verdict>,
+}
+
+impl Held {
+    /// A new question's token; the connection waits from now on.
+    pub(crate) fn ask(&mut self) -> Token {
+        self.last_token = self.last_token.wrapping_add(1);
+        self.waiting = true;
+        self.verdict = None;
+        self.last_token
+    }
+
+    /// Takes the answer in; false for one to another question.
+    pub(crate) fn answer(&mut self, token: Token, verdict: Verdict) -> bool {
+        if !self.waiting || token != self.last_token {
+            return false;
+        }
+        self.waiting = false;
+        self.verdict = Some(verdict);
+        true
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting
+    }
+
+    /// The answer to the packet that is being read again.
+    pub(crate) fn take_verdict(&mut self) -> Option<Verdict> {
+        self.verdict.take()
+    }
+}

@@ -1,0 +1,250 @@
+//! From bytes to packets: where chunks are cut, and where a peer's faults end up.
+
+use std::sync::Arc;
+
+use topicwire_codec::{
+    Ack, Disconnect, Frame, Packet, PacketType, Publish, ReasonCode, Split, Version, split_frame,
+};
+
+use crate::broker::{Broker, ConnectionKey};
+use crate::connection::{Framing, Phase};
+use crate::end::Ending;
+use crate::event::Event;
+use crate::fault::Fault;
+use crate::hook::{Token, Verdict};
+
+/// What to do after a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// Read the next one.
+    Next,
+    /// A question has been asked: the packet stays and is read again with the answer.
+    Hold,
+    /// The connection is over.
+    Stop,
+}
+
+/// What the host should know after a call that brought input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InputStatus {
+    /// The connection waits for an answer: stop reading from its transport until [`Broker::decide`] says that it
+    /// no longer does. What has been read is kept.
+    pub is_held: bool,
+}
+
+impl Broker {
+    /// Bytes have come from a transport. The slice is only read during the call.
+    pub fn receive(&mut self, key: ConnectionKey, bytes: &[u8], now_ms: u64) -> InputStatus {
+        let Some(connection) = self.connection_mut(key) else { return InputStatus::default() };
+        if connection.phase == Phase::Over {
+            return InputStatus::default();
+        }
+        self.metrics.bytes_received += bytes.len() as u64;
+        let Some(connection) = self.connections.get_mut(key.index()) else { return InputStatus::default() };
+        if let Framing::Payloads(topic_url) = &mut connection.framing {
+            topic_url.write_publish(bytes, &mut connection.input);
+            return self.continue_input(key, now_ms);
+        }
+        if connection.held.is_waiting() || !connection.input.is_empty() {
+            connection.input.extend_from_slice(bytes);
+            return self.continue_input(key, now_ms);
+        }
+        let used = self.consume(key, bytes, now_ms);
+        if let Some(connection) = self.connection_mut(key)
+            && let Some(rest) = bytes.get(used..)
+            && connection.phase != Phase::Over
+        {
+            connection.input.extend_from_slice(rest);
+        }
+        self.input_status(key)
+    }
+
+    /// The host's answer to a question. Reading goes on where it stopped.
+    pub fn decide(&mut self, key: ConnectionKey, token: Token, verdict: Verdict, now_ms: u64) -> InputStatus {
+        let is_answer =
+            self.connection_mut(key).is_some_and(|connection| connection.held.answer(token, verdict));
+        if is_answer { self.continue_input(key, now_ms) } else { self.input_status(key) }
+    }
+
+    /// Reads what is kept of a connection's input.
+    pub(crate) fn continue_input(&mut self, key: ConnectionKey, now_ms: u64) -> InputStatus {
+        let Some(connection) = self.connection_mut(key) else { return InputStatus::default() };
+        if !connection.held.is_waiting() {
+            let (input, head) = connection.take_input();
+            let used = self.consume(key, input.get(head..).unwrap_or_default(), now_ms);
+            if let Some(connection) = self.connection_mut(key)
+                && connection.phase != Phase::Over
+            {
+                connection.put_input(input, head + used);
+            }
+        }
+        self.input_status(key)
+    }
+
+    fn input_status(&self, key: ConnectionKey) -> InputStatus {
+        let connection = self.connections.get(key.index());
+        InputStatus { is_held: connection.is_some_and(|connection| connection.held.is_waiting()) }
+    }
+
+    /// Handles every whole packet at the start of `bytes`; returns how many bytes that were.
+    fn consume(&mut self, key: ConnectionKey, bytes: &[u8], now_ms: u64) -> usize {
+        let limit = self.config.limits.maximum_packet_size_bytes;
+        let mut used = 0;
+        let mut count = 0u64;
+        let outcome = loop {
+            match split_frame(bytes.get(used..).unwrap_or_default(), limit) {
+                Ok(Split::Partial { .. }) => break Ok(()),
+                Ok(Split::Frame(frame)) => {
+                    match self.handle_frame(key, &frame, packet_at(bytes, used, &frame), now_ms) {
+                        Ok(Flow::Next) => {
+                            used += frame.length;
+                            count += 1;
+                        }
+                        Ok(Flow::Hold) => break Ok(()),
+                        Ok(Flow::Stop) => {
+                            count += 1;
+                            used = bytes.len();
+                            break Ok(());
+                        }
+                        Err(fault) => break Err(fault),
+                    }
+                }
+                Err(error) => break Err(Fault::from(error)),
+            }
+        };
+        self.metrics.packets_received += count;
+        if count > 0
+            && let Some(connection) = self.connection_mut(key)
+        {
+            connection.keep_alive.touch(now_ms);
+        }
+        if let Err(fault) = outcome {
+            self.handle_fault(key, bytes.get(used..).unwrap_or_default(), fault, now_ms);
+            return bytes.len();
+        }
+        used
+    }
+
+    #[inline]
+    fn handle_frame(
+        &mut self,
+        key: ConnectionKey,
+        frame: &Frame<'_>,
+        packet: &[u8],
+        now_ms: u64,
+    ) -> Result<Flow, Fault> {
+        let Some(connection) = self.connections.get(key.index()) else { return Ok(Flow::Stop) };
+        let version = connection.version;
+        match connection.phase {
+            Phase::Open | Phase::AwaitStore => match frame.packet_type() {
+                PacketType::Publish => {
+                    self.handle_publish(key, &Publish::decode(frame, version)?, packet, now_ms)
+                }
+                PacketType::Puback => self.handle_puback(key, &Ack::decode(frame, version)?, now_ms),
+                PacketType::Pubrec => self.handle_pubrec(key, &Ack::decode(frame, version)?, now_ms),
+                PacketType::Pubrel => self.handle_pubrel(key, &Ack::decode(frame, version)?, now_ms),
+                PacketType::Pubcomp => self.handle_pubcomp(key, &Ack::decode(frame, version)?, now_ms),
+                _ => self.handle_rare_packet(key, frame, version, now_ms),
+            },
+            Phase::AwaitConnect if frame.packet_type() == PacketType::Connect => {
+                self.handle_connect(key, frame, now_ms)
+            }
+            Phase::AwaitConnect => Err(Fault::protocol_error("the first packet is not CONNECT")),
+            Phase::Over => Ok(Flow::Stop),
+        }
+    }
+
+    fn handle_rare_packet(
+        &mut self,
+        key: ConnectionKey,
+        frame: &Frame<'_>,
+        version: Version,
+        now_ms: u64,
+    ) -> Result<Flow, Fault> {
+        match Packet::decode(frame, version)? {
+            Packet::Subscribe(subscribe) => self.handle_subscribe(key, &subscribe, now_ms),
+            Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(key, &unsubscribe, now_ms),
+            Packet::Pingreq => {
+                self.send(key, |_, out| out.extend_from_slice(&[0xD0, 0x00]));
+                Ok(Flow::Next)
+            }
+            Packet::Disconnect(disconnect) => self.handle_disconnect(key, &disconnect, now_ms),
+            Packet::Connect(_) => Err(Fault::protocol_error("a second CONNECT")),
+            Packet::Auth(_) => Err(Fault::protocol_error("AUTH without an authentication method in CONNECT")),
+            _ => Err(Fault::protocol_error("a packet that only a server sends")),
+        }
+    }
+
+    /// DISCONNECT: the client is leaving in good order [MQTT-3.14.4-1, 3.14.4-3].
+    fn handle_disconnect(
+        &mut self,
+        key: ConnectionKey,
+        disconnect: &Disconnect<'_>,
+        now_ms: u64,
+    ) -> Result<Flow, Fault> {
+        let maximum = self.config.limits.session_expiry_interval_maximum_secs;
+        if let Some(interval_secs) = disconnect.session_expiry_interval_secs {
+            let Some(connection) = self.connection_mut(key) else { return Ok(Flow::Stop) };
+            if connection.expiry_interval_at_connect_secs == 0 && interval_secs != 0 {
+                return Err(Fault::protocol_error("DISCONNECT cannot keep a session that CONNECT did not"));
+            }
+            let session = connection.session;
+            self.change_lifetime(session, interval_secs.min(maximum));
+        }
+        self.end_connection(key, Ending::ByPeer(disconnect.reason_code), now_ms);
+        Ok(Flow::Stop)
+    }
+
+    /// A peer broke the protocol: tell it as far as its version allows, tell the host, and end the connection.
+    fn handle_fault(&mut self, key: ConnectionKey, bytes: &[u8], fault: Fault, now_ms: u64) {
+        let Some(connection) = self.connections.get(key.index()) else { return };
+        self.metrics.protocol_errors += 1;
+        let client_id = connection.session.and_then(|session| self.sessions.get(session.index()));
+        self.events.push_back(Event::ProtocolError {
+            connection: key,
+            client_id: client_id.map(|session| Arc::clone(&session.client_id)),
+            reason_code: fault.reason_code,
+            detail: fault.detail.into_owned(),
+        });
+        if connection.phase == Phase::AwaitConnect {
+            self.answer_bad_connect(key, bytes, fault.reason_code);
+        }
+        self.end_connection(key, Ending::ByServer(fault.reason_code), now_ms);
+    }
+
+    /// Writes a packet other than PUBLISH. One larger than the client accepts is left out [MQTT-3.1.2-24]; a
+    /// client that makes us answer and never reads the answers is cut off.
+    pub(crate) fn send(&mut self, key: ConnectionKey, write: impl FnOnce(Version, &mut Vec<u8>)) {
+        let Some(connection) = self.connections.get_mut(key.index()) else { return };
+        if !connection.is_mqtt() {
+            return;
+        }
+        let (version, maximum) = (connection.version, connection.maximum_packet_size as usize);
+        let written = self.outlet.append(connection, |out| {
+            let before = out.len();
+            write(version, out);
+            if out.len() - before > maximum {
+                out.truncate(before);
+            }
+            out.len() > before
+        });
+        self.metrics.packets_sent += u64::from(written);
+        let most = self.config.limits.maximum_out_buffer_bytes.saturating_mul(2);
+        if connection.out.len() as u64 > most && connection.phase != Phase::Over {
+            self.outlet.overrun(key);
+        }
+    }
+
+    /// Ends the connections that do not read what they make us answer.
+    pub(crate) fn end_overrun_connections(&mut self, now_ms: u64) {
+        while let Some(key) = self.outlet.poll_overrun() {
+            self.end_connection(key, Ending::ByServer(ReasonCode::QuotaExceeded), now_ms);
+        }
+    }
+}
+
+/// The bytes of a frame with its fixed header.
+#[inline]
+fn packet_at<'a>(bytes: &'a [u8], at: usize, frame: &Frame<'_>) -> &'a [u8] {
+    bytes.get(at..at + frame.length).unwrap_or_default()
+}

@@ -1,0 +1,262 @@
+//! A PUBLISH from a client: alias, hooks, window, then on to `route.rs`; and its acknowledgement.
+
+use std::sync::Arc;
+
+use topicwire_codec::{Ack, PacketType, Publish, QoS, ReasonCode};
+use topicwire_session::{AliasError, InboundStep};
+
+use crate::broker::{Broker, ConnectionKey, SessionKey};
+use crate::connect::is_reserved;
+use crate::connection::AckEffect;
+use crate::fault::Fault;
+use crate::hook::{Replacement, Subject, Verdict};
+use crate::input::Flow;
+use crate::message::Message;
+use crate::route::{Outcome, Route};
+use crate::store::StoreOperation;
+
+impl Broker {
+    /// `packet` is the whole PUBLISH as it came.
+    #[inline]
+    pub(crate) fn handle_publish(
+        &mut self,
+        key: ConnectionKey,
+        publish: &Publish<'_>,
+        packet: &[u8],
+        now_ms: u64,
+    ) -> Result<Flow, Fault> {
+        let Some(connection) = self.connections.get_mut(key.index()) else { return Ok(Flow::Stop) };
+        let Some(session_key) = connection.session else { return Ok(Flow::Stop) };
+        if !publish.properties.subscription_ids.is_empty() {
+            return Err(Fault::protocol_error("a client's PUBLISH carries a subscription identifier"));
+        }
+        let resolved: Arc<str>;
+        let topic_name = match publish.properties.topic_alias {
+            None => publish.topic_name,
+            Some(alias) if publish.topic_name.is_empty() => {
+                resolved = connection.inbound_aliases.resolve(alias)?;
+                &resolved
+            }
+            Some(alias) => {
+                connection.inbound_aliases.set(alias, publish.topic_name)?;
+                publish.topic_name
+            }
+        };
+        if topic_name.is_empty() && connection.version.is_v5() {
+            return Err(AliasError::NoTopicName.into());
+        }
+        let verdict = connection.held.take_verdict();
+        let mut route = connection.route.take().unwrap_or_default();
+        self.refresh_route(&mut route, topic_name)?;
+        if verdict.is_none() && (route.authorize || route.on_publish) && !is_reserved(topic_name) {
+            self.ask_about_publish(key, session_key, publish, &route);
+            self.keep_route(key, route);
+            return Ok(Flow::Hold);
+        }
+        let taken = self.take_publish(key, session_key, publish, packet, &route, verdict, now_ms);
+        self.keep_route(key, route);
+        taken
+    }
+
+    #[inline]
+    fn keep_route(&mut self, key: ConnectionKey, route: Box<Route>) {
+        if let Some(connection) = self.connections.get_mut(key.index()) {
+            connection.route = Some(route);
+        }
+    }
+
+    /// The PUBLISH is read, resolved and decided upon: window, routing, acknowledgement.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the second half of `handle_publish`, with what the first found"
+    )]
+    #[inline]
+    fn take_publish(
+        &mut self,
+        key: ConnectionKey,
+        session_key: SessionKey,
+        publish: &Publish<'_>,
+        packet: &[u8],
+        route: &Route,
+        verdict: Option<Verdict>,
+        now_ms: u64,
+    ) -> Result<Flow, Fault> {
+        self.metrics.publish_received += 1;
+        self.metrics.publish_bytes_received += publish.payload.len() as u64;
+        let mark = self.journal.mark();
+        if let Some(packet_id) = publish.packet_id {
+            let Some(session) = self.sessions.get_mut(session_key.index()) else { return Ok(Flow::Stop) };
+            if session.inbound.handle_publish(publish.qos, packet_id)? == InboundStep::Duplicate {
+                self.answer_publish(key, publish, 0, ReasonCode::Success, now_ms);
+                return Ok(Flow::Next);
+            }
+            if publish.qos == QoS::ExactlyOnce && session.is_durable() {
+                let client_id = &session.client_id;
+                self.journal
+                    .record(|| StoreOperation::PutInbound { client_id: Arc::clone(client_id), packet_id });
+            }
+        }
+        let decided = match verdict {
+            _ if is_reserved(&route.topic_name) => Err(ReasonCode::NotAuthorized),
+            None | Some(Verdict::Allow | Verdict::Filters(_)) => {
+                Ok(self.publish_packet(session_key, publish, packet, route, now_ms))
+            }
+            Some(Verdict::Deny { reason_code }) => Err(reason_code),
+            Some(Verdict::Discard) => Ok(Outcome { matched: 1, is_over_quota: false }),
+            Some(Verdict::Replace(replacement)) => {
+                self.publish_replaced(session_key, publish, route, replacement, now_ms)
+            }
+        };
+        let reason_code = match decided {
+            Ok(Outcome { is_over_quota: true, .. }) => ReasonCode::QuotaExceeded,
+            Ok(Outcome { matched: 0, .. }) => ReasonCode::NoMatchingSubscribers,
+            Ok(_) => ReasonCode::Success,
+            Err(reason_code) => {
+                self.metrics.publish_refused += 1;
+                reason_code
+            }
+        };
+        if publish.packet_id.is_some() {
+            let sequence = self.journal.sequence_since(mark);
+            self.answer_publish(key, publish, sequence, reason_code, now_ms);
+        }
+        Ok(Flow::Next)
+    }
+
+    /// Routes the message of a packet without copying what nobody keeps.
+    #[inline]
+    fn publish_packet(
+        &mut self,
+        session_key: SessionKey,
+        publish: &Publish<'_>,
+        packet: &[u8],
+        route: &Route,
+        now_ms: u64,
+    ) -> Outcome {
+        let mut forwarded = std::mem::take(&mut self.scratch.forwarded);
+        forwarded.clear();
+        if !publish.properties.is_empty() {
+            // Properties that were decoded fit their own lengths.
+            let _ = publish.properties.encode_forwarded(&mut forwarded);
+        }
+        let is_v5 = self.sessions.get(session_key.index()).is_some_and(|session| session.version.is_v5());
+        let mut fan = self.fan_out(route, &forwarded, publish.payload);
+        fan.qos = publish.qos;
+        fan.retain = publish.retain;
+        fan.expires_at_ms = expiry_time(publish.properties.message_expiry_interval_secs, now_ms);
+        if publish.qos == QoS::AtMostOnce && publish.properties.topic_alias.is_none() {
+            fan.verbatim = Some((is_v5, packet));
+        }
+        let mut is_over_quota = false;
+        if publish.retain {
+            let message = fan.share();
+            is_over_quota = !self.retain(&message);
+        }
+        let mut outcome = self.route(Some(session_key), route, &mut fan, now_ms);
+        outcome.is_over_quota |= is_over_quota;
+        // Retained is taken, whether or not anybody has subscribed yet.
+        outcome.matched += u32::from(publish.retain);
+        self.finish_fan_out(fan);
+        self.scratch.forwarded = forwarded;
+        outcome
+    }
+
+    /// Publishes what an `onPublish` hook made of a message.
+    fn publish_replaced(
+        &mut self,
+        session_key: SessionKey,
+        publish: &Publish<'_>,
+        route: &Route,
+        replacement: Replacement,
+        now_ms: u64,
+    ) -> Result<Outcome, ReasonCode> {
+        let mut forwarded = Vec::new();
+        let _ = publish.properties.encode_forwarded(&mut forwarded);
+        let topic_name: Arc<str> = match replacement.topic_name {
+            Some(topic_name) => Arc::from(topic_name),
+            None => Arc::clone(&route.topic_name),
+        };
+        if is_reserved(&topic_name) {
+            return Err(ReasonCode::NotAuthorized);
+        }
+        self.refresh_route(&mut Route::default(), &topic_name).map_err(|fault| fault.reason_code)?;
+        let message = Message::new(
+            topic_name,
+            &forwarded,
+            replacement.payload.as_deref().unwrap_or(publish.payload),
+            replacement.qos.unwrap_or(publish.qos),
+            replacement.retain.unwrap_or(publish.retain),
+            expiry_time(publish.properties.message_expiry_interval_secs, now_ms),
+        );
+        Ok(self.publish_message(Some(session_key), &Arc::new(message), now_ms))
+    }
+
+    fn ask_about_publish(
+        &mut self,
+        key: ConnectionKey,
+        session_key: SessionKey,
+        publish: &Publish<'_>,
+        route: &Route,
+    ) {
+        let client_id = self.sessions.get(session_key.index()).map(|session| Box::from(&*session.client_id));
+        self.ask(
+            key,
+            Subject::Publish {
+                client_id: client_id.unwrap_or_default(),
+                is_will: false,
+                authorize: route.authorize,
+                on_publish: route.on_publish,
+                topic_name: Box::from(&*route.topic_name),
+                payload: publish.payload.into(),
+                qos: publish.qos,
+                retain: publish.retain,
+            },
+        );
+    }
+
+    /// PUBACK or PUBREC [MQTT-4.3.2-4, 4.3.3-8]. 3.x has no way to say no: the codec writes what it has.
+    fn answer_publish(
+        &mut self,
+        key: ConnectionKey,
+        publish: &Publish<'_>,
+        sequence: u64,
+        reason_code: ReasonCode,
+        now_ms: u64,
+    ) {
+        let Some(packet_id) = publish.packet_id else { return };
+        let (packet_type, effect) = match publish.qos {
+            QoS::ExactlyOnce => (PacketType::Pubrec, AckEffect::None),
+            _ => (PacketType::Puback, AckEffect::Puback),
+        };
+        if packet_type == PacketType::Pubrec && reason_code.is_error() {
+            self.release_refused(key, packet_id);
+        }
+        let ack = Ack::new(packet_id, reason_code);
+        self.acknowledge(key, sequence, effect, now_ms, |version, out| {
+            let _ = ack.encode(packet_type, version, out);
+        });
+    }
+
+    /// A PUBREC with an error ends the exchange: the identifier is free for a 5.0 client. A 3.x client has not
+    /// heard of the error and goes on with PUBREL.
+    fn release_refused(&mut self, key: ConnectionKey, packet_id: topicwire_codec::PacketId) {
+        let Some(connection) = self.connections.get(key.index()) else { return };
+        if !connection.version.is_v5() {
+            return;
+        }
+        let Some(session) = connection.session.and_then(|key| self.sessions.get_mut(key.index())) else {
+            return;
+        };
+        session.inbound.release(packet_id);
+        if session.is_durable() {
+            let client_id = &session.client_id;
+            self.journal
+                .record(|| StoreOperation::DeleteInbound { client_id: Arc::clone(client_id), packet_id });
+        }
+    }
+}
+
+/// When a message with this Message Expiry Interval expires.
+pub(crate) fn expiry_time(interval_secs: Option<u32>, now_ms: u64) -> u64 {
+    interval_secs.map_or(u64::MAX, |secs| now_ms.saturating_add(u64::from(secs) * 1000))
+}

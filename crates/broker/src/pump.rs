@@ -1,0 +1,218 @@
+//! What a Session still owes its client, sent as far as the window and the out-buffer have room: exchanges to
+//! repeat, then retained messages of new subscriptions, then the queue.
+
+use std::sync::Arc;
+
+use topicwire_codec::{Ack, PacketType, QoS, ReasonCode};
+use topicwire_session::{Queued, Resend};
+
+use crate::broker::{Broker, SessionKey};
+use crate::config::Limits;
+use crate::connection::Phase;
+use crate::deliver::{record_end, record_exchange};
+use crate::message::{Delivery, Message};
+use crate::metrics::DropReason;
+use crate::session::{Owed, Session};
+use crate::store::Fetch;
+use crate::write::{Head, TooLarge, Writer};
+
+impl Broker {
+    /// Sends what waits, oldest first.
+    pub(crate) fn pump(&mut self, session_key: SessionKey, now_ms: u64) {
+        while self.pump_one(session_key, now_ms) {}
+        self.fetch_next(session_key);
+    }
+
+    /// True where something was sent or dropped, and there may be more.
+    fn pump_one(&mut self, session_key: SessionKey, now_ms: u64) -> bool {
+        let Some(session) = self.sessions.get_mut(session_key.index()) else { return false };
+        if !session.outbound.has_waiting() && session.owed.is_empty() {
+            return false;
+        }
+        let connection = session.connection().and_then(|key| self.connections.get(key.index()));
+        let Some(connection) = connection else { return false };
+        if connection.phase != Phase::Open || connection.out.len() >= Limits::OUT_BUFFER_LOW_BYTES {
+            return false;
+        }
+        if !connection.is_mqtt() {
+            return self.send_owed(session_key, now_ms) || self.send_unacknowledged(session_key, now_ms);
+        }
+        if let Some(resend) = session.outbound.poll_resend() {
+            self.resend(session_key, resend, now_ms);
+            return true;
+        }
+        self.send_owed(session_key, now_ms) || self.send_queued(session_key, now_ms)
+    }
+
+    /// An exchange of an earlier connection, again [MQTT-4.4.0-1].
+    fn resend(&mut self, session_key: SessionKey, resend: Resend<Delivery>, now_ms: u64) {
+        match resend {
+            Resend::Pubrel { packet_id } => {
+                let key = self.sessions.get(session_key.index()).and_then(Session::connection);
+                let pubrel = Ack::new(packet_id, ReasonCode::Success);
+                if let Some(key) = key {
+                    self.send(key, |version, out| {
+                        let _ = pubrel.encode(PacketType::Pubrel, version, out);
+                    });
+                }
+            }
+            Resend::Publish { packet_id, qos, message } => {
+                let head = Head::of_delivery(&message, qos, Some(packet_id), true);
+                if self.write_to(session_key, &message.message, &head, now_ms) == Err(TooLarge)
+                    && let Some(session) = self.sessions.get_mut(session_key.index())
+                {
+                    session.outbound.abandon(packet_id);
+                    record_end(&mut self.journal, session, message.position, Some(packet_id));
+                    self.drop_for(session_key, DropReason::TooLarge);
+                }
+            }
+        }
+    }
+
+    /// The next retained message of a new subscription. One that has been replaced, removed or has expired since
+    /// is left out: what came after it has been delivered already.
+    fn send_owed(&mut self, session_key: SessionKey, now_ms: u64) -> bool {
+        let Some(session) = self.sessions.get_mut(session_key.index()) else { return false };
+        let Some(front) = session.owed.front() else { return false };
+        let qos = front.qos.min(front.message.qos);
+        let is_mqtt = self
+            .connections
+            .get(session.connection().map_or(usize::MAX, |key| key.index()))
+            .is_some_and(crate::connection::Connection::is_mqtt);
+        if qos != QoS::AtMostOnce && is_mqtt && !session.outbound.has_window() {
+            return false;
+        }
+        let Some(Owed { message, subscription_id, .. }) = session.owed.pop_front() else { return false };
+        if !self.is_retained(&message) || message.is_expired(now_ms) {
+            return true;
+        }
+        let Some(session) = self.sessions.get_mut(session_key.index()) else { return false };
+        session.last_position += 1;
+        let delivery = Delivery {
+            message: Arc::clone(&message),
+            retain: true,
+            subscription_ids: (subscription_id != 0).then_some(subscription_id).into_iter().collect(),
+            position: session.last_position,
+        };
+        let position = delivery.position;
+        let mut packet_id = None;
+        if qos != QoS::AtMostOnce && is_mqtt {
+            crate::deliver::record_delivery(&mut self.journal, session, &delivery, qos);
+            match session.outbound.begin(qos, delivery.clone()) {
+                Ok(opened) => {
+                    record_exchange(&mut self.journal, session, opened, position, qos);
+                    packet_id = Some(opened);
+                }
+                Err(_) => return false,
+            }
+        }
+        let head = Head::of_delivery(&delivery, qos, packet_id, false);
+        if self.write_to(session_key, &message, &head, now_ms) == Err(TooLarge) {
+            if let (Some(packet_id), Some(session)) = (packet_id, self.sessions.get_mut(session_key.index()))
+            {
+                session.outbound.abandon(packet_id);
+                record_end(&mut self.journal, session, position, Some(packet_id));
+            }
+            self.drop_for(session_key, DropReason::TooLarge);
+        }
+        true
+    }
+
+    /// The next message of the queue, within the client's window.
+    fn send_queued(&mut self, session_key: SessionKey, now_ms: u64) -> bool {
+        let Some(session) = self.sessions.get_mut(session_key.index()) else { return false };
+        if session.outbound.front().is_some_and(|queued| queued.message.message.is_expired(now_ms)) {
+            return self.discard_front(session_key, DropReason::Expired);
+        }
+        let Some((packet_id, queued)) = session.outbound.poll_send() else { return false };
+        self.metrics.queued_messages -= 1;
+        self.metrics.queued_bytes -= queued.bytes as u64;
+        let Queued { qos, message: delivery, .. } = queued;
+        record_exchange(&mut self.journal, session, packet_id, delivery.position, qos);
+        let head = Head::of_delivery(&delivery, qos, Some(packet_id), false);
+        if self.write_to(session_key, &delivery.message, &head, now_ms) == Err(TooLarge)
+            && let Some(session) = self.sessions.get_mut(session_key.index())
+        {
+            session.outbound.abandon(packet_id);
+            record_end(&mut self.journal, session, delivery.position, Some(packet_id));
+            self.drop_for(session_key, DropReason::TooLarge);
+        }
+        true
+    }
+
+    /// The next message of a topic URL's queue. A WebSocket has no acknowledgements: a message is done with when
+    /// it is on its way.
+    fn send_unacknowledged(&mut self, session_key: SessionKey, now_ms: u64) -> bool {
+        let Some(Queued { qos, message: delivery, .. }) = self.take_oldest(session_key) else { return false };
+        if let Some(session) = self.sessions.get(session_key.index()) {
+            record_end(&mut self.journal, session, delivery.position, None);
+        }
+        if delivery.message.is_expired(now_ms) {
+            self.drop_for(session_key, DropReason::Expired);
+            return true;
+        }
+        let head = Head::of_delivery(&delivery, qos, None, false);
+        // Bare payloads have no Maximum Packet Size of their own.
+        let _ = self.write_to(session_key, &delivery.message, &head, now_ms);
+        true
+    }
+
+    fn discard_front(&mut self, session_key: SessionKey, reason: DropReason) -> bool {
+        let Some(queued) = self.take_oldest(session_key) else { return false };
+        if let Some(session) = self.sessions.get(session_key.index()) {
+            record_end(&mut self.journal, session, queued.message.position, None);
+        }
+        self.drop_for(session_key, reason);
+        true
+    }
+
+    fn write_to(
+        &mut self,
+        session_key: SessionKey,
+        message: &Arc<Message>,
+        head: &Head,
+        now_ms: u64,
+    ) -> Result<(), TooLarge> {
+        let Self { sessions, connections, outlet, metrics, .. } = self;
+        let key = sessions.get(session_key.index()).and_then(Session::connection);
+        let Some(connection) = key.and_then(|key| connections.get_mut(key.index())) else { return Ok(()) };
+        Writer { outlet, metrics, now_ms }.write_message(connection, message, head)
+    }
+
+    /// Asks the store for the next stretch of a queue that has run low.
+    fn fetch_next(&mut self, session_key: SessionKey) {
+        let window = self.config.queue_window_messages;
+        let Some(session) = self.sessions.get_mut(session_key.index()) else { return };
+        if session.in_store == 0 || session.is_fetching || session.outbound.queued_count() > window / 2 {
+            return;
+        }
+        session.is_fetching = true;
+        self.journal.fetches.push_back(Fetch {
+            client_id: Arc::clone(&session.client_id),
+            after_position: session.fetched_position,
+            most: window,
+        });
+    }
+
+    /// The answer to a [`Fetch`]: the next stretch of a queue, in order. An empty one says that the store has no
+    /// more.
+    pub fn handle_fetched(&mut self, client_id: &str, deliveries: Vec<(QoS, Delivery)>, now_ms: u64) {
+        let Some(key) = self.by_client_id.get(client_id).copied() else { return };
+        let Some(session) = self.sessions.get_mut(key.index()) else { return };
+        session.is_fetching = false;
+        if deliveries.is_empty() {
+            session.in_store = 0;
+        }
+        let unbounded = topicwire_session::QueueLimits { messages: usize::MAX, bytes: usize::MAX };
+        for (qos, delivery) in deliveries {
+            session.in_store = session.in_store.saturating_sub(1);
+            session.fetched_position = session.fetched_position.max(delivery.position);
+            let bytes = delivery.message.held_bytes();
+            self.metrics.queued_messages += 1;
+            self.metrics.queued_bytes += bytes as u64;
+            // The stretch was bounded by the window when it was asked for.
+            let _ = session.outbound.enqueue(Queued { qos, bytes, message: delivery }, &unbounded);
+        }
+        self.pump(key, now_ms);
+    }
+}

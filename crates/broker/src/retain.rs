@@ -1,0 +1,93 @@
+//! Retained messages: one per topic, bounded in number and in bytes.
+
+use std::sync::Arc;
+
+use topicwire_topics::{TopicFilter, TopicName};
+
+use crate::broker::{Broker, SessionKey};
+use crate::message::Message;
+use crate::session::{Owed, SubscriptionOptions};
+use crate::store::StoreOperation;
+
+impl Broker {
+    /// Makes the message its topic's retained one, or with an empty payload removes that [MQTT-3.3.1-6,
+    /// 3.3.1-7]. False where a limit forbids it.
+    pub(crate) fn retain(&mut self, message: &Arc<Message>) -> bool {
+        let Ok(topic) = TopicName::new(message.topic_name()) else { return false };
+        if message.payload().is_empty() {
+            self.forget_retained(topic);
+            return true;
+        }
+        let limits = &self.config.limits;
+        let replaced_bytes = self.retained.get(topic).map_or(0, |old| old.held_bytes() as u64);
+        let bytes = self.metrics.retained_bytes - replaced_bytes + message.held_bytes() as u64;
+        let is_one_more = replaced_bytes == 0;
+        if bytes > limits.maximum_retained_bytes
+            || (is_one_more && self.retained.len() >= limits.maximum_retained_messages as usize)
+        {
+            return false;
+        }
+        if let Some(old) = self.retained.insert(topic, Arc::clone(message)) {
+            self.retained_expiry.remove(&(old.expires_at_ms, Arc::clone(old.topic_name())));
+        }
+        if message.expires_at_ms != u64::MAX {
+            self.retained_expiry.insert((message.expires_at_ms, Arc::clone(message.topic_name())));
+        }
+        self.metrics.retained_bytes = bytes;
+        if !message.topic_name().starts_with('$') {
+            self.journal.record(|| StoreOperation::PutRetained { message: Arc::clone(message) });
+        }
+        true
+    }
+
+    fn forget_retained(&mut self, topic: TopicName<'_>) {
+        let Some(old) = self.retained.remove(topic) else { return };
+        self.metrics.retained_bytes -= old.held_bytes() as u64;
+        self.retained_expiry.remove(&(old.expires_at_ms, Arc::clone(old.topic_name())));
+        self.journal.record(|| StoreOperation::DeleteRetained { topic_name: Arc::clone(old.topic_name()) });
+    }
+
+    /// Removes the retained messages whose time is up.
+    pub(crate) fn expire_retained(&mut self, now_ms: u64) {
+        while let Some((deadline_ms, topic_name)) = self.retained_expiry.first()
+            && *deadline_ms <= now_ms
+        {
+            let topic_name = Arc::clone(topic_name);
+            self.retained_expiry.pop_first();
+            if let Ok(topic) = TopicName::new(&topic_name) {
+                self.forget_retained(topic);
+            }
+        }
+    }
+
+    /// True where this very message is still the retained one of its topic.
+    pub(crate) fn is_retained(&self, message: &Arc<Message>) -> bool {
+        TopicName::new(message.topic_name())
+            .ok()
+            .and_then(|topic| self.retained.get(topic))
+            .is_some_and(|current| Arc::ptr_eq(current, message))
+    }
+
+    /// Notes what a new subscription is owed: sent by `pump.rs`, as there is room.
+    pub(crate) fn owe_retained(
+        &mut self,
+        session_key: SessionKey,
+        filter: TopicFilter<'_>,
+        options: SubscriptionOptions,
+    ) {
+        let Self { retained, sessions, .. } = self;
+        let Some(session) = sessions.get_mut(session_key.index()) else { return };
+        let owed = &mut session.owed;
+        // A subscription that is made again asks again: what it was still owed is not owed twice.
+        owed.retain(|waiting| {
+            TopicName::new(waiting.message.topic_name()).map_or(true, |topic| !filter.matches(topic))
+        });
+        retained.for_each_match(filter, |message| {
+            owed.push_back(Owed {
+                message: Arc::clone(message),
+                qos: options.qos,
+                subscription_id: options.subscription_id,
+            });
+        });
+    }
+}

@@ -1,0 +1,312 @@
+//! Where a message goes: what matches its topic, and one copy of it for each Session that matched.
+//!
+//! Stop six of a PUBLISH. A publisher's last topic and its matches are kept beside its connection and hold as
+//! long as the index has not changed, so that a stream of messages to one topic is matched once.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use topicwire_codec::fanout::{self, PublishLayout};
+use topicwire_codec::{PacketId, QoS, Version};
+use topicwire_topics::{GroupId, Matches, TopicName};
+
+use crate::broker::{Broker, SessionKey};
+use crate::config::HookFilters;
+use crate::deliver::Offer;
+use crate::fault::Fault;
+use crate::message::{Message, remaining_expiry_secs};
+use crate::metrics::DropReason;
+use crate::session::SubscriptionOptions;
+
+/// A topic, and who has subscribed to it.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) topic_name: Arc<str>,
+    generation: u64,
+    /// Sorted by Session, so that overlapping subscriptions of one Session stand together.
+    matches: Matches<SessionKey, SubscriptionOptions>,
+    pub(crate) authorize: bool,
+    pub(crate) on_publish: bool,
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self {
+            topic_name: Arc::from(""),
+            generation: 0,
+            matches: Matches::default(),
+            authorize: false,
+            on_publish: false,
+        }
+    }
+}
+
+/// What all subscriptions of one Session that matched ask for together: the message is sent once, with the
+/// highest QoS [MQTT-3.3.4-2] and all identifiers [MQTT-3.3.4-3].
+#[derive(Debug)]
+pub(crate) struct Merged {
+    pub(crate) qos: QoS,
+    pub(crate) retain_as_published: bool,
+    pub(crate) subscription_ids: SmallVec<[u32; 2]>,
+}
+
+impl Merged {
+    /// None where every one of them says No Local and the publisher is the subscriber [MQTT-3.8.3-3].
+    fn of(subscriptions: &[(SessionKey, SubscriptionOptions)], is_own: bool) -> Option<Self> {
+        let mut merged: Option<Self> = None;
+        for (_, options) in subscriptions {
+            if is_own && options.no_local {
+                continue;
+            }
+            let merged = merged.get_or_insert(Self {
+                qos: QoS::AtMostOnce,
+                retain_as_published: false,
+                subscription_ids: SmallVec::new(),
+            });
+            merged.qos = merged.qos.max(options.qos);
+            merged.retain_as_published |= options.retain_as_published;
+            if options.subscription_id != 0 {
+                merged.subscription_ids.push(options.subscription_id);
+            }
+        }
+        merged
+    }
+}
+
+/// Encoded frames of the message at hand, one per form of the protocol and with or without a packet identifier.
+#[derive(Debug, Default)]
+pub(crate) struct FrameCache {
+    frames: [(Option<PublishLayout>, Vec<u8>); 4],
+}
+
+impl FrameCache {
+    fn clear(&mut self) {
+        for (layout, bytes) in &mut self.frames {
+            *layout = None;
+            bytes.clear();
+        }
+    }
+}
+
+/// One message on its way to many.
+pub(crate) struct FanOut<'a> {
+    pub(crate) topic_name: &'a Arc<str>,
+    pub(crate) forwarded: &'a [u8],
+    pub(crate) payload: &'a [u8],
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) expires_at_ms: u64,
+    /// The packet as it came, where it can be passed on as it is to receivers of the same form of the protocol.
+    pub(crate) verbatim: Option<(bool, &'a [u8])>,
+    /// The message, once somebody needs it for longer.
+    pub(crate) shared: Option<Arc<Message>>,
+    frames: FrameCache,
+    is_text: Option<bool>,
+}
+
+impl<'a> FanOut<'a> {
+    pub(crate) fn parts(&self) -> fanout::Message<'a> {
+        fanout::Message { topic_name: self.topic_name, forwarded: self.forwarded, payload: self.payload }
+    }
+
+    /// The message for those who keep it: copied once, by the first who asks.
+    pub(crate) fn share(&mut self) -> Arc<Message> {
+        let (topic_name, forwarded, payload) = (self.topic_name, self.forwarded, self.payload);
+        let (qos, retain, expires_at_ms) = (self.qos, self.retain, self.expires_at_ms);
+        Arc::clone(self.shared.get_or_insert_with(|| {
+            Arc::new(Message::new(Arc::clone(topic_name), forwarded, payload, qos, retain, expires_at_ms))
+        }))
+    }
+
+    /// True where the payload is text: says so, or is UTF-8. Found out once.
+    pub(crate) fn is_text(&mut self) -> bool {
+        let payload = self.payload;
+        *self.is_text.get_or_insert_with(|| std::str::from_utf8(payload).is_ok())
+    }
+
+    /// The frame for receivers of this version, encoded by the first who asks. None where it cannot be encoded.
+    pub(crate) fn frame(
+        &mut self,
+        version: Version,
+        packet_id: Option<PacketId>,
+        now_ms: u64,
+    ) -> Option<(&[u8], PublishLayout)> {
+        let index = usize::from(version.is_v5()) * 2 + usize::from(packet_id.is_some());
+        let parts = self.parts();
+        let (layout, bytes) = self.frames.frames.get_mut(index)?;
+        if layout.is_none() {
+            let delivery = fanout::Delivery {
+                dup: false,
+                qos: if packet_id.is_some() { QoS::AtLeastOnce } else { QoS::AtMostOnce },
+                retain: false,
+                packet_id,
+                message_expiry_interval_secs: remaining_expiry_secs(self.expires_at_ms, now_ms),
+                topic_alias: None,
+                omit_topic_name: false,
+                subscription_ids: &[],
+            };
+            *layout = fanout::encode_publish(version, &parts, &delivery, bytes).ok();
+        }
+        layout.map(|layout| (bytes.as_slice(), layout))
+    }
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outcome {
+    /// Sessions that matched.
+    pub(crate) matched: u32,
+    /// Somebody who should have it could not take it, and the publisher is to know.
+    pub(crate) is_over_quota: bool,
+}
+
+impl Broker {
+    /// Brings a route up to date for this topic.
+    ///
+    /// # Errors
+    /// A fault where the name is no valid Topic Name, or has too many levels.
+    pub(crate) fn refresh_route(&self, route: &mut Route, topic_name: &str) -> Result<(), Fault> {
+        let generation = self.subscriptions.generation();
+        let is_same = &*route.topic_name == topic_name;
+        if is_same && route.generation == generation {
+            return Ok(());
+        }
+        let topic = TopicName::new(topic_name)?;
+        if !is_same {
+            if topic.level_count() > self.config.limits.maximum_topic_levels as usize {
+                return Err(Fault::new(
+                    topicwire_codec::ReasonCode::TopicNameInvalid,
+                    "the topic name has more than maximumTopicLevels",
+                ));
+            }
+            route.topic_name = Arc::from(topic_name);
+            route.authorize = HookFilters::any_matches(&self.hooks.authorize_publish, topic);
+            route.on_publish = HookFilters::any_matches(&self.hooks.on_publish, topic);
+        }
+        route.matches.clear();
+        self.subscriptions.match_into(topic, &mut route.matches);
+        route.matches.plain.sort_unstable_by_key(|(session, _)| *session);
+        route.generation = generation;
+        Ok(())
+    }
+
+    /// Gives the frame buffers to a message, and takes them back in [`Broker::finish_fan_out`].
+    pub(crate) fn fan_out<'a>(
+        &mut self,
+        route: &'a Route,
+        forwarded: &'a [u8],
+        payload: &'a [u8],
+    ) -> FanOut<'a> {
+        FanOut {
+            topic_name: &route.topic_name,
+            forwarded,
+            payload,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            expires_at_ms: u64::MAX,
+            verbatim: None,
+            shared: None,
+            frames: std::mem::take(&mut self.scratch.frames),
+            is_text: None,
+        }
+    }
+
+    pub(crate) fn finish_fan_out(&mut self, fan: FanOut<'_>) {
+        self.scratch.frames = fan.frames;
+        self.scratch.frames.clear();
+    }
+
+    /// Offers the message to every Session that matched.
+    pub(crate) fn route(
+        &mut self,
+        publisher: Option<SessionKey>,
+        route: &Route,
+        fan: &mut FanOut<'_>,
+        now_ms: u64,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut rest = route.matches.plain.as_slice();
+        while let Some((session, _)) = rest.first() {
+            let count = rest.iter().take_while(|(other, _)| other == session).count();
+            let (own, others) = rest.split_at(count);
+            rest = others;
+            if let Some(merged) = Merged::of(own, publisher == Some(*session)) {
+                let offer = self.offer(*session, fan, &merged, now_ms);
+                outcome.add(offer);
+            }
+        }
+        for group in &route.matches.groups {
+            self.route_to_group(*group, fan, &mut outcome, now_ms);
+        }
+        outcome
+    }
+
+    /// One member of a shared subscription gets it: the next in turn that can take it now, else the next that is
+    /// connected, else the next whose Session keeps it [MQTT-4.8.2-4].
+    fn route_to_group(&mut self, group: GroupId, fan: &mut FanOut<'_>, outcome: &mut Outcome, now_ms: u64) {
+        let Self { subscriptions, sessions, .. } = self;
+        let Some(group) = subscriptions.group_mut(group) else { return };
+        let session_of = |key: SessionKey| sessions.get(key.index());
+        let fan_qos = fan.qos;
+        let picked = group
+            .pick(|key, options| {
+                session_of(key).is_some_and(|session| {
+                    session.connection().is_some()
+                        && (options.qos.min(fan_qos) == QoS::AtMostOnce || session.outbound.is_clear())
+                })
+            })
+            .or_else(|| {
+                group.pick(|key, _| session_of(key).is_some_and(|session| session.connection().is_some()))
+            })
+            .or_else(|| {
+                group.pick(|key, _| {
+                    session_of(key).is_some_and(|session| session.is_durable() || session.is_local())
+                })
+            });
+        match picked {
+            Some((session, options)) => {
+                if let Some(merged) = Merged::of(&[(session, options)], false) {
+                    let offer = self.offer(session, fan, &merged, now_ms);
+                    outcome.add(offer);
+                }
+            }
+            None => self.metrics.drop_message(DropReason::NoGroupMember),
+        }
+    }
+
+    /// Routes a message that is not in a packet of a client: a Will, `$SYS`, an in-process publisher. Retains it
+    /// where it says so.
+    pub(crate) fn publish_message(
+        &mut self,
+        publisher: Option<SessionKey>,
+        message: &Arc<Message>,
+        now_ms: u64,
+    ) -> Outcome {
+        let mut route = Route::default();
+        // The name was checked by whoever made the message; one that no longer fits a limit goes nowhere.
+        if self.refresh_route(&mut route, message.topic_name()).is_err() {
+            return Outcome::default();
+        }
+        let mut outcome = Outcome::default();
+        if message.retain && !self.retain(message) {
+            outcome.is_over_quota = true;
+        }
+        let mut fan = self.fan_out(&route, message.forwarded(), message.payload());
+        fan.qos = message.qos;
+        fan.retain = message.retain;
+        fan.expires_at_ms = message.expires_at_ms;
+        fan.shared = Some(Arc::clone(message));
+        let routed = self.route(publisher, &route, &mut fan, now_ms);
+        self.finish_fan_out(fan);
+        outcome.matched = routed.matched;
+        outcome.is_over_quota |= routed.is_over_quota;
+        outcome
+    }
+}
+
+impl Outcome {
+    fn add(&mut self, offer: Offer) {
+        self.matched += 1;
+        self.is_over_quota |= offer == Offer::OverQuota;
+    }
+}

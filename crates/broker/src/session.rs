@@ -1,0 +1,130 @@
+//! One Session: what is kept for a client whether or not it is connected.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use topicwire_codec::{QoS, Version};
+use topicwire_session::{Armed, Inbound, Lifetime, Outbound};
+
+use crate::broker::{ConnectionKey, LocalHandle};
+use crate::message::{Delivery, Message};
+use crate::metrics::DropReason;
+
+/// What a subscription asks for. Eight bytes, copied into the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubscriptionOptions {
+    /// Subscription Identifier, 1 to 268,435,455; 0 for none.
+    pub subscription_id: u32,
+    /// The QoS granted.
+    pub qos: QoS,
+    /// No Local.
+    pub no_local: bool,
+    /// Retain As Published.
+    pub retain_as_published: bool,
+}
+
+/// Who receives what the Session is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// Nobody now.
+    Offline,
+    /// A Network Connection.
+    Network(ConnectionKey),
+    /// A subscriber in the host's own process.
+    Local(LocalHandle),
+}
+
+/// The Will, kept until it is published or discarded [MQTT-3.1.2-7].
+#[derive(Clone, Debug)]
+pub(crate) struct Will {
+    pub(crate) message: Arc<Message>,
+    pub(crate) delay_interval_secs: u32,
+    /// Its Message Expiry Interval in seconds: it runs from the time of publication.
+    pub(crate) expiry_interval_secs: Option<u32>,
+}
+
+/// A retained message that a new subscription is still owed.
+#[derive(Debug)]
+pub(crate) struct Owed {
+    pub(crate) message: Arc<Message>,
+    pub(crate) qos: QoS,
+    pub(crate) subscription_id: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) client_id: Arc<str>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) version: Version,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) outbound: Outbound<Delivery>,
+    pub(crate) inbound: Inbound,
+    /// By filter as sent, with `$share/…`.
+    pub(crate) subscriptions: BTreeMap<Box<str>, SubscriptionOptions>,
+    pub(crate) will: Option<Will>,
+    /// When the Will of a closed connection is due.
+    pub(crate) will_at_ms: Option<u64>,
+    /// When the Session ends.
+    pub(crate) ends_at_ms: Option<u64>,
+    pub(crate) timer: Armed,
+    /// Retained messages still owed, oldest subscription first.
+    pub(crate) owed: VecDeque<Owed>,
+    /// The store's last position in this queue.
+    pub(crate) last_position: u64,
+    /// Deliveries that are in the store and not in memory, and the position after which they begin.
+    pub(crate) in_store: u64,
+    pub(crate) fetched_position: u64,
+    pub(crate) is_fetching: bool,
+    /// Dropped since the last event about it.
+    pub(crate) drops: u64,
+    pub(crate) last_drop: DropReason,
+}
+
+impl Session {
+    pub(crate) fn new(client_id: Arc<str>, endpoint: Endpoint, version: Version) -> Self {
+        Self {
+            client_id,
+            endpoint,
+            version,
+            lifetime: Lifetime::Connection,
+            outbound: Outbound::new(u16::MAX),
+            inbound: Inbound::new(u16::MAX),
+            subscriptions: BTreeMap::new(),
+            will: None,
+            will_at_ms: None,
+            ends_at_ms: None,
+            timer: Armed::default(),
+            owed: VecDeque::new(),
+            last_position: 0,
+            in_store: 0,
+            fetched_position: 0,
+            is_fetching: false,
+            drops: 0,
+            last_drop: DropReason::QueueFull,
+        }
+    }
+
+    pub(crate) fn connection(&self) -> Option<ConnectionKey> {
+        match self.endpoint {
+            Endpoint::Network(key) => Some(key),
+            Endpoint::Offline | Endpoint::Local(_) => None,
+        }
+    }
+
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Local(_))
+    }
+
+    /// True where a store keeps this Session.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.lifetime.outlives_connection()
+    }
+
+    /// The earlier of the Will's time and the end.
+    pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
+        match (self.will_at_ms, self.ends_at_ms) {
+            (Some(will), Some(end)) => Some(will.min(end)),
+            (one, other) => one.or(other),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What leaves: which connections have something to write, and handing it to the host.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::broker::{Broker, ConnectionKey};
+use crate::config::Limits;
+use crate::connection::{Closing, Connection, Phase};
+use crate::message::Message;
+use crate::out_buffer::SpareBuffers;
+
+/// One connection's bytes, at the start of the arena that was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Whose.
+    pub connection: ConnectionKey,
+    /// How many bytes of the arena.
+    pub length: usize,
+    /// Close the transport once they have left.
+    pub closing: Option<Closing>,
+}
+
+/// All out-buffers go through here, so that what they hold is counted and who has something is known.
+#[derive(Debug, Default)]
+pub(crate) struct Outlet {
+    dirty: VecDeque<ConnectionKey>,
+    overrun: Vec<ConnectionKey>,
+    spare: SpareBuffers,
+    buffered_bytes: u64,
+}
+
+impl Outlet {
+    /// Appends to a connection's out-buffer.
+    #[inline]
+    pub(crate) fn append<R>(
+        &mut self,
+        connection: &mut Connection,
+        write: impl FnOnce(&mut Vec<u8>) -> R,
+    ) -> R {
+        let before = connection.out.len();
+        let result = connection.out.append(&mut self.spare, write);
+        self.buffered_bytes += (connection.out.len() - before) as u64;
+        self.mark(connection);
+        result
+    }
+
+    /// Appends a payload by reference.
+    pub(crate) fn append_payload(&mut self, connection: &mut Connection, message: Arc<Message>) {
+        self.buffered_bytes += message.payload().len() as u64;
+        connection.out.append_payload(message);
+        self.mark(connection);
+    }
+
+    /// Notes that a connection has something to write, or to be closed.
+    #[inline]
+    pub(crate) fn mark(&mut self, connection: &mut Connection) {
+        if !connection.is_dirty && !connection.is_blocked {
+            connection.is_dirty = true;
+            self.dirty.push_back(connection.key);
+        }
+    }
+
+    /// Notes that a connection has made us write too much that it does not read.
+    #[cold]
+    pub(crate) fn overrun(&mut self, key: ConnectionKey) {
+        self.overrun.push(key);
+    }
+
+    pub(crate) fn poll_overrun(&mut self) -> Option<ConnectionKey> {
+        self.overrun.pop()
+    }
+
+    pub(crate) fn buffered_bytes(&self) -> u64 {
+        self.buffered_bytes
+    }
+
+    /// What a connection still held when it was removed is gone.
+    pub(crate) fn forget(&mut self, connection: &Connection) {
+        self.buffered_bytes -= connection.out.len() as u64;
+    }
+}
+
+impl Broker {
+    /// The next connection's bytes, written to the start of `arena`: as much as fits, the rest comes with a later
+    /// call. None where nothing is left that can be written, or where `arena` is empty.
+    #[must_use]
+    pub fn poll_transmit(&mut self, arena: &mut [u8], now_ms: u64) -> Option<Transmit> {
+        self.end_overrun_connections(now_ms);
+        while !arena.is_empty() {
+            let key = self.outlet.dirty.pop_front()?;
+            let Some(connection) = self.connections.get_mut(key.index()) else { continue };
+            if connection.is_blocked {
+                connection.is_dirty = false;
+                continue;
+            }
+            let length = connection.out.drain_into(arena);
+            self.outlet.buffered_bytes -= length as u64;
+            self.metrics.bytes_sent += length as u64;
+            if connection.out.len() < Limits::OUT_BUFFER_LOW_BYTES
+                && connection.phase == Phase::Open
+                && let Some(session) = connection.session
+            {
+                self.pump(session, now_ms);
+            }
+            let Some(connection) = self.connections.get_mut(key.index()) else { continue };
+            let mut closing = None;
+            if connection.out.is_empty() {
+                connection.is_dirty = false;
+                connection.out.recycle(&mut self.outlet.spare);
+                closing = connection.closing.take();
+            } else {
+                // Behind the others, so that one long queue does not keep them waiting.
+                self.outlet.dirty.push_back(key);
+            }
+            if length > 0 || closing.is_some() {
+                return Some(Transmit { connection: key, length, closing });
+            }
+        }
+        None
+    }
+
+    /// True where [`Broker::poll_transmit`] has something.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.outlet.dirty.is_empty() || !self.outlet.overrun.is_empty()
+    }
+
+    /// The transport is full: nothing is drained for it until [`Broker::writable`].
+    pub fn blocked(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connection_mut(key) {
+            connection.is_blocked = true;
+        }
+    }
+
+    /// The transport has room again.
+    pub fn writable(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connections.get_mut(key.index()) {
+            connection.is_blocked = false;
+            if !connection.out.is_empty() || connection.closing.is_some() {
+                self.outlet.mark(connection);
+            }
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! The sending end of QoS 1 and 2: a queue of what waits, a window of what is under way.
+//!
+//! Messages enter with [`Outbound::begin`] (sent at once) or [`Outbound::enqueue`], and leave the queue with
+//! [`Outbound::poll_send`] as far as the peer's Receive Maximum allows [MQTT-3.3.4-9]. When a Session is resumed
+//! every open exchange is sent again, in the order of the first time [MQTT-4.4.0-1, 4.6.0-1]:
+//! [`Outbound::resume`], then [`Outbound::poll_resend`] until it is empty, then the queue.
+//!
+//! `M` is the caller's handle of a message; cloning it must be cheap.
+
+use std::collections::VecDeque;
+
+use thiserror::Error;
+use topicwire_codec::{PacketId, QoS};
+
+use crate::inflight::Inflight;
+
+/// The queue has reached its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the session's queue is full")]
+pub struct QueueFull;
+
+/// All 65,535 packet identifiers are in use [MQTT-2.2.1-3].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("all packet identifiers are in use")]
+pub struct NoFreePacketId;
+
+/// How much may wait in one Session.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueLimits {
+    /// Messages, at most.
+    pub messages: usize,
+    /// Bytes as counted by the caller, at most.
+    pub bytes: usize,
+}
+
+/// A message in the queue.
+#[derive(Clone, Debug)]
+pub struct Queued<M> {
+    /// Its QoS, 1 or 2.
+    pub qos: QoS,
+    /// What it counts against [`QueueLimits::bytes`].
+    pub bytes: usize,
+    /// The caller's handle.
+    pub message: M,
+}
+
+/// Where an exchange stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// QoS 1: PUBLISH sent.
+    AwaitPuback,
+    /// QoS 2: PUBLISH sent.
+    AwaitPubrec,
+    /// QoS 2: PUBREL sent. The message is no longer needed.
+    AwaitPubcomp,
+}
+
+/// What follows from a PUBREC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PubrecStep<M> {
+    /// Send PUBREL [MQTT-4.3.3-4]. The message, the first time; none for a repeated PUBREC.
+    SendPubrel(Option<M>),
+    /// The receiver refused the message: the exchange is over [MQTT-4.3.3-4].
+    Refused(M),
+    /// No such exchange: PUBREL with Packet Identifier not found.
+    Unknown,
+}
+
+/// What to send again after a resume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resend<M> {
+    /// PUBLISH, with DUP set [MQTT-3.3.1-1].
+    Publish {
+        /// The identifier of the first time [MQTT-2.2.1-3].
+        packet_id: PacketId,
+        /// Its QoS.
+        qos: QoS,
+        /// The message.
+        message: M,
+    },
+    /// PUBREL.
+    Pubrel {
+        /// The identifier of the exchange.
+        packet_id: PacketId,
+    },
+}
+
+#[derive(Debug)]
+struct Exchange<M> {
+    /// Position in the order of first sending.
+    order: u64,
+    stage: Stage,
+    message: Option<M>,
+}
+
+/// The state of the sending end. All of it outlives the Network Connection.
+#[derive(Debug)]
+pub struct Outbound<M> {
+    inflight: Inflight<Exchange<M>>,
+    queue: VecDeque<Queued<M>>,
+    queued_bytes: usize,
+    resend: VecDeque<PacketId>,
+    /// The peer's Receive Maximum.
+    receive_maximum: u16,
+    /// How many more PUBLISHes the peer takes now.
+    send_quota: u16,
+    next_order: u64,
+}
+
+impl<M: Clone> Outbound<M> {
+    /// `receive_maximum` is the peer's, 1 to 65,535.
+    #[must_use]
+    pub fn new(receive_maximum: u16) -> Self {
+        Self {
+            inflight: Inflight::default(),
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            resend: VecDeque::new(),
+            receive_maximum,
+            send_quota: receive_maximum,
+            next_order: 0,
+        }
+    }
+
+    /// A new Network Connection: all open exchanges are due again. [MQTT-4.9.0-1]
+    pub fn resume(&mut self, receive_maximum: u16) {
+        self.receive_maximum = receive_maximum;
+        self.send_quota = receive_maximum;
+        let mut open: Vec<_> = self.inflight.iter().map(|(id, exchange)| (exchange.order, id)).collect();
+        open.sort_unstable();
+        self.resend = open.into_iter().map(|(_, id)| id).collect();
+    }
+
+    /// True where the window has room and nothing is left to send again; messages of the queue may be waiting.
+    #[must_use]
+    pub fn has_window(&self) -> bool {
+        self.send_quota > 0 && self.resend.is_empty()
+    }
+
+    /// True where a message may be sent now without overtaking another one.
+    #[inline]
+    #[must_use]
+    pub fn is_clear(&self) -> bool {
+        self.send_quota > 0 && self.queue.is_empty() && self.resend.is_empty()
+    }
+
+    /// Opens an exchange for a message that the caller sends now. Only after [`Outbound::is_clear`].
+    ///
+    /// # Errors
+    /// [`NoFreePacketId`]: 65,535 exchanges are open.
+    pub fn begin(&mut self, qos: QoS, message: M) -> Result<PacketId, NoFreePacketId> {
+        let stage = if qos == QoS::ExactlyOnce { Stage::AwaitPubrec } else { Stage::AwaitPuback };
+        let exchange = Exchange { order: self.next_order, stage, message: Some(message) };
+        let packet_id = self.inflight.open(exchange).ok_or(NoFreePacketId)?;
+        self.next_order += 1;
+        self.send_quota = self.send_quota.saturating_sub(1);
+        Ok(packet_id)
+    }
+
+    /// True where the queue takes a message of so many bytes. An empty queue takes one of any size.
+    #[must_use]
+    pub fn has_room(&self, bytes: usize, limits: &QueueLimits) -> bool {
+        let is_within = self.queue.is_empty() || self.queued_bytes.saturating_add(bytes) <= limits.bytes;
+        self.queue.len() < limits.messages && is_within
+    }
+
+    /// Puts a message at the end of the queue.
+    ///
+    /// # Errors
+    /// [`QueueFull`]; the queue is unchanged.
+    pub fn enqueue(&mut self, queued: Queued<M>, limits: &QueueLimits) -> Result<(), QueueFull> {
+        if !self.has_room(queued.bytes, limits) {
+            return Err(QueueFull);
+        }
+        self.queued_bytes += queued.bytes;
+        self.queue.push_back(queued);
+        Ok(())
+    }
+
+    /// Takes the oldest message out of the queue unsent.
+    pub fn drop_oldest(&mut self) -> Option<Queued<M>> {
+        let queued = self.queue.pop_front()?;
+        self.queued_bytes -= queued.bytes;
+        Some(queued)
+    }
+
+    /// Takes out of the queue what `keep` does not want, and tells `dropped` of each. O(queue).
+    pub fn retain_queued(&mut self, mut keep: impl FnMut(&M) -> bool, mut dropped: impl FnMut(Queued<M>)) {
+        if self.queue.iter().all(|queued| keep(&queued.message)) {
+            return;
+        }
+        for queued in std::mem::take(&mut self.queue) {
+            if keep(&queued.message) {
+                self.queue.push_back(queued);
+            } else {
+                self.queued_bytes -= queued.bytes;
+                dropped(queued);
+            }
+        }
+    }
+
+    /// The next exchange to send again, while the peer's window has room for it.
+    #[must_use]
+    pub fn poll_resend(&mut self) -> Option<Resend<M>> {
+        while let Some(packet_id) = self.resend.front().copied() {
+            let Some(exchange) = self.inflight.get_mut(packet_id) else {
+                self.resend.pop_front();
+                continue;
+            };
+            let qos = match exchange.stage {
+                Stage::AwaitPubcomp => {
+                    self.resend.pop_front();
+                    return Some(Resend::Pubrel { packet_id });
+                }
+                Stage::AwaitPuback => QoS::AtLeastOnce,
+                Stage::AwaitPubrec => QoS::ExactlyOnce,
+            };
+            if self.send_quota == 0 {
+                return None;
+            }
+            self.resend.pop_front();
+            if let Some(message) = exchange.message.clone() {
+                self.send_quota -= 1;
+                return Some(Resend::Publish { packet_id, qos, message });
+            }
+        }
+        None
+    }
+
+    /// The next message of the queue, with its exchange opened, while the window has room.
+    #[must_use]
+    pub fn poll_send(&mut self) -> Option<(PacketId, Queued<M>)> {
+        if self.send_quota == 0 || !self.resend.is_empty() {
+            return None;
+        }
+        let queued = self.drop_oldest()?;
+        match self.begin(queued.qos, queued.message.clone()) {
+            Ok(packet_id) => Some((packet_id, queued)),
+            Err(NoFreePacketId) => {
+                self.queued_bytes += queued.bytes;
+                self.queue.push_front(queued);
+                None
+            }
+        }
+    }
+
+    /// The oldest message of the queue.
+    #[must_use]
+    pub fn front(&self) -> Option<&Queued<M>> {
+        self.queue.front()
+    }
+
+    /// PUBACK: the exchange is over, whatever its Reason Code. None where there was none of QoS 1.
+    pub fn handle_puback(&mut self, packet_id: PacketId) -> Option<M> {
+        if self.inflight.get_mut(packet_id)?.stage != Stage::AwaitPuback {
+            return None;
+        }
+        self.finish(packet_id)
+    }
+
+    /// PUBREC, with whether it carries an error (0x80 or above).
+    pub fn handle_pubrec(&mut self, packet_id: PacketId, is_error: bool) -> PubrecStep<M> {
+        let Some(exchange) = self.inflight.get_mut(packet_id) else { return PubrecStep::Unknown };
+        match exchange.stage {
+            Stage::AwaitPuback => PubrecStep::Unknown,
+            Stage::AwaitPubcomp => PubrecStep::SendPubrel(None),
+            Stage::AwaitPubrec if is_error => {
+                self.finish(packet_id).map_or(PubrecStep::Unknown, PubrecStep::Refused)
+            }
+            Stage::AwaitPubrec => {
+                exchange.stage = Stage::AwaitPubcomp;
+                PubrecStep::SendPubrel(exchange.message.take())
+            }
+        }
+    }
+
+    /// PUBCOMP: true where it ended an exchange.
+    pub fn handle_pubcomp(&mut self, packet_id: PacketId) -> bool {
+        match self.inflight.get_mut(packet_id) {
+            Some(exchange) if exchange.stage == Stage::AwaitPubcomp => {
+                self.finish(packet_id);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Gives up an exchange that was opened and whose PUBLISH is not sent after all (too large for the peer).
+    pub fn abandon(&mut self, packet_id: PacketId) -> Option<M> {
+        self.finish(packet_id)
+    }
+
+    /// Puts an exchange back as a store has kept it; in the order of the calls. The message may be none past
+    /// PUBREC.
+    pub fn restore(&mut self, packet_id: PacketId, stage: Stage, message: Option<M>) -> bool {
+        let restored = self.inflight.restore(packet_id, Exchange { order: self.next_order, stage, message });
+        self.next_order += 1;
+        restored
+    }
+
+    /// Messages that wait.
+    #[must_use]
+    pub fn queued_count(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Bytes that wait.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    /// Open exchanges.
+    #[must_use]
+    pub fn inflight_count(&self) -> usize {
+        self.inflight.len()
+    }
+
+    /// True where [`Outbound::poll_resend`] or [`Outbound::poll_send`] has something as soon as the window allows.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        !self.queue.is_empty() || !self.resend.is_empty()
+    }
+
+    fn finish(&mut self, packet_id: PacketId) -> Option<M> {
+        let exchange = self.inflight.close(packet_id)?;
+        // Never above the peer's Receive Maximum [MQTT-4.9.0-2]: an exchange of before the resume that had not been sent again
+        // has not taken from this connection's quota.
+        self.send_quota = self.send_quota.saturating_add(1).min(self.receive_maximum);
+        exchange.message
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: QueueLimits = QueueLimits { messages: 3, bytes: 100 };
+
+    fn queued(message: u32) -> Queued<u32> {
+        Queued { qos: QoS::AtLeastOnce, bytes: 10, message }
+    }
+
+    #[test]
+    fn the_window_bounds_what_is_under_way() {
+        let mut outbound = Outbound::new(2);
+        assert!(outbound.is_clear());
+        let first = outbound.begin(QoS::AtLeastOnce, 1).unwrap();
+        outbound.begin(QoS::AtLeastOnce, 2).unwrap();
+        assert!(!outbound.is_clear());
+        outbound.enqueue(queued(3), &LIMITS).unwrap();
+        assert!(outbound.poll_send().is_none());
+        assert_eq!(outbound.handle_puback(first), Some(1));
+        assert_eq!(outbound.poll_send().map(|(_, queued)| queued.message), Some(3));
+        assert_eq!(outbound.handle_puback(first), None);
+    }
+
+    #[test]
+    fn the_queue_is_bounded_by_count_and_by_bytes() {
+        let mut outbound = Outbound::new(1);
+        for n in 0..3 {
+            outbound.enqueue(queued(n), &LIMITS).unwrap();
+        }
+        assert_eq!(outbound.enqueue(queued(3), &LIMITS), Err(QueueFull));
+        assert_eq!(outbound.drop_oldest().map(|queued| queued.message), Some(0));
+        let large = Queued { qos: QoS::AtLeastOnce, bytes: 81, message: 9 };
+        assert_eq!(outbound.enqueue(large, &LIMITS), Err(QueueFull));
+        assert_eq!((outbound.queued_count(), outbound.queued_bytes()), (2, 20));
+    }
+
+    #[test]
+    fn a_resume_sends_open_exchanges_again_in_their_order() {
+        let mut outbound = Outbound::new(10);
+        let ids: Vec<_> = (0..3).map(|n| outbound.begin(QoS::ExactlyOnce, n).unwrap()).collect();
+        assert_eq!(outbound.handle_pubrec(ids[1], false), PubrecStep::SendPubrel(Some(1)));
+        outbound.enqueue(queued(7), &LIMITS).unwrap();
+        outbound.resume(10);
+        assert!(outbound.poll_send().is_none());
+        let publish =
+            |n: usize| Resend::Publish { packet_id: ids[n], qos: QoS::ExactlyOnce, message: n as u32 };
+        assert_eq!(outbound.poll_resend(), Some(publish(0)));
+        assert_eq!(outbound.poll_resend(), Some(Resend::Pubrel { packet_id: ids[1] }));
+        assert_eq!(outbound.poll_resend(), Some(publish(2)));
+        assert_eq!(outbound.poll_resend(), None);
+        assert_eq!(outbound.poll_send().map(|(_, queued)| queued.message), Some(7));
+    }
+
+    #[test]
+    fn a_resume_keeps_to_a_smaller_window() {
+        let mut outbound = Outbound::new(10);
+        let ids: Vec<_> = (0..3).map(|n| outbound.begin(QoS::AtLeastOnce, n).unwrap()).collect();
+        outbound.resume(1);
+        assert!(outbound.poll_resend().is_some());
+        assert_eq!(outbound.poll_resend(), None);
+        outbound.handle_puback(ids[0]);
+        assert!(outbound.poll_resend().is_some());
+        assert_eq!(outbound.poll_resend(), None);
+    }
+
+    #[test]
+    fn qos_2_runs_through_its_stages() {
+        let mut outbound = Outbound::new(1);
+        let id = outbound.begin(QoS::ExactlyOnce, 5).unwrap();
+        assert_eq!(outbound.handle_puback(id), None);
+        assert!(!outbound.handle_pubcomp(id));
+        assert_eq!(outbound.handle_pubrec(id, false), PubrecStep::SendPubrel(Some(5)));
+        assert_eq!(outbound.handle_pubrec(id, false), PubrecStep::SendPubrel(None));
+        assert!(!outbound.is_clear());
+        assert!(outbound.handle_pubcomp(id));
+        assert!(outbound.is_clear());
+        assert_eq!(outbound.handle_pubrec(id, false), PubrecStep::Unknown);
+    }
+
+    #[test]
+    fn a_refused_qos_2_message_ends_with_pubrec() {
+        let mut outbound = Outbound::new(1);
+        let id = outbound.begin(QoS::ExactlyOnce, 5).unwrap();
+        assert_eq!(outbound.handle_pubrec(id, true), PubrecStep::Refused(5));
+        assert!(outbound.is_clear());
+    }
+
+    #[test]
+    fn the_quota_never_exceeds_the_receive_maximum() {
+        let mut outbound = Outbound::new(5);
+        let ids: Vec<_> = (0..5).map(|n| outbound.begin(QoS::AtLeastOnce, n).unwrap()).collect();
+        outbound.resume(2);
+        for id in ids {
+            outbound.handle_puback(id);
+        }
+        assert_eq!(outbound.send_quota, 2);
+    }
+}
