@@ -35,6 +35,8 @@ pub struct Connection {
     written: usize,
     writable: bool,
     readable: bool,
+    /// The broker has closed its side: reading goes on until the end, which no further event announces.
+    ends: bool,
 }
 
 impl Connection {
@@ -149,6 +151,7 @@ impl Fleet {
             written: 0,
             writable: false,
             readable: false,
+            ends: false,
         });
         Ok(index)
     }
@@ -169,6 +172,7 @@ impl Fleet {
                 connection.writable = true;
                 connection.flush(&mut self.io)?;
             }
+            connection.ends |= event.is_read_closed();
             if event.is_readable() && !connection.readable {
                 connection.readable = true;
                 self.readable.push(index);
@@ -230,7 +234,7 @@ impl Fleet {
         connection.carry.extend_from_slice(rest);
         connection.flush(io)?;
         // A read that did not fill the buffer has emptied the socket: epoll will tell of new bytes.
-        Ok(filled == buffer.len())
+        Ok(filled == buffer.len() || connection.ends)
     }
 
     /// Writes what was appended to a connection's `out`.
