@@ -9,6 +9,7 @@ import { ensure } from './ensure.mjs'
 import { inRoot, main, run, runPackageBin, Stop, say } from './lib/project.mjs'
 import { printSummary, runCargoTests, runVitest, sum } from './lib/tests.mjs'
 import { lintCore } from './lint-core.mjs'
+import { lintLock } from './lint-lock.mjs'
 
 /** What is committed although a program writes it. */
 const generated = ['index.js', 'index.d.ts', 'Cargo.lock', 'package-lock.json']
@@ -18,6 +19,7 @@ const counts = []
 const steps = {
   fmt: () => run('cargo', ['fmt', '--all', '--check']),
   'lint-core': () => lintCore(),
+  'lint-lock': () => lintLock(),
   biome: () => runPackageBin('@biomejs/biome', 'biome', ['check', '--error-on-warnings', '.']),
   clippy: () => run('cargo', ['clippy', '--workspace', '--all-targets', '--', '-D', 'warnings']),
   doc: () => run('cargo', ['doc', '--workspace', '--no-deps'], { env: { RUSTDOCFLAGS: '-D warnings' } }),
