@@ -1,0 +1,302 @@
+import { once } from 'node:events'
+import { Duplex } from 'node:stream'
+import { connect as tlsConnect } from 'node:tls'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { type Listener, listen } from '../../src/listeners/listener.js'
+import { identify } from '../../src/listeners/port.js'
+import type { ListenerProtocol } from '../../src/options.js'
+import { RecordingAcceptor } from '../support/acceptor.js'
+import { type Certificate, makeCertificate } from '../support/certificates.js'
+import { RawClient } from '../support/raw-client.js'
+import { until } from '../support/until.js'
+
+const CONNECT = Buffer.from('10100004 4d515454 04020000 0004 74657374'.replaceAll(' ', ''), 'hex')
+/** The beginning of a ClientHello; no server here reads further unless it has a certificate. */
+const CLIENT_HELLO = Buffer.from('160301020001', 'hex')
+const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
+
+const open: Listener[] = []
+let certificate: Certificate
+
+async function start(
+  protocol: ListenerProtocol,
+  { tls = false, limits = {} }: { tls?: boolean; limits?: { connectTimeoutMs?: number } } = {},
+): Promise<{ acceptor: RecordingAcceptor; port: number; listener: Listener }> {
+  const acceptor = new RecordingAcceptor({ limits })
+  const options = { protocol, port: 0, host: '127.0.0.1', tls: tls ? certificate : undefined }
+  const listener = await listen(options, acceptor)
+  acceptor.addresses.push(...listener.addresses)
+  open.push(listener)
+  return { acceptor, port: listener.addresses[0]?.port ?? 0, listener }
+}
+
+async function secure(port: number): Promise<RawClient> {
+  const socket = tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  await once(socket, 'secureConnect')
+  return RawClient.over(socket)
+}
+
+beforeAll(async () => {
+  certificate = await makeCertificate()
+})
+
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((listener) => listener.close()))
+})
+
+describe('identify', () => {
+  it.each([
+    ['nothing', [], undefined],
+    ['CONNECT', [0x10], 'mqtt'],
+    ['CONNECT and more', [0x10, 0x0c], 'mqtt'],
+    ['GET', [0x47], 'http'],
+    ['a lower-case letter', [0x67], 'http'],
+    ['half of a TLS record header', [0x16], undefined],
+    ['a TLS record', [0x16, 0x03], 'tls'],
+    ['0x16 and something else', [0x16, 0x01], 'unknown'],
+    ['PUBLISH', [0x30], 'unknown'],
+    ['CONNECT with a reserved flag', [0x11], 'unknown'],
+    ['the characters around the letters', [0x40], 'unknown'],
+    ['[', [0x5b], 'unknown'],
+    ['{', [0x7b], 'unknown'],
+    ['a zero', [0x00], 'unknown'],
+    ['0xff', [0xff], 'unknown'],
+  ])('%s', (_title, bytes, spoken) => {
+    expect(identify(Uint8Array.from(bytes))).toBe(spoken)
+  })
+})
+
+describe('the one port', () => {
+  it('gives MQTT to the acceptor with all bytes that were read to find out', async () => {
+    const { acceptor, port } = await start('auto')
+    const client = await RawClient.connect(port)
+    client.send(CONNECT)
+    const sink = await acceptor.sink()
+    expect(sink.received).toEqual(CONNECT)
+    expect(sink.transport.protocol).toBe('mqtt')
+    expect(sink.transport.remoteAddress).toBe(`127.0.0.1:${client.socket.localPort}`)
+    client.destroy()
+  })
+
+  it('takes a CONNECT that comes byte by byte', async () => {
+    const { acceptor, port } = await start('auto')
+    const client = await RawClient.connect(port)
+    await client.sendSlowly(CONNECT)
+    const sink = await acceptor.sink()
+    await until(() => sink.received.length === CONNECT.length, 'the whole packet')
+    expect(sink.received).toEqual(CONNECT)
+    client.destroy()
+  })
+
+  it('answers HTTP, also byte by byte', async () => {
+    const { acceptor, port } = await start('auto')
+    const client = await RawClient.connect(port)
+    await client.sendSlowly(Buffer.from(GET))
+    const response = (await client.end()).toString()
+    expect(response).toMatch(/^HTTP\/1\.1 200 OK/)
+    expect(response).toContain('/topics/chat/room1')
+    expect(acceptor.sinks).toHaveLength(0)
+  })
+
+  it('serves MQTT, HTTP and WebSocket inside TLS beside the plain ones when it has a certificate', async () => {
+    const { acceptor, port } = await start('auto', { tls: true })
+    const mqtts = (await secure(port)).send(CONNECT)
+    expect((await acceptor.sink(0)).transport.protocol).toBe('mqtts')
+    expect((await acceptor.sink(0)).received).toEqual(CONNECT)
+
+    const https = (await secure(port)).send(GET)
+    expect((await https.end()).toString()).toContain('wss://localhost/mqtt')
+
+    const wss = new WebSocket(`wss://127.0.0.1:${port}/mqtt`, 'mqtt', { rejectUnauthorized: false })
+    await once(wss, 'open')
+    expect((await acceptor.sink(1)).transport.protocol).toBe('wss')
+
+    const mqtt = (await RawClient.connect(port)).send(CONNECT)
+    expect((await acceptor.sink(2)).transport.protocol).toBe('mqtt')
+    mqtts.destroy()
+    wss.terminate()
+    mqtt.destroy()
+  })
+
+  it('takes a TLS handshake that comes byte by byte at first', async () => {
+    const { acceptor, port } = await start('auto', { tls: true })
+    const raw = await RawClient.connect(port)
+    let isFirst = true
+    const pipe = new Duplex({
+      read() {},
+      write(chunk: Buffer, _encoding, callback) {
+        const slow = isFirst ? 4 : 0
+        isFirst = false
+        raw.sendSlowly(chunk.subarray(0, slow)).then(() => {
+          raw.send(chunk.subarray(slow))
+          callback()
+        }, callback)
+      },
+    })
+    raw.socket.on('data', (chunk) => pipe.push(chunk))
+    const client = tlsConnect({ socket: pipe, rejectUnauthorized: false })
+    await once(client, 'secureConnect')
+    client.write(CONNECT)
+    expect((await acceptor.sink()).received).toEqual(CONNECT)
+    client.destroy()
+    raw.destroy()
+  })
+
+  it('closes on a TLS client without a certificate, and says so once', async () => {
+    const { acceptor, port } = await start('auto')
+    const client = await RawClient.connect(port)
+    await client.sendSlowly(CLIENT_HELLO)
+    expect(await client.end()).toHaveLength(0)
+    expect(client.error).toBeUndefined()
+    expect(acceptor.warnings).toEqual([
+      'A TLS client on a port without a certificate: use mqtt:// or ws://, or give --tls-cert and --tls-key.',
+    ])
+    expect(acceptor.lines[0]?.fields).toMatchObject({ peer: `127.0.0.1:${client.socket.localPort}`, port })
+  })
+
+  it.each([0x00, 0x11, 0x30, 0x80, 0xe0, 0xff])('closes on the first byte %i and names it', async (byte) => {
+    const { acceptor, port } = await start('auto')
+    const client = (await RawClient.connect(port)).send(Buffer.of(byte, 1, 2, 3))
+    expect(await client.end()).toHaveLength(0)
+    const hex = byte.toString(16).padStart(2, '0')
+    expect(acceptor.warnings).toEqual([
+      `A client began with the byte 0x${hex}, which is neither MQTT, HTTP nor TLS.`,
+    ])
+  })
+
+  it('closes on TLS inside TLS', async () => {
+    const { acceptor, port } = await start('auto', { tls: true })
+    const client = (await secure(port)).send(CLIENT_HELLO)
+    expect(await client.end()).toHaveLength(0)
+    expect(acceptor.warnings[0]).toContain('TLS inside TLS')
+  })
+
+  it.each([
+    ['says nothing', Buffer.alloc(0)],
+    ['begins a TLS record and stops', Buffer.of(0x16)],
+    ['begins a TLS handshake and stops', CLIENT_HELLO],
+    ['sends an HTTP request line and stops', Buffer.from('GET / HTTP/1.1\r\nHost: loc')],
+  ])('drops a client that %s', async (_title, bytes) => {
+    const { acceptor, port } = await start('auto', { tls: true, limits: { connectTimeoutMs: 60 } })
+    const client = (await RawClient.connect(port)).send(bytes)
+    const before = performance.now()
+    await until(() => client.ended || client.closed, 'the end')
+    expect(performance.now() - before).toBeLessThan(1_500)
+    expect(acceptor.sinks).toHaveLength(0)
+    client.destroy()
+  })
+
+  it('survives clients that leave at any point', async () => {
+    const { acceptor, port } = await start('auto', { tls: true })
+    const leaving = [
+      Buffer.alloc(0),
+      Buffer.of(0x16),
+      CLIENT_HELLO,
+      CONNECT.subarray(0, 1),
+      Buffer.from('GE'),
+    ]
+    for (const bytes of leaving) {
+      const orderly = (await RawClient.connect(port)).send(bytes)
+      orderly.socket.end()
+      const abrupt = (await RawClient.connect(port)).send(bytes)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      abrupt.socket.resetAndDestroy()
+    }
+    const client = (await RawClient.connect(port)).send(CONNECT)
+    await until(() => acceptor.sinks.some((sink) => sink.received.equals(CONNECT)), 'a good client')
+    client.destroy()
+  })
+
+  it('drops clients that have not said anything when the listener closes', async () => {
+    const { port, listener } = await start('auto', { tls: true })
+    const silent = await RawClient.connect(port)
+    const shaking = (await RawClient.connect(port)).send(CLIENT_HELLO)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await listener.close()
+    await until(() => (silent.ended || silent.closed) && (shaking.ended || shaking.closed), 'both ends')
+    silent.destroy()
+    shaking.destroy()
+    await expect(RawClient.connect(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  })
+})
+
+describe('a port for one protocol', () => {
+  it('mqtt: takes MQTT', async () => {
+    const { acceptor, port } = await start('mqtt')
+    const client = (await RawClient.connect(port)).send(CONNECT)
+    expect((await acceptor.sink()).received).toEqual(CONNECT)
+    client.destroy()
+  })
+
+  it('mqtt: answers HTTP with the URL that speaks it', async () => {
+    const { acceptor, port } = await start('mqtt')
+    acceptor.addresses.push({
+      protocol: 'ws',
+      host: '127.0.0.1',
+      port: 8083,
+      url: 'ws://127.0.0.1:8083/mqtt',
+    })
+    const client = (await RawClient.connect(port)).send(GET)
+    const response = (await client.end()).toString()
+    expect(response).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)
+    expect(response).toContain('This port speaks MQTT, not HTTP: use ws://127.0.0.1:8083/mqtt.')
+    expect(acceptor.warnings[0]).toContain('use ws://127.0.0.1:8083/mqtt')
+  })
+
+  it('mqtt: tells a TLS client where TLS is', async () => {
+    const { acceptor, port } = await start('mqtt')
+    acceptor.addresses.push({
+      protocol: 'mqtts',
+      host: '127.0.0.1',
+      port: 8883,
+      url: 'mqtts://127.0.0.1:8883',
+    })
+    const client = (await RawClient.connect(port)).send(CLIENT_HELLO)
+    expect(await client.end()).toHaveLength(0)
+    expect(acceptor.warnings[0]).toContain('use mqtts://127.0.0.1:8883')
+  })
+
+  it('mqtts: takes MQTT inside TLS and nothing else', async () => {
+    const { acceptor, port } = await start('mqtts', { tls: true })
+    const good = (await secure(port)).send(CONNECT)
+    expect((await acceptor.sink()).transport.protocol).toBe('mqtts')
+    good.destroy()
+
+    const plain = (await RawClient.connect(port)).send(CONNECT)
+    expect(await plain.end()).toHaveLength(0)
+    expect(acceptor.warnings[0]).toContain('use mqtts://')
+
+    const https = (await secure(port)).send(GET)
+    expect((await https.end()).toString()).toContain('This port speaks MQTT, not HTTP')
+    expect(acceptor.sinks).toHaveLength(1)
+  })
+
+  it('ws: takes WebSockets and tells an MQTT client where MQTT is', async () => {
+    const { acceptor, port } = await start('ws')
+    acceptor.addresses.push({ protocol: 'mqtt', host: '127.0.0.1', port: 1883, url: 'mqtt://127.0.0.1:1883' })
+    const webSocket = new WebSocket(`ws://127.0.0.1:${port}/mqtt`, 'mqtt')
+    await once(webSocket, 'open')
+    expect((await acceptor.sink()).transport.protocol).toBe('ws')
+    webSocket.terminate()
+
+    const client = (await RawClient.connect(port)).send(CONNECT)
+    expect(await client.end()).toHaveLength(0)
+    expect(acceptor.warnings).toEqual([
+      'A plain MQTT client on a port for WebSockets: use mqtt://127.0.0.1:1883.',
+    ])
+    expect(acceptor.sinks).toHaveLength(1)
+  })
+
+  it('wss: takes WebSockets inside TLS and answers plain HTTP', async () => {
+    const { acceptor, port } = await start('wss', { tls: true })
+    const webSocket = new WebSocket(`wss://127.0.0.1:${port}/`, 'mqtt', { rejectUnauthorized: false })
+    await once(webSocket, 'open')
+    expect((await acceptor.sink()).transport.protocol).toBe('wss')
+    webSocket.terminate()
+
+    const client = (await RawClient.connect(port)).send(GET)
+    expect((await client.end()).toString()).toContain('This port is encrypted: use https:// or wss://.')
+    expect(acceptor.sinks).toHaveLength(1)
+  })
+})
