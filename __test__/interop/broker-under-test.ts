@@ -8,13 +8,17 @@ import { Broker, type BrokerOptions } from '../../src/index.js'
 /** The schemes of MQTT itself; topic URLs have their own method. */
 export type Scheme = 'mqtt' | 'mqtts' | 'ws' | 'wss'
 
-export interface BrokerUnderTest {
-  readonly broker: Broker
+/** Where a peer finds a broker. */
+export interface BrokerAddress {
   readonly host: string
   readonly port: number
   /** The certificate to trust, PEM. It names `localhost`, so TLS peers use that name. */
   readonly certificate: string
   url(scheme: Scheme): string
+}
+
+export interface BrokerUnderTest extends BrokerAddress {
+  readonly broker: Broker
   /** A topic or filter as a WebSocket URL, percent-encoded level by level. */
   topicUrl(topicFilter: string, query?: Record<string, string>): string
   close(): Promise<void>

@@ -142,7 +142,7 @@ describe('examples/node', () => {
     const port = await freePort()
     const path = await workshop.write('embed.mjs', await example('node/embed.mjs', port))
     const program = workshop.start('node', [path])
-    await program.waitForText(`listening on mqtt://localhost:${port}`)
+    await program.waitForText(`listening on mqtt://127.0.0.1:${port}`)
     const { client } = await openMqttJs(broker, 'mqtt')
     await client.publishAsync('kitchen/kettle', 'boils – 100 °C')
     await program.waitForText('kitchen/kettle boils – 100 °C')

@@ -25,9 +25,14 @@ export class Program {
   #stderr = ''
   #hasEnded = false
 
-  constructor(command: string, args: readonly string[], cwd: string) {
+  constructor(command: string, args: readonly string[], cwd: string, environment: NodeJS.ProcessEnv = {}) {
     // a group of its own: `npm start` has children, and they are to end with it
-    this.#child = spawn(command, args, { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = spawn(command, args, {
+      cwd,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
+    })
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text
       for (const wake of this.#news) wake()
@@ -52,6 +57,11 @@ export class Program {
     return this.#stdout
   }
 
+  /** Both streams, one after the other. */
+  get output(): string {
+    return `${this.#stdout}\n${this.#stderr}`
+  }
+
   /** Resolves when `fits` says yes to the output; rejects when the program ends without that, or after `timeoutMs`. */
   async waitFor(fits: (stdout: string) => boolean, what: string, timeoutMs = 10_000): Promise<void> {
     const deadline = performance.now() + timeoutMs
@@ -68,10 +78,15 @@ export class Program {
   }
 
   /** Resolves when the program has ended by itself with exit code 0. */
-  async succeeds(timeoutMs = 15_000): Promise<void> {
+  succeeds(timeoutMs?: number): Promise<void> {
+    return this.ends(0, timeoutMs)
+  }
+
+  /** Resolves when the program has ended by itself with that exit code. */
+  async ends(exitCode: number, timeoutMs = 20_000): Promise<void> {
     await this.waitFor(() => this.#hasEnded, 'end', timeoutMs)
     const code = await this.#ended
-    if (code !== 0) throw this.#failure(`ended with ${code}`)
+    if (code !== exitCode) throw this.#failure(`ended with ${code}`)
   }
 
   /** Sends a signal to the program and what it has started. */
@@ -140,8 +155,13 @@ export class Workshop {
     return path
   }
 
-  start(command: string, args: readonly string[], cwd = this.directory): Program {
-    const program = new Program(command, args, cwd)
+  start(
+    command: string,
+    args: readonly string[],
+    cwd = this.directory,
+    environment: NodeJS.ProcessEnv = {},
+  ): Program {
+    const program = new Program(command, args, cwd, environment)
     this.#programs.push(program)
     return program
   }

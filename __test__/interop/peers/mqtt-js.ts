@@ -1,12 +1,12 @@
 /** MQTT.js over TCP, TLS, WebSocket and WebSocket over TLS. */
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
-import type { BrokerUnderTest, Scheme } from '../broker-under-test.js'
+import type { BrokerAddress, BrokerUnderTest, Scheme } from '../broker-under-test.js'
 import type { ProtocolVersion } from './paho.js'
 import { Inbox, type Peer, type Qos } from './peer.js'
 
 /** A connected client that does not connect again by itself, with all its messages in one inbox. */
 export async function openMqttJs(
-  broker: BrokerUnderTest,
+  broker: BrokerAddress,
   scheme: Scheme,
   options: IClientOptions = {},
 ): Promise<{ client: MqttClient; inbox: Inbox; sessionPresent: boolean }> {

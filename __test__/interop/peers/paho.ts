@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { findPeer } from '../../support/peers.js'
-import type { BrokerUnderTest } from '../broker-under-test.js'
+import type { BrokerAddress, BrokerUnderTest } from '../broker-under-test.js'
 import { Inbox, type Peer, type PublishOptions, type Qos, type Received } from './peer.js'
 
 export type Generation = 1 | 2
@@ -71,7 +71,7 @@ export class PahoProcess {
     this.#child.on('exit', () => this.#fail(new Error(`the Python process has ended\n${this.#stderr}`)))
   }
 
-  async open(broker: BrokerUnderTest, options: PahoClientOptions = {}): Promise<PahoClient> {
+  async open(broker: BrokerAddress, options: PahoClientOptions = {}): Promise<PahoClient> {
     const name = `c${this.#lastId + 1}`
     const inbox = new Inbox()
     this.#inboxes.set(name, inbox)
