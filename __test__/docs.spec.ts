@@ -164,10 +164,8 @@ class SectionRun {
       await program.ends(Number(block.values.get('exit') ?? 0))
       return async () => expect(linesOf(program.output)).toEqual(expect.arrayContaining(expected))
     }
-    await Promise.race([
-      program.waitFor((output) => showsFirst(output, expected), 'sign of life'),
-      subscribed,
-    ])
+    const isUp = [program.waitFor((output) => showsFirst(output, expected), 'sign of life'), subscribed]
+    await Promise.race(isUp.filter((sign) => sign !== undefined))
     return () =>
       program.waitFor((output) => showsInOrder(output, expected), `output:\n${expected.join('\n')}`)
   }
@@ -218,7 +216,9 @@ class SectionRun {
     const html = block.language === 'html' ? text : `<!doctype html><body><script>${text}</script>`
     // a page that is replaced in place keeps its address, and so its origin
     await page.setContent(html)
-    const seen = async (): Promise<string> => `${await page.innerText('body')}\n${logged.join('\n')}`
+    const seen = async (): Promise<string> =>
+      // biome-ignore lint/performance/useDomNodeTextContent: textContent would have the source of the script in it
+      `${await page.locator('body').innerText()}\n${logged.join('\n')}`
     const [first = ''] = expected
     await expect.poll(seen, { timeout: 10_000 }).toContain(first)
     return async () => {

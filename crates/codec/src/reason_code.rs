@@ -210,3 +210,79 @@ impl fmt::Display for ReasonCode {
         write!(formatter, "{} ({:#04x})", self.name(), self.value())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE_5_0: [Version; 2] = [Version::V3_1, Version::V3_1_1];
+
+    #[test]
+    fn values_and_codes_are_one_to_one() {
+        let mut known = 0;
+        for value in 0..=u8::MAX {
+            if let Some(reason_code) = ReasonCode::from_u8(value) {
+                assert_eq!(reason_code.value(), value);
+                assert_eq!(reason_code.is_error(), value >= 0x80);
+                known += 1;
+            }
+        }
+        // Table 2-6 has 43 values; 0x00 is one of them under three names.
+        assert_eq!((known, ReasonCode::ALL.len()), (43, 43));
+        assert!(ReasonCode::ALL.is_sorted());
+    }
+
+    #[test]
+    fn every_code_belongs_to_some_packet_and_only_to_packets_with_codes() {
+        for &reason_code in ReasonCode::ALL {
+            let carriers: alloc::vec::Vec<_> = PacketType::ALL
+                .iter()
+                .filter(|&&packet_type| reason_code.is_valid_for(packet_type))
+                .collect();
+            assert!(!carriers.is_empty(), "{reason_code}");
+            for packet_type in
+                [PacketType::Connect, PacketType::Publish, PacketType::Subscribe, PacketType::Pingreq]
+            {
+                assert!(!carriers.contains(&&packet_type), "{reason_code}");
+            }
+        }
+    }
+
+    #[test]
+    fn before_5_0_a_refused_connection_is_never_told_that_it_was_accepted() {
+        for version in BEFORE_5_0 {
+            for &reason_code in ReasonCode::ALL {
+                let return_code = reason_code.connack_return_code(version);
+                assert!(return_code <= 5);
+                assert_eq!(return_code != 0, reason_code.is_error(), "{reason_code}");
+            }
+        }
+    }
+
+    #[test]
+    fn return_codes_come_back_as_they_were() {
+        for return_code in 0..=5 {
+            let reason_code = ReasonCode::from_connack_return_code(return_code).unwrap();
+            assert_eq!(reason_code.connack_return_code(Version::V3_1_1), return_code);
+        }
+        assert_eq!(ReasonCode::from_connack_return_code(6), None);
+    }
+
+    #[test]
+    fn before_5_0_a_refused_subscription_is_0x80_whatever_the_cause() {
+        for version in BEFORE_5_0 {
+            assert_eq!(ReasonCode::NotAuthorized.suback_return_code(version), 0x80);
+            assert_eq!(ReasonCode::TopicFilterInvalid.suback_return_code(version), 0x80);
+            assert_eq!(ReasonCode::GrantedQoS2.suback_return_code(version), 2);
+        }
+    }
+
+    #[test]
+    fn in_5_0_a_code_is_said_as_it_is() {
+        for &reason_code in ReasonCode::ALL {
+            assert_eq!(reason_code.connack_return_code(Version::V5_0), reason_code.value());
+            assert_eq!(reason_code.suback_return_code(Version::V5_0), reason_code.value());
+        }
+        assert_eq!(alloc::format!("{}", ReasonCode::QuotaExceeded), "Quota exceeded (0x97)");
+    }
+}
