@@ -1,1 +1,15 @@
-//! The Node.js addon.
+//! The Node.js addon: converts, calls, converts back. Nothing is decided here.
+//!
+//! The rule of the boundary: one native call per chunk read and one per turn for all that is written, never one
+//! per packet. JavaScript allocates the memory that both sides use (chunks, the output arena, the record table)
+//! and lends it for the length of a call; nothing of it is kept. A panic is caught at the edge: it ends the
+//! broker it happened in, and nothing else.
+//!
+//! What lives here: [`broker`] with its [`events`] as a byte stream, and [`topic_router`]. `src/native.ts` is the
+//! only JavaScript that imports it.
+
+pub mod broker;
+pub mod error;
+pub mod events;
+pub mod options;
+pub mod topic_router;

@@ -1,0 +1,504 @@
+//! The broker value behind a JavaScript class.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
+use napi_derive::napi;
+use topicwire_broker::{
+    Broker, ConnectionKey, DropReason, InputStatus, LocalHandle, LocalPublish, Metrics, Replacement,
+    TopicUrlRequest, Verdict,
+};
+use topicwire_codec::{PublishProperties, QoS, ReasonCode, UserProperties};
+
+use crate::error::{Code, Result, error, from_local};
+use crate::events;
+use crate::options::{NativeOptions, whole};
+
+/// Bits of what a call returns: what the host should do next.
+mod status {
+    /// There is output: call `drain` this turn.
+    pub(super) const OUTPUT: u32 = 1;
+    /// There are events: call `eventBytes` and `takeEvents` this turn.
+    pub(super) const EVENTS: u32 = 2;
+    /// The connection waits for an answer: stop reading from it.
+    pub(super) const HELD: u32 = 4;
+}
+
+/// Words of one record of `drain`.
+const RECORD_WORDS: usize = 4;
+/// Set in a record's fourth word, beside the Reason Code: close the transport after these bytes.
+const RECORD_CLOSES: u32 = 0x100;
+
+/// A topic URL, as `/topics/…` was parsed.
+#[napi(object)]
+pub struct NativeTopicUrl {
+    /// The filter, decoded.
+    pub topic_filter: String,
+    /// 0, 1 or 2.
+    pub qos: u32,
+    /// Whether the retained message is wanted.
+    pub retained: bool,
+    /// Empty to have one assigned.
+    pub client_id: String,
+    /// User name.
+    pub username: Option<String>,
+    /// Password.
+    pub password: Option<napi::bindgen_prelude::Uint8Array>,
+}
+
+/// What an `onPublish` hook puts in a message's place.
+#[napi(object)]
+pub struct NativeReplacement {
+    /// Another topic name.
+    pub topic_name: Option<String>,
+    /// Another payload.
+    pub payload: Option<napi::bindgen_prelude::Uint8Array>,
+    /// Another QoS, 0 to 2.
+    pub qos: Option<u32>,
+    /// Another RETAIN flag.
+    pub retain: Option<bool>,
+}
+
+/// Properties of an in-process PUBLISH.
+#[napi(object)]
+pub struct NativeProperties {
+    /// True says that the payload is UTF-8.
+    pub payload_format_indicator: Option<bool>,
+    /// Seconds.
+    pub message_expiry_interval: Option<u32>,
+    /// Content type.
+    pub content_type: Option<String>,
+    /// Response topic.
+    pub response_topic: Option<String>,
+    /// Correlation data.
+    pub correlation_data: Option<napi::bindgen_prelude::Uint8Array>,
+    /// Names and values in turn.
+    pub user_properties: Option<Vec<String>>,
+}
+
+/// The native half of `Broker`; `src/broker.ts` is what users see. Times are in milliseconds, and never go
+/// backwards from call to call.
+#[napi]
+pub struct NativeBroker {
+    /// None after a panic.
+    core: Option<Box<Broker>>,
+    events: Vec<u8>,
+}
+
+#[napi]
+impl NativeBroker {
+    /// A broker with nothing in it.
+    #[napi(constructor)]
+    pub fn new(options: NativeOptions, now_ms: f64) -> Self {
+        let (config, hooks) = options.into_core();
+        Self { core: Some(Box::new(Broker::new(config, hooks, whole(now_ms)))), events: Vec::new() }
+    }
+
+    /// A transport was opened: the number of its connection, which is its own until `close`.
+    #[napi]
+    pub fn open(&mut self, now_ms: f64) -> Result<u32> {
+        self.run(|core| core.open(whole(now_ms)).0)
+    }
+
+    /// A topic URL's transport was opened.
+    #[napi]
+    pub fn open_topic_url(&mut self, request: NativeTopicUrl, now_ms: f64) -> Result<u32> {
+        self.run(|core| {
+            let request_view = TopicUrlRequest {
+                topic_filter: &request.topic_filter,
+                qos: quality(request.qos),
+                retained: request.retained,
+                client_id: &request.client_id,
+                username: request.username.as_deref(),
+                password: request.password.as_deref(),
+            };
+            core.open_topic_url(&request_view, whole(now_ms)).0.0
+        })
+    }
+
+    /// Bytes were read: the first `length` of `chunk`. Returns status bits.
+    #[napi]
+    pub fn receive(
+        &mut self,
+        connection: u32,
+        chunk: Uint8ArraySlice<'_>,
+        length: u32,
+        now_ms: f64,
+    ) -> Result<u32> {
+        self.run(|core| {
+            let bytes = chunk.get(..length as usize).unwrap_or(&chunk);
+            let held = core.receive(ConnectionKey(connection), bytes, whole(now_ms));
+            status_of(core, held)
+        })
+    }
+
+    /// The transport is gone; the number may come again from now on. Returns status bits.
+    #[napi]
+    pub fn close(&mut self, connection: u32, now_ms: f64) -> Result<u32> {
+        self.run(|core| {
+            core.close(ConnectionKey(connection), whole(now_ms));
+            status_of(core, InputStatus::default())
+        })
+    }
+
+    /// The transport is full.
+    #[napi]
+    pub fn blocked(&mut self, connection: u32) -> Result<()> {
+        self.run(|core| core.blocked(ConnectionKey(connection)))
+    }
+
+    /// The transport has room again. Returns status bits.
+    #[napi]
+    pub fn writable(&mut self, connection: u32) -> Result<u32> {
+        self.run(|core| {
+            core.writable(ConnectionKey(connection));
+            status_of(core, InputStatus::default())
+        })
+    }
+
+    /// Fills `arena` with output and `records` with what is whose: four words each, the connection, the offset
+    /// and the length in the arena, and 0 or `0x100 | Reason Code` to close the transport behind it. Returns the
+    /// number of records; while that is not 0 there may be more.
+    #[napi]
+    pub fn drain(
+        &mut self,
+        mut arena: Uint8ArraySlice<'_>,
+        mut records: Uint32ArraySlice<'_>,
+        now_ms: f64,
+    ) -> Result<u32> {
+        // SAFETY: JavaScript lends both arrays for the length of this call, on its own thread; `src/outlet.ts`
+        // makes them over memory that no other thread sees, and hands no part of the arena to a transport before
+        // the call has returned.
+        let (arena, records) = unsafe { (arena.as_mut(), records.as_mut()) };
+        self.run(|core| {
+            let mut offset = 0;
+            let mut count = 0;
+            for record in records.chunks_exact_mut(RECORD_WORDS) {
+                let Some(free) = arena.get_mut(offset..).filter(|free| !free.is_empty()) else { break };
+                let Some(transmit) = core.poll_transmit(free, whole(now_ms)) else { break };
+                let closing = transmit
+                    .closing
+                    .map_or(0, |closing| RECORD_CLOSES | u32::from(closing.reason_code.value()));
+                let words = [transmit.connection.0, word(offset), word(transmit.length), closing];
+                record.copy_from_slice(&words);
+                offset += transmit.length;
+                count += 1;
+            }
+            count
+        })
+    }
+
+    /// Status bits as they stand.
+    #[napi]
+    pub fn status(&mut self) -> Result<u32> {
+        self.run(|core| status_of(core, InputStatus::default()))
+    }
+
+    /// Milliseconds until `tick` wants to be called, from 0 on; -1 where nothing waits for time.
+    #[napi]
+    pub fn next_tick_in(&mut self, now_ms: f64) -> Result<f64> {
+        self.run(|core| {
+            core.next_deadline_ms()
+                .map_or(-1.0, |deadline_ms| deadline_ms.saturating_sub(whole(now_ms)) as f64)
+        })
+    }
+
+    /// Time has passed. Returns status bits.
+    #[napi]
+    pub fn tick(&mut self, now_ms: f64) -> Result<u32> {
+        self.run(|core| {
+            core.tick(whole(now_ms));
+            status_of(core, InputStatus::default())
+        })
+    }
+
+    /// Collects the events and says how many bytes they take.
+    #[napi]
+    pub fn event_bytes(&mut self) -> Result<u32> {
+        let mut stream = std::mem::take(&mut self.events);
+        let length = self.run(|core| {
+            while let Some(event) = core.poll_event() {
+                events::write(&event, &mut stream);
+            }
+            word(stream.len())
+        });
+        self.events = stream;
+        length
+    }
+
+    /// Moves the events that `eventBytes` has collected to the start of `out`, which is at least as long.
+    #[napi]
+    pub fn take_events(&mut self, mut out: Uint8ArraySlice<'_>) {
+        // SAFETY: JavaScript lends the array for the length of this call, on its own thread; it has just made it.
+        let out = unsafe { out.as_mut() };
+        if let Some(place) = out.get_mut(..self.events.len()) {
+            place.copy_from_slice(&self.events);
+        }
+        self.events.clear();
+        // A burst is not held for ever.
+        self.events.shrink_to(64 << 10);
+    }
+
+    /// The answer to a question: 0 allows, 1 discards the message, 0x80 and above refuses with this Reason Code.
+    /// Returns status bits.
+    #[napi]
+    pub fn decide(&mut self, connection: u32, token: u32, answer: u32, now_ms: f64) -> Result<u32> {
+        let verdict = match answer {
+            0 => Verdict::Allow,
+            1 => Verdict::Discard,
+            code => Verdict::Deny { reason_code: refusal(code) },
+        };
+        self.answer(connection, token, verdict, now_ms)
+    }
+
+    /// The answer of an `onPublish` hook that changes the message.
+    #[napi]
+    pub fn decide_replace(
+        &mut self,
+        connection: u32,
+        token: u32,
+        replacement: NativeReplacement,
+        now_ms: f64,
+    ) -> Result<u32> {
+        let verdict = Verdict::Replace(Replacement {
+            topic_name: replacement.topic_name,
+            payload: replacement.payload.map(|payload| payload.to_vec()),
+            qos: replacement.qos.map(quality),
+            retain: replacement.retain,
+        });
+        self.answer(connection, token, verdict, now_ms)
+    }
+
+    /// The answer about a SUBSCRIBE: one byte per filter, 0 allows, anything else is the Reason Code.
+    #[napi]
+    pub fn decide_filters(
+        &mut self,
+        connection: u32,
+        token: u32,
+        answers: Uint8ArraySlice<'_>,
+        now_ms: f64,
+    ) -> Result<u32> {
+        let place = |answer: &u8| (*answer != 0).then(|| refusal(u32::from(*answer)));
+        let verdict = Verdict::Filters(answers.iter().map(place).collect());
+        self.answer(connection, token, verdict, now_ms)
+    }
+
+    /// Publishes from this process. Returns how many received it, or -1 where a limit was reached.
+    #[napi]
+    pub fn publish(
+        &mut self,
+        topic_name: String,
+        payload: Uint8ArraySlice<'_>,
+        qos: u32,
+        retain: bool,
+        properties: Option<NativeProperties>,
+        now_ms: f64,
+    ) -> Result<i32> {
+        let pairs: Vec<(&str, &str)> = properties
+            .as_ref()
+            .and_then(|properties| properties.user_properties.as_deref())
+            .unwrap_or_default()
+            .chunks_exact(2)
+            .filter_map(|pair| Some((pair.first()?.as_str(), pair.get(1)?.as_str())))
+            .collect();
+        let mut view = PublishProperties::default();
+        if let Some(properties) = &properties {
+            view.payload_format_indicator = properties.payload_format_indicator;
+            view.message_expiry_interval_secs = properties.message_expiry_interval;
+            view.content_type = properties.content_type.as_deref();
+            view.response_topic = properties.response_topic.as_deref();
+            view.correlation_data = properties.correlation_data.as_deref();
+            view.user_properties = UserProperties::from_pairs(&pairs);
+        }
+        let publish = LocalPublish {
+            topic_name: &topic_name,
+            payload: &payload,
+            qos: quality(qos),
+            retain,
+            properties: view,
+        };
+        let outcome = self
+            .run(|core| core.publish(&publish, whole(now_ms)))?
+            .map_err(|problem| from_local(&problem))?;
+        Ok(if outcome.is_over_quota { -1 } else { i32::try_from(outcome.receivers).unwrap_or(i32::MAX) })
+    }
+
+    /// Subscribes this process: messages come as events with `handle`, which the caller chooses.
+    #[napi]
+    pub fn subscribe(
+        &mut self,
+        handle: u32,
+        topic_filter: String,
+        wants_retained: bool,
+        now_ms: f64,
+    ) -> Result<()> {
+        self.run(|core| core.subscribe(LocalHandle(handle), &topic_filter, wants_retained, whole(now_ms)))?
+            .map_err(|problem| from_local(&problem))
+    }
+
+    /// Ends an in-process subscription.
+    #[napi]
+    pub fn unsubscribe(&mut self, handle: u32, now_ms: f64) -> Result<bool> {
+        self.run(|core| core.unsubscribe(LocalHandle(handle), whole(now_ms)))
+    }
+
+    /// Ends a client's connection with this Reason Code. False where no such client is connected.
+    #[napi]
+    pub fn disconnect_client(&mut self, client_id: String, reason_code: u32, now_ms: f64) -> Result<bool> {
+        self.run(|core| core.disconnect_client(&client_id, refusal(reason_code), whole(now_ms)))
+    }
+
+    /// Tells every client that the broker is going down, and lets no new one in.
+    #[napi]
+    pub fn shut_down(&mut self, now_ms: f64) -> Result<()> {
+        self.run(|core| core.shut_down(whole(now_ms)))
+    }
+
+    /// Counters and gauges, in the order of `metricNames`.
+    #[napi]
+    pub fn metrics(&mut self) -> Result<Vec<f64>> {
+        self.run(|core| {
+            let metrics = core.metrics();
+            let counts = [core.session_count(), core.subscription_count(), core.retained_count()];
+            metric_values(&metrics)
+                .into_iter()
+                .chain(counts.map(|count| count as u64))
+                .map(|value| value as f64)
+                .collect()
+        })
+    }
+
+    fn answer(&mut self, connection: u32, token: u32, verdict: Verdict, now_ms: f64) -> Result<u32> {
+        self.run(|core| {
+            let held = core.decide(ConnectionKey(connection), token, verdict, whole(now_ms));
+            status_of(core, held)
+        })
+    }
+
+    /// Runs a piece of work in the core. A panic ends this broker: its state may be torn, so it is dropped, and
+    /// this call and every later one says so.
+    fn run<R>(&mut self, work: impl FnOnce(&mut Broker) -> R) -> Result<R> {
+        let Some(core) = self.core.as_deref_mut() else {
+            return Err(error(Code::BrokerClosed, "the native core has been shut down after a bug"));
+        };
+        match catch_unwind(AssertUnwindSafe(|| work(core))) {
+            Ok(result) => Ok(result),
+            Err(payload) => {
+                // Dropping torn state may panic again; it is given up instead.
+                std::mem::forget(self.core.take());
+                let words = payload.downcast_ref::<String>().map(String::as_str);
+                let words = words.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+                Err(error(
+                    Code::Panic,
+                    format_args!("the native core met a bug and has been shut down: {words}"),
+                ))
+            }
+        }
+    }
+}
+
+/// The names of what `NativeBroker.metrics` returns, in its order.
+#[napi]
+pub fn metric_names() -> Vec<String> {
+    let names = [
+        "bytesReceived",
+        "bytesSent",
+        "packetsReceived",
+        "packetsSent",
+        "publishReceived",
+        "publishSent",
+        "publishBytesReceived",
+        "publishBytesSent",
+        "publishRefused",
+        "connectionsOpened",
+        "connectsRefused",
+        "protocolErrors",
+        "sessionsExpired",
+        "connections",
+        "clientsConnected",
+        "clientsMaximum",
+        "outBufferBytes",
+        "queuedBytes",
+        "queuedMessages",
+        "retainedBytes",
+    ];
+    let dropped = DropReason::ALL.map(|reason| format!("dropped.{}", reason.name()));
+    let counts = ["sessions", "subscriptions", "retainedMessages"];
+    names.into_iter().map(str::to_owned).chain(dropped).chain(counts.map(str::to_owned)).collect()
+}
+
+/// The words for drop reasons, in the order of the numbers that events carry.
+#[napi]
+pub fn drop_reason_names() -> Vec<String> {
+    DropReason::ALL.map(|reason| reason.name().to_owned()).to_vec()
+}
+
+/// The standard's name of a Reason Code; empty for a number that is none.
+#[napi]
+pub fn reason_code_name(reason_code: u32) -> String {
+    u8::try_from(reason_code)
+        .ok()
+        .and_then(ReasonCode::from_u8)
+        .map(|code| code.name().to_owned())
+        .unwrap_or_default()
+}
+
+fn metric_values(metrics: &Metrics) -> Vec<u64> {
+    let mut values = vec![
+        metrics.bytes_received,
+        metrics.bytes_sent,
+        metrics.packets_received,
+        metrics.packets_sent,
+        metrics.publish_received,
+        metrics.publish_sent,
+        metrics.publish_bytes_received,
+        metrics.publish_bytes_sent,
+        metrics.publish_refused,
+        metrics.connections_opened,
+        metrics.connects_refused,
+        metrics.protocol_errors,
+        metrics.sessions_expired,
+        metrics.connections,
+        metrics.clients_connected,
+        metrics.clients_maximum,
+        metrics.out_buffer_bytes,
+        metrics.queued_bytes,
+        metrics.queued_messages,
+        metrics.retained_bytes,
+    ];
+    values.extend_from_slice(&metrics.dropped);
+    values
+}
+
+fn status_of(core: &Broker, input: InputStatus) -> u32 {
+    let mut bits = 0;
+    if core.has_output() {
+        bits |= status::OUTPUT;
+    }
+    if core.has_events() {
+        bits |= status::EVENTS;
+    }
+    if input.is_held {
+        bits |= status::HELD;
+    }
+    bits
+}
+
+/// A Reason Code of a refusal; a number that is none becomes Unspecified error.
+fn refusal(code: u32) -> ReasonCode {
+    u8::try_from(code)
+        .ok()
+        .and_then(ReasonCode::from_u8)
+        .filter(|code| code.is_error())
+        .unwrap_or(ReasonCode::UnspecifiedError)
+}
+
+/// 0, 1 or 2; JavaScript has checked it.
+fn quality(qos: u32) -> QoS {
+    u8::try_from(qos).ok().and_then(QoS::from_u8).unwrap_or_default()
+}
+
+/// Offsets into one arena or stream fit.
+fn word(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,124 @@
+//! Options from JavaScript, checked there, put into the core's own types.
+
+use napi_derive::napi;
+use topicwire_broker::{Config, HookFilters, Limits, QueueFullPolicy};
+
+/// The limits, in the words of `src/limits.ts`, where their ranges are checked.
+#[napi(object)]
+pub struct NativeLimits {
+    /// Bytes.
+    pub maximum_packet_size_bytes: u32,
+    /// 1 to 65,535.
+    pub receive_maximum: u32,
+    /// 0 to 65,535.
+    pub topic_alias_maximum: u32,
+    /// Seconds, 0 to 65,535.
+    pub maximum_keep_alive_secs: u32,
+    /// Milliseconds.
+    pub connect_timeout_ms: u32,
+    /// Connections.
+    pub maximum_connections: u32,
+    /// Sessions.
+    pub maximum_sessions: u32,
+    /// Seconds.
+    pub session_expiry_interval_maximum_secs: u32,
+    /// Bytes.
+    pub maximum_client_id_bytes: u32,
+    /// Subscriptions.
+    pub maximum_subscriptions_per_session: u32,
+    /// Levels.
+    pub maximum_topic_levels: u32,
+    /// 1 to 65,535.
+    pub maximum_inflight_messages: u32,
+    /// Messages.
+    pub maximum_queued_messages: u32,
+    /// Bytes.
+    pub maximum_queued_bytes: f64,
+    /// `reject`, `dropNewest` or `dropOldest`.
+    pub queue_full_policy: String,
+    /// Bytes.
+    pub maximum_out_buffer_bytes: f64,
+    /// Bytes.
+    pub maximum_buffered_bytes: f64,
+    /// Messages.
+    pub maximum_retained_messages: u32,
+    /// Bytes.
+    pub maximum_retained_bytes: f64,
+}
+
+/// What a broker is made with.
+#[napi(object)]
+pub struct NativeOptions {
+    /// The limits.
+    pub limits: NativeLimits,
+    /// 32 hexadecimal digits of randomness.
+    pub seed: String,
+    /// Milliseconds between `$SYS` publications, 0 for none.
+    pub sys_interval_ms: u32,
+    /// What `$SYS/broker/version` says.
+    pub version: String,
+    /// Whether `authenticate` is asked.
+    pub authenticate: bool,
+    /// Filters of the `authorizePublish` hooks.
+    pub authorize_publish: Vec<String>,
+    /// Filters of the `authorizeSubscribe` hooks.
+    pub authorize_subscribe: Vec<String>,
+    /// Filters of the `onPublish` hooks.
+    pub on_publish: Vec<String>,
+}
+
+impl NativeOptions {
+    pub(crate) fn into_core(self) -> (Config, HookFilters) {
+        let config = Config {
+            limits: self.limits.into_core(),
+            seed: u128::from_str_radix(&self.seed, 16).unwrap_or_default(),
+            sys_interval_ms: u64::from(self.sys_interval_ms),
+            version: self.version,
+            ..Config::default()
+        };
+        let boxed = |filters: Vec<String>| filters.into_iter().map(String::into_boxed_str).collect();
+        let hooks = HookFilters {
+            authenticate: self.authenticate,
+            authorize_publish: boxed(self.authorize_publish),
+            authorize_subscribe: boxed(self.authorize_subscribe),
+            on_publish: boxed(self.on_publish),
+        };
+        (config, hooks)
+    }
+}
+
+impl NativeLimits {
+    fn into_core(self) -> Limits {
+        let short = |value: u32| u16::try_from(value).unwrap_or(u16::MAX);
+        Limits {
+            maximum_packet_size_bytes: self.maximum_packet_size_bytes,
+            receive_maximum: short(self.receive_maximum),
+            topic_alias_maximum: short(self.topic_alias_maximum),
+            maximum_keep_alive_secs: short(self.maximum_keep_alive_secs),
+            connect_timeout_ms: self.connect_timeout_ms,
+            maximum_connections: self.maximum_connections,
+            maximum_sessions: self.maximum_sessions,
+            session_expiry_interval_maximum_secs: self.session_expiry_interval_maximum_secs,
+            maximum_client_id_bytes: self.maximum_client_id_bytes,
+            maximum_subscriptions_per_session: self.maximum_subscriptions_per_session,
+            maximum_topic_levels: self.maximum_topic_levels,
+            maximum_inflight_messages: short(self.maximum_inflight_messages),
+            maximum_queued_messages: self.maximum_queued_messages,
+            maximum_queued_bytes: whole(self.maximum_queued_bytes),
+            queue_full_policy: match self.queue_full_policy.as_str() {
+                "dropNewest" => QueueFullPolicy::DropNewest,
+                "dropOldest" => QueueFullPolicy::DropOldest,
+                _ => QueueFullPolicy::Reject,
+            },
+            maximum_out_buffer_bytes: whole(self.maximum_out_buffer_bytes),
+            maximum_buffered_bytes: whole(self.maximum_buffered_bytes),
+            maximum_retained_messages: self.maximum_retained_messages,
+            maximum_retained_bytes: whole(self.maximum_retained_bytes),
+        }
+    }
+}
+
+/// A JavaScript number that was checked to be a whole one; milliseconds and bytes stay far below 2^53.
+pub(crate) fn whole(number: f64) -> u64 {
+    number as u64
+}
