@@ -104,3 +104,19 @@ export class RecordingAcceptor implements Acceptor {
     return sink
   }
 }
+
+/**
+ * Writes blocks (the n-th is full of n) until the peer, which does not read, takes no more: one block's `drained` has
+ * not come for a while. Returns how many were written.
+ */
+export async function fill(sink: RecordedSink, blockBytes: number): Promise<number> {
+  for (let count = 1; ; count += 1) {
+    const before = sink.drainedCount
+    if (sink.write(Buffer.alloc(blockBytes, count - 1))) continue
+    const deadline = performance.now() + 100
+    while (sink.drainedCount === before) {
+      if (performance.now() > deadline) return count
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+  }
+}

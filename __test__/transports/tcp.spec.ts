@@ -1,13 +1,17 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { connect as tlsConnect } from 'node:tls'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type Listener, listen } from '../../src/listeners/listener.js'
 import { probeSharedRead } from '../../src/transports/shared-read.js'
 import { attachTcp, type Ownership } from '../../src/transports/tcp.js'
 import { LINGER_MS } from '../../src/transports/transport.js'
-import { type RecordedSink, RecordingAcceptor } from '../support/acceptor.js'
+import { fill, type RecordedSink, RecordingAcceptor } from '../support/acceptor.js'
+import { makeCertificate } from '../support/certificates.js'
 import { RawClient } from '../support/raw-client.js'
 import { until } from '../support/until.js'
 
+const BLOCK_BYTES = 262_144
 const servers: Server[] = []
 
 /** A connection whose server side is a transport, as a listener makes it, and the client's end. */
@@ -24,17 +28,6 @@ async function connected(
   const [accepted] = await accepting
   attachTcp(acceptor, accepted, 'mqtt', undefined, ownership)
   return { sink: await acceptor.sink(), client, accepted }
-}
-
-/** Writes until the peer's and our kernel buffers are full; the total of bytes handed over. */
-async function fill(sink: RecordedSink): Promise<number> {
-  let total = 0
-  for (;;) {
-    const block = Buffer.alloc(262_144, total / 262_144)
-    total += block.length
-    if (!sink.write(block)) return total
-    await new Promise(setImmediate)
-  }
 }
 
 afterEach(() => {
@@ -90,15 +83,14 @@ describe.each<Ownership>(['ours', 'theirs'])('a TCP transport over a socket that
   it('keeps the memory when the peer does not read, and says drained when all has gone', async () => {
     const { sink, client } = await connected(ownership)
     client.socket.pause()
-    const total = await fill(sink)
-    await new Promise((resolve) => setTimeout(resolve, 50))
-    expect(sink.drainedCount).toBe(0)
+    const count = await fill(sink, BLOCK_BYTES)
+    const drainedBefore = sink.drainedCount
     client.socket.resume()
-    await until(() => sink.drainedCount === 1, 'drained')
-    await until(() => client.received.length === total, 'all bytes')
-    for (let offset = 0; offset < total; offset += 262_144) {
-      const block = client.received.subarray(offset, offset + 262_144)
-      expect(block.every((byte) => byte === ((offset / 262_144) & 0xff))).toBe(true)
+    await until(() => sink.drainedCount === drainedBefore + 1, 'drained')
+    await until(() => client.received.length === count * BLOCK_BYTES, 'all bytes')
+    for (let index = 0; index < count; index += 1) {
+      const block = client.received.subarray(index * BLOCK_BYTES, (index + 1) * BLOCK_BYTES)
+      expect(block.equals(Buffer.alloc(BLOCK_BYTES, index))).toBe(true)
     }
     expect(sink.write(Buffer.from('more'))).toBe(true)
     client.destroy()
@@ -170,18 +162,19 @@ describe.each<Ownership>(['ours', 'theirs'])('a TCP transport over a socket that
   it('flushes a large backlog before it closes', async () => {
     const { sink, client } = await connected(ownership)
     client.socket.pause()
-    const total = await fill(sink)
+    const total = (await fill(sink, BLOCK_BYTES)) * BLOCK_BYTES
+    const drainedBefore = sink.drainedCount
     sink.transport.close()
     client.socket.resume()
     expect(await client.end()).toHaveLength(total)
     await until(() => sink.closedCount === 1, 'closed')
-    expect(sink.drainedCount).toBe(0)
+    expect(sink.drainedCount).toBe(drainedBefore)
   })
 
   it('does not wait for ever for a peer that does not read', async () => {
     const { sink, client } = await connected(ownership)
     client.socket.pause()
-    await fill(sink)
+    await fill(sink, BLOCK_BYTES)
     const before = performance.now()
     sink.transport.close()
     await until(() => sink.closedCount === 1, 'closed')
@@ -212,5 +205,69 @@ describe.each<Ownership>(['ours', 'theirs'])('a TCP transport over a socket that
     expect(closed).toHaveBeenCalledTimes(1)
     expect(client.received).toHaveLength(0)
     client.destroy()
+  })
+})
+
+describe('a TLS transport', () => {
+  let listener: Listener
+  let acceptor: RecordingAcceptor
+  let client: RawClient
+  let sink: RecordedSink
+
+  beforeEach(async () => {
+    acceptor = new RecordingAcceptor()
+    const tls = await makeCertificate()
+    listener = await listen({ protocol: 'mqtts', port: 0, host: '127.0.0.1', tls }, acceptor)
+    const port = listener.addresses[0]?.port ?? 0
+    const socket = tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    await once(socket, 'secureConnect')
+    client = RawClient.over(socket).send(Buffer.of(0x10))
+    sink = await acceptor.sink()
+    await until(() => sink.received.length === 1, 'the first byte')
+    sink.chunks.length = 0
+  })
+
+  afterEach(async () => {
+    client.destroy()
+    sink.transport.destroy()
+    await listener.close()
+  })
+
+  it('takes the bytes of a small write at once', async () => {
+    const arena = Buffer.from('first')
+    expect(sink.write(arena)).toBe(true)
+    arena.write('again')
+    expect(sink.write(arena)).toBe(true)
+    arena.fill(0)
+    await until(() => client.received.toString() === 'firstagain', 'both')
+  })
+
+  it('bounds what waits for a peer that does not read, and says drained', async () => {
+    client.socket.pause()
+    const count = await fill(sink, BLOCK_BYTES)
+    const drainedBefore = sink.drainedCount
+    client.socket.resume()
+    await until(() => sink.drainedCount === drainedBefore + 1, 'drained')
+    await until(() => client.received.length === count * BLOCK_BYTES, 'all bytes')
+  })
+
+  it('delivers all that a client said before it closed', async () => {
+    client.send('PUBLISH DISCONNECT')
+    client.socket.end()
+    await until(() => sink.closedCount === 1, 'closed')
+    expect(sink.received.toString()).toBe('PUBLISH DISCONNECT')
+    expect(sink.error).toBeUndefined()
+  })
+
+  it('sends what was written before it closes', async () => {
+    sink.write(Buffer.alloc(500_000, 7))
+    sink.transport.close()
+    expect((await client.end()).equals(Buffer.alloc(500_000, 7))).toBe(true)
+    await until(() => sink.closedCount === 1, 'closed')
+  })
+
+  it('is closed once when the peer vanishes', async () => {
+    client.destroy()
+    await until(() => sink.closedCount === 1, 'closed')
   })
 })

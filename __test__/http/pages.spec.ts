@@ -1,0 +1,111 @@
+import { request } from 'node:http'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { HttpListener } from '../support/http-listener.js'
+import { RawClient } from '../support/raw-client.js'
+import { until } from '../support/until.js'
+
+let http: HttpListener
+
+beforeEach(async () => {
+  http = await HttpListener.start()
+})
+
+afterEach(() => http.stop())
+
+function ask(
+  path: string,
+  method = 'GET',
+  body = '',
+): Promise<{ status: number; headers: Record<string, unknown>; text: string }> {
+  return new Promise((resolve, reject) => {
+    const asking = request(
+      { host: '127.0.0.1', port: http.port, path, method, agent: false },
+      async (response) => {
+        let text = ''
+        for await (const chunk of response) text += chunk
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, text })
+      },
+    )
+    asking.on('error', reject).end(body)
+  })
+}
+
+describe('plain HTTP', () => {
+  it('answers / with the URLs, for the host that was asked', async () => {
+    const { status, headers, text } = await ask('/')
+    expect(status).toBe(200)
+    expect(headers['content-type']).toBe('text/plain; charset=utf-8')
+    expect(headers['x-content-type-options']).toBe('nosniff')
+    for (const url of ['mqtt://', 'ws://'].map((scheme) => `${scheme}127.0.0.1:${http.port}`)) {
+      expect(text).toContain(url)
+    }
+  })
+
+  it('answers HEAD with the headers of GET and no body', async () => {
+    const [get, head] = [await ask('/'), await ask('/', 'HEAD')]
+    expect(head.status).toBe(200)
+    expect(head.headers['content-length']).toBe(get.headers['content-length'])
+    expect(head.text).toBe('')
+  })
+
+  it('answers /healthz', async () => {
+    expect(await ask('/healthz')).toMatchObject({ status: 200, text: 'ok\n' })
+  })
+
+  it('answers /healthz with 503 while it closes', async () => {
+    const client = await RawClient.connect(http.port)
+    client.send('GET /healthz HTTP/1.1\r\n')
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    await http.listener.close()
+    client.send('Host: localhost\r\n\r\n')
+    const response = (await client.end()).toString()
+    expect(response).toMatch(/^HTTP\/1\.1 503 Service Unavailable\r\n/)
+    expect(response).toContain('closing')
+  })
+
+  it.each(['/nothing', '/topic/a', '/mqtt2', '/%2e%2e/etc/passwd'])('answers %s with 404', async (path) => {
+    const { status, text } = await ask(path)
+    expect(status).toBe(404)
+    expect(text).toContain('WebSocket paths are /mqtt and / (MQTT), /topics/<topic>')
+  })
+
+  it.each(['/mqtt', '/echo', '/topics/a'])('answers %s without an upgrade with 426', async (path) => {
+    const { status, headers, text } = await ask(path)
+    expect(status).toBe(426)
+    expect(headers.upgrade).toBe('websocket')
+    expect(text).toContain('new WebSocket')
+  })
+
+  it('answers other methods with 405', async () => {
+    expect(await ask('/', 'POST', 'x'.repeat(100_000))).toMatchObject({
+      status: 405,
+      headers: { allow: 'GET, HEAD' },
+    })
+  })
+
+  it.each([
+    ['no HTTP at all', 'HELO there\r\n\r\n', '400 Bad Request'],
+    ['a bad header', 'GET / HTTP/1.1\r\nHost localhost\r\n\r\n', '400 Bad Request'],
+    [
+      'headers without end',
+      `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}`,
+      '431 Request Header Fields',
+    ],
+    ['a proxy request', 'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n', ''],
+  ])('survives %s', async (_title, bytes, answer) => {
+    const client = (await RawClient.connect(http.port)).send(bytes)
+    expect((await client.end()).toString()).toContain(answer)
+    expect((await ask('/healthz')).status).toBe(200)
+  })
+
+  it('drops a request that comes too slowly', async () => {
+    const slow = await HttpListener.start({ limits: { connectTimeoutMs: 100 } })
+    const client = (await RawClient.connect(slow.port)).send('GET / HTTP/1.1\r\nHost: a\r\n')
+    const trickle = setInterval(() => client.send('X: y\r\n'), 20)
+    await until(() => client.ended || client.closed, 'the end')
+    clearInterval(trickle)
+    expect(client.received.toString()).toMatch(/^HTTP\/1\.1 408/)
+    client.destroy()
+    await slow.stop()
+  })
+})
