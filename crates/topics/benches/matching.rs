@@ -77,7 +77,7 @@ fn fan_out(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The worst shape: each filter of sixteen levels made of `a` and `+`, and the name that meets all nodes.
+/// The worst shape: each filter of twelve levels made of `a` and `+`, and the name that meets all nodes.
 fn hostile(criterion: &mut Criterion) {
     let depth = 12;
     let mut index = Subscriptions::with_seed(0x5eed);
@@ -100,6 +100,7 @@ fn hostile(criterion: &mut Criterion) {
     group.finish();
 }
 
+#[expect(clippy::print_stdout, reason = "criterion has no place for a figure that is not a time")]
 fn report_memory(filters: usize, counted: usize, before: Option<usize>, after: Option<usize>) {
     let resident = before.zip(after).map(|(before, after)| after.saturating_sub(before) / filters);
     println!("{filters} filters: {} B each counted, {resident:?} B each resident", counted / filters);

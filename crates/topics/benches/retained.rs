@@ -92,5 +92,15 @@ fn exact(criterion: &mut Criterion) {
     group.finish();
 }
 
+#[expect(clippy::print_stdout, reason = "criterion has no place for a figure that is not a time")]
+fn report_memory(retained: &Retained<usize>, before: Option<usize>, after: Option<usize>) {
+    let (names, nodes) = (retained.len(), retained.node_count());
+    let resident = before.zip(after).map(|(before, after)| after.saturating_sub(before) / names);
+    println!(
+        "{names} names, {nodes} nodes: {} B each counted, {resident:?} B each resident",
+        retained.heap_bytes() / names
+    );
+}
+
 criterion_group!(benches, plus, hash, exact);
 criterion_main!(benches);

@@ -67,7 +67,7 @@ impl Edges {
 
     /// Prepares a level for look-ups; `None` where no edge of any node has it.
     #[inline]
-    pub(crate) fn level(&self, text: &str) -> Option<Level> {
+    pub(crate) fn level(&self, text: &[u8]) -> Option<Level> {
         let key = self.long_levels.key(&self.seed, text)?;
         Some(Level { key, hash: key.hash(&self.seed) })
     }
@@ -86,7 +86,7 @@ impl Edges {
     }
 
     /// The key for a new edge. It counts as used until [`Edges::remove`].
-    pub(crate) fn acquire(&mut self, parent: Id, text: &str) -> EdgeKey {
+    pub(crate) fn acquire(&mut self, parent: Id, text: &[u8]) -> EdgeKey {
         EdgeKey::new(parent, self.long_levels.acquire(&self.seed, text))
     }
 

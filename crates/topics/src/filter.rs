@@ -147,25 +147,35 @@ impl<'a> TryFrom<&'a str> for TopicFilter<'a> {
 struct ShortestName {
     bytes: usize,
     levels: usize,
+    /// Whether a wildcard of both leaves room for more.
+    can_grow: bool,
 }
 
 impl ShortestName {
     fn push(&mut self, level: &str) {
-        self.levels = self.levels.saturating_add(1);
-        if !matches!(level, "+" | "#") {
-            self.bytes = self.bytes.saturating_add(level.len());
+        match level {
+            // Adds no level: the parent will do.
+            "#" => self.can_grow = true,
+            "+" => {
+                self.levels += 1;
+                self.can_grow = true;
+            }
+            level => {
+                self.levels += 1;
+                self.bytes += level.len();
+            }
         }
     }
 
     fn push_all<'l>(mut self, first: Option<&'l str>, rest: impl Iterator<Item = &'l str>) -> bool {
-        // A `#` at the end adds no level: its parent will do.
-        first.into_iter().chain(rest).filter(|level| *level != "#").for_each(|level| self.push(level));
+        first.into_iter().chain(rest).for_each(|level| self.push(level));
         self.can_exist()
     }
 
-    /// One wildcard level alone could be empty, and a name could not; but then it can also be longer.
+    /// Names are not empty: `+` and `/#` agree on nothing, since only one empty level would do for both.
     fn can_exist(&self) -> bool {
-        self.bytes.saturating_add(self.levels.saturating_sub(1)) <= MAX_TOPIC_BYTES
+        let length = self.bytes + self.levels.saturating_sub(1);
+        (length > 0 || self.can_grow) && length <= MAX_TOPIC_BYTES
     }
 }
 

@@ -56,6 +56,63 @@ impl LevelKey {
     }
 }
 
+/// The levels of a name or filter, cut at each `/`.
+///
+/// Levels are a few bytes long, so a search that starts anew for each of them is mostly start. This one looks
+/// at eight bytes at a time and keeps what it saw of the slashes behind the next one.
+#[derive(Clone, Debug)]
+pub(crate) struct Levels<'a> {
+    /// Where the next level begins; `None` behind the last one.
+    rest: Option<&'a [u8]>,
+    /// What is left of the text from the eight bytes on that `slashes` is about.
+    window: &'a [u8],
+    /// The upper bit of each byte of the window that is a slash.
+    slashes: u64,
+}
+
+impl<'a> Levels<'a> {
+    #[inline]
+    pub(crate) fn new(text: &'a str) -> Self {
+        let text = text.as_bytes();
+        Self { rest: Some(text), window: text, slashes: slashes(text) }
+    }
+}
+
+impl<'a> Iterator for Levels<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest?;
+        while self.slashes == 0 {
+            let Some(window) = self.window.get(8..) else {
+                self.rest = None;
+                return Some(rest);
+            };
+            self.window = window;
+            self.slashes = slashes(window);
+        }
+        let slash = (self.slashes.trailing_zeros() / 8) as usize;
+        self.slashes &= self.slashes - 1;
+        // Both end where the text does; the window may begin before the level, the slash does not.
+        let (level, rest) = rest.split_at_checked(rest.len() + slash - self.window.len())?;
+        self.rest = rest.get(1..);
+        Some(level)
+    }
+}
+
+/// The upper bit of each of the first eight bytes that is a slash.
+#[inline]
+fn slashes(window: &[u8]) -> u64 {
+    const LOW_BITS: u64 = u64::from_le_bytes([0x7f; 8]);
+    let word = match window.first_chunk() {
+        Some(chunk) => u64::from_le_bytes(*chunk),
+        None => window.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    let zero_where_slash = word ^ u64::from_le_bytes([b'/'; 8]);
+    !((zero_where_slash & LOW_BITS).wrapping_add(LOW_BITS) | zero_where_slash | LOW_BITS)
+}
+
 /// The texts of levels of more than 16 bytes, each once, with a count of who holds it.
 #[derive(Clone, Debug)]
 pub(crate) struct LongLevels {
@@ -66,7 +123,7 @@ pub(crate) struct LongLevels {
 
 #[derive(Clone, Debug)]
 struct LongLevel {
-    text: Box<str>,
+    text: Box<[u8]>,
     holders: u32,
 }
 
@@ -81,29 +138,29 @@ impl LongLevels {
 
     /// The key of a level, or `None` where no edge can have it.
     #[inline]
-    pub(crate) fn key(&self, seed: &Seed, level: &str) -> Option<LevelKey> {
-        LevelKey::short(level.as_bytes()).or_else(|| self.interned_key(seed, level))
+    pub(crate) fn key(&self, seed: &Seed, level: &[u8]) -> Option<LevelKey> {
+        LevelKey::short(level).or_else(|| self.interned_key(seed, level))
     }
 
     #[cold]
     #[inline(never)]
-    fn interned_key(&self, seed: &Seed, level: &str) -> Option<LevelKey> {
+    fn interned_key(&self, seed: &Seed, level: &[u8]) -> Option<LevelKey> {
         if self.texts.is_empty() {
             return None;
         }
-        self.find(seed.bytes(level.as_bytes()), level).map(LevelKey::interned)
+        self.find(seed.bytes(level), level).map(LevelKey::interned)
     }
 
-    fn find(&self, hash: u64, level: &str) -> Option<Id> {
+    fn find(&self, hash: u64, level: &[u8]) -> Option<Id> {
         self.table.find(hash, |id| &*self.texts.at(id).text == level)
     }
 
     /// The key of a level for one more edge. Each call wants a [`LongLevels::release`].
-    pub(crate) fn acquire(&mut self, seed: &Seed, level: &str) -> LevelKey {
-        if let Some(key) = LevelKey::short(level.as_bytes()) {
+    pub(crate) fn acquire(&mut self, seed: &Seed, level: &[u8]) -> LevelKey {
+        if let Some(key) = LevelKey::short(level) {
             return key;
         }
-        let hash = seed.bytes(level.as_bytes());
+        let hash = seed.bytes(level);
         let id = self.find(hash, level).unwrap_or_else(|| {
             let id = self.texts.insert(LongLevel { text: level.into(), holders: 0 });
             self.table.insert(hash, id);
@@ -119,7 +176,7 @@ impl LongLevels {
         let level = self.texts.at_mut(id);
         level.holders -= 1;
         if level.holders == 0 {
-            let hash = seed.bytes(level.text.as_bytes());
+            let hash = seed.bytes(&level.text);
             self.text_bytes -= level.text.len();
             self.table.remove(hash, id);
             self.texts.remove(id);
@@ -138,6 +195,13 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn levels_are_what_lies_between_slashes(text in "[/a\u{af}\u{2f2f}é0.]{0,40}") {
+            let levels: Vec<&[u8]> = Levels::new(&text).collect();
+            let expected: Vec<&[u8]> = text.split('/').map(str::as_bytes).collect();
+            prop_assert_eq!(levels, expected);
+        }
+
         #[test]
         fn short_keys_are_equal_exactly_where_the_levels_are(
             left in proptest::collection::vec(0_u8..3, 0..=16),
@@ -164,7 +228,8 @@ mod tests {
     #[test]
     fn a_long_level_lives_as_long_as_its_last_holder() {
         let (seed, mut levels) = (Seed::new(1), LongLevels::new());
-        let (uuid, other) = ("123e4567-e89b-12d3-a456-426614174000", "123e4567-e89b-12d3-a456-426614174001");
+        let uuid = b"123e4567-e89b-12d3-a456-426614174000".as_slice();
+        let other = b"123e4567-e89b-12d3-a456-426614174001".as_slice();
         assert_eq!(levels.key(&seed, uuid), None);
         let key = levels.acquire(&seed, uuid);
         assert_eq!(levels.acquire(&seed, uuid), key);

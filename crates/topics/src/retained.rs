@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 use crate::edges::{EdgeKey, Edges, Level};
 use crate::filter::TopicFilter;
 use crate::hash::Seed;
+use crate::level::Levels;
 use crate::name::TopicName;
 use crate::slab::{Id, Slab};
 
@@ -80,18 +81,15 @@ impl<T> Retained<T> {
     /// [`Subscriptions::with_seed`](crate::Subscriptions::with_seed).
     #[must_use]
     pub fn with_seed(seed: u64) -> Self {
-        let mut nodes = Slab::new();
-        for root in [ROOT, DOLLAR_ROOT] {
-            let id = nodes.insert(Node::new(EdgeKey::without_level(root), 0));
-            debug_assert_eq!(id, root);
-        }
+        let roots = [ROOT, DOLLAR_ROOT].map(|root| Node::new(EdgeKey::without_level(root), 0));
+        let nodes = Slab::with_permanent(roots);
         Self { nodes, edges: Edges::new(Seed::new(seed)), values: Slab::new(), child_bytes: 0 }
     }
 
     /// Retains a value under a name, and returns the one that it replaces if there was one.
     pub fn insert(&mut self, topic: TopicName<'_>, value: T) -> Option<T> {
         let mut at = root_of(topic.as_str());
-        for text in topic.levels() {
+        for text in Levels::new(topic.as_str()) {
             at = self.find_or_insert_child(at, text);
         }
         let node = self.nodes.at_mut(at);
@@ -184,7 +182,7 @@ impl<T> Retained<T> {
     /// The nodes of the trie, its roots not counted; zero for an index that was emptied.
     #[must_use]
     pub fn node_count(&self) -> usize {
-        self.edges.len()
+        self.nodes.len()
     }
 
     /// Memory that the index has asked for, what it keeps in reserve included, in bytes. What the values
@@ -195,7 +193,8 @@ impl<T> Retained<T> {
     }
 
     fn find(&self, topic: TopicName<'_>) -> Option<Id> {
-        topic.levels().try_fold(root_of(topic.as_str()), |at, text| self.child(at, &self.edges.level(text)?))
+        Levels::new(topic.as_str())
+            .try_fold(root_of(topic.as_str()), |at, text| self.child(at, &self.edges.level(text)?))
     }
 
     #[inline]
@@ -203,7 +202,7 @@ impl<T> Retained<T> {
         self.edges.find(parent, level, |id| &self.nodes.at(id).hangs_by)
     }
 
-    fn find_or_insert_child(&mut self, parent: Id, text: &str) -> Id {
+    fn find_or_insert_child(&mut self, parent: Id, text: &[u8]) -> Id {
         if let Some(child) = self.edges.level(text).and_then(|level| self.child(parent, &level)) {
             return child;
         }
@@ -289,10 +288,10 @@ impl Pattern {
     /// `None` if it has a level that no retained name has.
     fn new(filter: TopicFilter<'_>, edges: &Edges) -> Option<Self> {
         let mut pattern = Self { steps: SmallVec::new(), with_descendants: false };
-        for text in filter.levels() {
+        for text in Levels::new(filter.as_str()) {
             match text {
-                "#" => pattern.with_descendants = true,
-                "+" => pattern.steps.push(Step::AnyChild),
+                b"#" => pattern.with_descendants = true,
+                b"+" => pattern.steps.push(Step::AnyChild),
                 text => pattern.steps.push(Step::Level(edges.level(text)?)),
             }
         }

@@ -13,15 +13,23 @@ const KEPT_SLOTS: usize = 64;
 pub(crate) struct Slab<T> {
     slots: Vec<Option<T>>,
     free: Vec<Id>,
+    /// The first so many items are never removed: the roots of a trie.
+    permanent: usize,
 }
 
 impl<T> Slab<T> {
     pub(crate) const fn new() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
+        Self { slots: Vec::new(), free: Vec::new(), permanent: 0 }
     }
 
+    /// A slab with items that are numbered from one on and stay.
+    pub(crate) fn with_permanent<const N: usize>(items: [T; N]) -> Self {
+        Self { slots: items.map(Some).into(), free: Vec::new(), permanent: N }
+    }
+
+    /// The items that may be removed.
     pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.len() - self.free.len() - self.permanent
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -46,7 +54,7 @@ impl<T> Slab<T> {
         self.free.push(id);
         if self.is_empty() {
             // What a storm of subscriptions grew is given back, and numbers start afresh.
-            self.slots.clear();
+            self.slots.truncate(self.permanent);
             self.slots.shrink_to(KEPT_SLOTS);
             self.free.clear();
             self.free.shrink_to(KEPT_SLOTS);

@@ -137,3 +137,72 @@ impl IdTable {
 fn tag(hash: u64) -> u32 {
     (hash ^ hash >> 32) as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(number: u32) -> Id {
+        Id::new(number).unwrap()
+    }
+
+    proptest! {
+        /// Hashes of few values, so that runs of slots meet, wrap around and are shifted back.
+        #[test]
+        fn a_table_behaves_like_a_set(
+            bits in 0_u32..4,
+            steps in proptest::collection::vec((any::<bool>(), 1_u32..60), 0..300),
+        ) {
+            let hash = |number: u32| u64::from(number << (32 - bits.max(1)) & !(u32::MAX >> bits));
+            let (mut table, mut model) = (IdTable::new(), BTreeSet::new());
+            for (insert, number) in steps {
+                if !insert {
+                    table.remove(hash(number), id(number));
+                    model.remove(&number);
+                } else if model.insert(number) {
+                    table.insert(hash(number), id(number));
+                }
+                prop_assert_eq!(table.len(), model.len());
+                for number in 1..60 {
+                    let found = table.find(hash(number), |other| other == id(number));
+                    prop_assert_eq!(found.is_some(), model.contains(&number));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_look_up_asks_only_about_ids_of_the_same_hash() {
+        let mut table = IdTable::new();
+        for number in 1..=1_000 {
+            table.insert(u64::from(number) << 20, id(number));
+        }
+        for number in 1..=1_000 {
+            let mut asked = Vec::new();
+            table.find(u64::from(number) << 20, |other| {
+                asked.push(other);
+                false
+            });
+            assert_eq!(asked, [id(number)]);
+        }
+    }
+
+    #[test]
+    fn a_table_grows_and_shrinks_with_what_is_in_it() {
+        let mut table = IdTable::new();
+        assert_eq!(table.heap_bytes(), 0);
+        for number in 1..=10_000_u32 {
+            table.insert(u64::from(number.reverse_bits()), id(number));
+        }
+        let full = table.heap_bytes();
+        assert!((10_000 * 8 * 4 / 3..10_000 * 8 * 4).contains(&full), "{full}");
+        for number in 1..=10_000_u32 {
+            table.remove(u64::from(number.reverse_bits()), id(number));
+        }
+        assert_eq!((table.len(), table.heap_bytes()), (0, FEWEST_SLOTS * size_of::<Slot>()));
+    }
+}

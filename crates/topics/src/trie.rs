@@ -45,6 +45,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::edges::{EdgeKey, Edges, Level};
 use crate::filter::TopicFilter;
 use crate::hash::Seed;
+use crate::level::Levels;
 use crate::name::TopicName;
 use crate::slab::{Id, Slab};
 
@@ -99,17 +100,13 @@ pub(crate) struct WildcardTrie {
 
 impl WildcardTrie {
     pub(crate) fn new(seed: Seed) -> Self {
-        let mut nodes = Slab::new();
-        for root in [ROOT, DOLLAR_ROOT] {
-            let id = nodes.insert(Node::new(EdgeKey::without_level(root)));
-            debug_assert_eq!(id, root);
-        }
-        Self { nodes, edges: Edges::new(seed) }
+        let roots = [ROOT, DOLLAR_ROOT].map(|root| Node::new(EdgeKey::without_level(root)));
+        Self { nodes: Slab::with_permanent(roots), edges: Edges::new(seed) }
     }
 
     /// The nodes apart from the two roots.
     pub(crate) fn node_count(&self) -> usize {
-        self.nodes.len().saturating_sub(2)
+        self.nodes.len()
     }
 
     pub(crate) fn edge_count(&self) -> usize {
@@ -130,20 +127,24 @@ impl WildcardTrie {
         if self.node_count() == 0 && self.nodes.at(ROOT).is_unused() {
             return;
         }
-        let mut frontier: Frontier = smallvec![root_of(name.as_str())];
-        let mut next = Frontier::new();
-        for text in name.levels() {
+        let (mut one, mut other): (Frontier, Frontier) = (smallvec![root_of(name.as_str())], smallvec![]);
+        let (mut frontier, mut next) = (&mut one, &mut other);
+        for text in Levels::new(name.as_str()) {
             // Outer: not looked at yet. Inner: no edge has it.
             let mut level = None;
-            for &id in &frontier {
+            for &id in frontier.iter() {
                 let node = self.nodes.at(id);
                 if let Some(leaf) = node.hash {
                     visit(leaf);
                 }
-                next.extend(node.plus);
-                if node.literal_children > 0 {
-                    let level = level.get_or_insert_with(|| self.edges.level(text));
-                    next.extend(level.as_ref().and_then(|level| self.child(id, level)));
+                if let Some(child) = node.plus {
+                    next.push(child);
+                }
+                if node.literal_children > 0
+                    && let Some(level) = level.get_or_insert_with(|| self.edges.level(text))
+                    && let Some(child) = self.child(id, level)
+                {
+                    next.push(child);
                 }
             }
             core::mem::swap(&mut frontier, &mut next);
@@ -152,7 +153,7 @@ impl WildcardTrie {
                 return;
             }
         }
-        for &id in &frontier {
+        for &id in frontier.iter() {
             let node = self.nodes.at(id);
             node.hash.into_iter().chain(node.end).for_each(&mut visit);
         }
@@ -166,10 +167,10 @@ impl WildcardTrie {
     /// The leaf of a filter and the place where it is noted.
     pub(crate) fn find(&self, filter: TopicFilter<'_>) -> Option<(Place, Id)> {
         let mut at = root_of(filter.as_str());
-        for text in filter.levels() {
+        for text in Levels::new(filter.as_str()) {
             at = match text {
-                "#" => return self.nodes.at(at).hash.map(|leaf| (Place::Hash(at), leaf)),
-                "+" => self.nodes.at(at).plus?,
+                b"#" => return self.nodes.at(at).hash.map(|leaf| (Place::Hash(at), leaf)),
+                b"+" => self.nodes.at(at).plus?,
                 text => self.child(at, &self.edges.level(text)?)?,
             };
         }
@@ -179,10 +180,10 @@ impl WildcardTrie {
     /// The leaf of a filter, which `make` makes where there is none. Grows the path to it.
     pub(crate) fn find_or_insert(&mut self, filter: TopicFilter<'_>, make: impl FnOnce() -> Id) -> Id {
         let mut at = root_of(filter.as_str());
-        for text in filter.levels() {
+        for text in Levels::new(filter.as_str()) {
             at = match text {
-                "#" => return *self.nodes.at_mut(at).hash.get_or_insert_with(make),
-                "+" => self.find_or_insert_plus(at),
+                b"#" => return *self.nodes.at_mut(at).hash.get_or_insert_with(make),
+                b"+" => self.find_or_insert_plus(at),
                 text => self.find_or_insert_literal(at, text),
             };
         }
@@ -198,7 +199,7 @@ impl WildcardTrie {
         child
     }
 
-    fn find_or_insert_literal(&mut self, parent: Id, text: &str) -> Id {
+    fn find_or_insert_literal(&mut self, parent: Id, text: &[u8]) -> Id {
         if let Some(child) = self.edges.level(text).and_then(|level| self.child(parent, &level)) {
             return child;
         }
