@@ -29,10 +29,7 @@ fn count_matches(retained: &Retained<usize>, filter: &str) -> usize {
 fn plus(criterion: &mut Criterion) {
     let before = resident_bytes();
     let mut retained = retained_of(1_000_000);
-    let resident =
-        before.zip(resident_bytes()).map(|(before, after)| after.saturating_sub(before) / 1_000_000);
-    let (counted, nodes) = (retained.heap_bytes() / 1_000_000, retained.node_count());
-    println!("1000000 names, {nodes} nodes: {counted} B each counted, {resident:?} B each resident");
+    report_memory(&retained, before, resident_bytes());
     let mut group = criterion.benchmark_group("retained_plus");
     for children in [10, 100, 1_000] {
         for child in 0..children {
