@@ -10,6 +10,21 @@ const documented = new Map(
   ].map(([, comment, name]) => [name, comment ?? '']),
 )
 
+describe('docs/limits.md', () => {
+  const page = readFileSync(new URL('../docs/limits.md', import.meta.url), 'utf8')
+  const rows = [...page.matchAll(/^\| `(\w+)` \| (\w+) \| (.+?) \|/gm)].map((row) => row.slice(1))
+
+  it('lists every limit with its default and its range', () => {
+    const expected = Object.entries(limitRanges).map(([name, range]) => [
+      name,
+      `${range.default}`,
+      `${range.minimum} to ${range.maximum}`,
+    ])
+    const policy = ['queueFullPolicy', 'reject', 'reject, dropNewest, dropOldest']
+    expect(new Set(rows.map(String))).toEqual(new Set([...expected, policy].map(String)))
+  })
+})
+
 describe('the table of limits', () => {
   it.each(Object.entries(limitRanges))(
     '%s accepts its default and both ends of its range, and nothing beyond',

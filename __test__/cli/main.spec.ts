@@ -1,0 +1,153 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { makeCertificate } from '../support/certificates.js'
+import { RunningCommand, runCommand } from '../support/command.js'
+import { temporaryDirectory, temporaryFile } from '../support/temporary.js'
+
+describe('what ends by itself', () => {
+  it('--version prints the version of the package', async () => {
+    const { exitCode, out } = await runCommand(['--version'])
+    expect(exitCode).toBe(0)
+    expect(out).toMatch(/^\d+\.\d+\.\d+\n$/)
+  })
+
+  it('--help succeeds', async () => {
+    const { exitCode, out } = await runCommand(['--help'])
+    expect(exitCode).toBe(0)
+    expect(out).toContain('Usage: topicwire')
+  })
+
+  it('--test-config says that a configuration is valid, and starts nothing', async () => {
+    const path = temporaryFile('a.yaml', 'port: 1\n')
+    expect(await runCommand(['-c', path, '--test-config'])).toEqual({
+      exitCode: 0,
+      out: 'The configuration is valid.\n',
+      error: '',
+    })
+  })
+})
+
+describe('wrong usage and configuration end with 2', () => {
+  it.each([
+    ['an unknown flag', ['--prot', '1'], {}, 'Did you mean --port?'],
+    ['an unknown variable', [], { TOPICWIRE_HOTS: 'x' }, 'Did you mean TOPICWIRE_HOST?'],
+    ['a file that is not there', ['-c', '/nowhere.yaml'], {}, 'there is no such file'],
+    ['a certificate that is not there', ['--tls-cert', '/no', '--tls-key', '/no'], {}, '/no cannot be read'],
+  ])('%s', async (_, args, environment, expected) => {
+    const { exitCode, out, error } = await runCommand(args, environment)
+    expect(error).toContain(expected)
+    expect({ exitCode, out }).toEqual({ exitCode: 2, out: '' })
+  })
+
+  it('an unknown key is answered with its line and the nearest known key', async () => {
+    const path = temporaryFile('a.yaml', 'port: 0\nlimits:\n  recieveMaximum: 5\n')
+    const { exitCode, error } = await runCommand(['-c', path, '--test-config'])
+    expect(exitCode).toBe(2)
+    expect(error).toBe(
+      `topicwire: ${path}:3:3: limits.recieveMaximum is not a known option. Did you mean limits.receiveMaximum?\n`,
+    )
+  })
+
+  it('an open address without log-in is refused in one sentence', async () => {
+    const { exitCode, error } = await runCommand(['-p', '0', '--host', '0.0.0.0'])
+    expect(exitCode).toBe(2)
+    expect(error).toMatch(/^topicwire: 0\.0\.0\.0 can be reached from other machines.*--allow-anonymous\.\n$/)
+  })
+})
+
+describe('a port that cannot be had ends with 1', () => {
+  it('a taken port is one sentence that names the port and -p', async () => {
+    const other = createServer().listen(0, '127.0.0.1')
+    onTestFinished(() => void other.close())
+    await once(other, 'listening')
+    const { port } = other.address() as AddressInfo
+    const { exitCode, out, error } = await runCommand(['-p', `${port}`])
+    expect({ exitCode, out }).toEqual({ exitCode: 1, out: '' })
+    expect(error).toMatch(new RegExp(`^topicwire: Port ${port} is taken[^\\n]* -p\\.\\n$`))
+  })
+
+  it('an address of another machine is one sentence', async () => {
+    const { exitCode, error } = await runCommand(['-p', '0', '--host', '192.0.2.1', '--allow-anonymous'])
+    expect(exitCode).toBe(1)
+    expect(error).toBe('topicwire: 192.0.2.1 is not an address of this machine.\n')
+  })
+})
+
+describe('a broker that runs', () => {
+  it('prints its URLs, one a line, and nothing else on standard output', async () => {
+    const command = new RunningCommand(['-p', '0'])
+    const port = await command.port()
+    command.child.kill('SIGTERM')
+    const { out } = await command.ended
+    expect(out.split('\n').slice(1)).toEqual([
+      `mqtt://127.0.0.1:${port}`,
+      `ws://127.0.0.1:${port}/mqtt`,
+      `ws://127.0.0.1:${port}/topics/<topic>`,
+      `ws://127.0.0.1:${port}/echo`,
+      '',
+    ])
+  })
+
+  it('adds the encrypted URLs when it has a certificate', async () => {
+    const { cert, key } = await makeCertificate()
+    const directory = temporaryDirectory({ 'c.pem': cert, 'k.pem': key })
+    const command = new RunningCommand([
+      ...['-p', '0', '--tls-cert', join(directory, 'c.pem'), '--tls-key', join(directory, 'k.pem')],
+    ])
+    const port = await command.port()
+    await command.waitFor(/echo\n$/)
+    expect(command.out).toContain(`mqtts://localhost:${port}\n`)
+    expect(command.out).toContain(`wss://localhost:${port}/mqtt\n`)
+  })
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('%s ends it in order, with 0', async (signal) => {
+    const command = new RunningCommand(['-p', '0'])
+    await command.port()
+    command.child.kill(signal)
+    expect((await command.ended).exitCode).toBe(0)
+    expect(command.log().map(({ msg }) => msg)).toEqual([
+      `Closing: ${signal} was received; a second one ends at once.`,
+    ])
+  })
+
+  it('takes flags over the environment over the file', async () => {
+    const path = temporaryFile('a.yaml', 'port: 1\nhost: 192.0.2.1\n')
+    const command = new RunningCommand(['-c', path, '-p', '0'], {
+      TOPICWIRE_HOST: '127.0.0.1',
+      TOPICWIRE_PORT: '2',
+    })
+    expect(await command.port()).toBeGreaterThan(2)
+  })
+
+  it('--quiet prints nothing', async () => {
+    const command = new RunningCommand(['-p', '0', '--quiet'])
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    command.child.kill('SIGTERM')
+    expect(await command.ended).toEqual({ exitCode: 0, out: '', error: '' })
+  })
+})
+
+describe('a reader that goes away', () => {
+  /** Starts a command whose standard output nobody reads. */
+  function unread(...args: string[]): RunningCommand {
+    const command = new RunningCommand(args)
+    command.child.stdout?.destroy()
+    return command
+  }
+
+  it('is no failure', async () => {
+    const { exitCode, error } = await unread('--help').ended
+    expect({ exitCode, error }).toEqual({ exitCode: 0, error: '' })
+  })
+
+  it('ends a running broker in order', async () => {
+    const command = unread('-p', '0')
+    expect((await command.ended).exitCode).toBe(0)
+    expect(command.log()).toMatchObject([
+      { level: 'info', msg: 'Closing: nobody reads our output any more.' },
+    ])
+  })
+})
