@@ -39,6 +39,18 @@ impl<'a> Reader<'a> {
         if self.bytes.is_empty() { Ok(()) } else { Err(Malformed::TrailingBytes) }
     }
 
+    /// Takes the next byte if it is 0: a property section without properties, without the cost of one.
+    #[inline]
+    pub(crate) const fn take_zero(&mut self) -> bool {
+        match self.bytes {
+            [0, rest @ ..] => {
+                self.bytes = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
     #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let (array, rest) = self.bytes.split_first_chunk().ok_or(Malformed::UnexpectedEnd)?;

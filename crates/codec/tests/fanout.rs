@@ -1,4 +1,5 @@
 //! What `fanout` writes is what `Publish` reads and would have written itself.
+#![allow(clippy::panic, reason = "how a test fails")]
 
 use proptest::prelude::*;
 use topicwire_codec::*;

@@ -1,4 +1,5 @@
 //! What is encoded is decoded again, whole, in pieces and in a row; and no input does more than be refused.
+#![allow(clippy::panic, reason = "how a test fails")]
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,4 +1,5 @@
 //! Packets as the standards lay them out, byte by byte: each is what its packet encodes to, and decodes to its packet.
+#![allow(clippy::panic, reason = "how a test fails")]
 
 use topicwire_codec::*;
 

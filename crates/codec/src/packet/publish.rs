@@ -76,8 +76,8 @@ impl<'a> Publish<'a> {
         let mut reader = Reader::new(frame.body);
         let topic_name = reader.string()?;
         let packet_id = if qos == QoS::AtMostOnce { None } else { Some(reader.packet_id()?) };
-        let properties = if version.is_v5() {
-            PublishProperties::read(&mut reader)?
+        let properties = if version.is_v5() && !reader.take_zero() {
+            PublishProperties::read_section(Section::read(&mut reader)?)?
         } else {
             PublishProperties::default()
         };
@@ -171,15 +171,6 @@ impl<'a> PublishProperties<'a> {
             && self.response_topic.is_none()
             && self.correlation_data.is_none()
             && self.user_properties.is_empty()
-    }
-
-    #[inline]
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        if let [0, rest @ ..] = reader.peek() {
-            *reader = Reader::new(rest);
-            return Ok(Self::default());
-        }
-        Self::read_section(Section::read(reader)?)
     }
 
     fn read_section(mut section: Section<'a>) -> Result<Self, DecodeError> {
