@@ -1,4 +1,4 @@
-//! Topic levels as keys of a fixed size.
+//! Topic levels: cutting a text into them, and keys of a fixed size for each.
 //!
 //! A level of up to 16 bytes *is* its key: its first and its last eight bytes (or four, or fewer) and its
 //! length say all of it, because the two ends meet or overlap. Comparing two levels is then comparing three

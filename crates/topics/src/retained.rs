@@ -8,8 +8,9 @@
 //! tries each child of `a` once, whatever else is retained. Names that begin with `$` hang from a root of
 //! their own, which a leading wildcard does not see [MQTT-4.7.2-1].
 //!
-//! The walk goes depth first with a stack of its own, one entry for each `+` that is open; it neither recurses
-//! nor collects what it found. Nodes left with neither value nor child are cut off, and so upwards.
+//! The walk goes depth first with a stack of its own, one entry for each `+` that is open, and below a `#` level
+//! by level; it does not recurse. It looks at each node once at most, so no filter costs more than what is
+//! retained. Nodes left with neither value nor child are cut off, and so upwards.
 
 use smallvec::SmallVec;
 
