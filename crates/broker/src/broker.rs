@@ -197,10 +197,11 @@ impl Broker {
         self.journal.take_batch()
     }
 
-    /// The next Session that wants a stretch of its queue from the store.
+    /// The next Session that wants a stretch of its queue from the store. None before the current batch has been
+    /// taken: a store that does its work in order then has all that the answer needs.
     #[must_use]
     pub fn poll_fetch(&mut self) -> Option<Fetch> {
-        self.journal.fetches.pop_front()
+        self.journal.take_fetch()
     }
 
     /// Counters and gauges as they stand.

@@ -315,6 +315,7 @@ impl Broker {
                 client_id: Arc::clone(&session.client_id),
                 message: Arc::clone(&will.message),
                 delay_interval_secs: will.delay_interval_secs,
+                expiry_interval_secs: will.expiry_interval_secs,
             });
         }
     }

@@ -162,15 +162,16 @@ impl Broker {
         let delivery = new_delivery(session, fan, terms);
         record_delivery(journal, session, &delivery, terms.qos);
         let is_stored = journal.is_enabled() && session.is_durable();
-        if is_stored
-            && (session.in_store > 0 || session.outbound.queued_count() >= config.queue_window_messages)
-        {
+        let window = config.queue_window_messages.max(1);
+        if is_stored && (session.in_store > 0 || session.outbound.queued_count() >= window) {
             if session.in_store == 0 {
                 session.fetched_position = delivery.position - 1;
             }
             session.in_store += 1;
+            session.in_store_bytes += bytes as u64;
             return Offer::Settled;
         }
+        session.note_expiry(delivery.message.expires_at_ms);
         if session.outbound.enqueue(Queued { qos: terms.qos, bytes, message: delivery }, &limits).is_ok() {
             metrics.queued_messages += 1;
             metrics.queued_bytes += bytes as u64;
@@ -197,14 +198,22 @@ impl Broker {
             {
                 return false;
             }
+            // The next oldest may be in the store, and has to be here before it can be dropped in its turn.
+            self.fetch_next(session_key);
         }
         true
     }
 
     fn queue_limits(&self, session_key: SessionKey) -> QueueLimits {
         let limits = &self.config.limits;
-        let in_store = self.sessions.get(session_key.index()).map_or(0, |session| session.in_store);
-        let bytes = if self.is_scarce() { Limits::SCARCE_SHARE_BYTES } else { limits.maximum_queued_bytes };
+        let session = self.sessions.get(session_key.index());
+        let (in_store, in_store_bytes) =
+            session.map_or((0, 0), |session| (session.in_store, session.in_store_bytes));
+        let bytes = if self.is_scarce() {
+            Limits::SCARCE_SHARE_BYTES
+        } else {
+            limits.maximum_queued_bytes.saturating_sub(in_store_bytes)
+        };
         let messages = u64::from(limits.maximum_queued_messages).saturating_sub(in_store);
         QueueLimits {
             messages: usize::try_from(messages).unwrap_or(usize::MAX),
@@ -218,19 +227,31 @@ impl Broker {
         self.metrics.queued_bytes + self.outlet.buffered_bytes() > self.config.limits.maximum_buffered_bytes
     }
 
-    /// Takes the expired messages out of a queue [MQTT-3.3.2-5].
+    /// Takes the expired messages out of a queue [MQTT-3.3.2-5]. Looks through it only when one can have expired: a
+    /// full queue of a client that is away must not cost each publisher a pass.
     fn drop_expired(&mut self, session_key: SessionKey, now_ms: u64) {
         let Self { sessions, journal, metrics, .. } = self;
         let Some(session) = sessions.get_mut(session_key.index()) else { return };
+        if session.queue_expires_at_ms > now_ms {
+            return;
+        }
         let mut ended = Vec::new();
+        let mut next_ms = u64::MAX;
         session.outbound.retain_queued(
-            |delivery| !delivery.message.is_expired(now_ms),
+            |delivery| {
+                let is_kept = !delivery.message.is_expired(now_ms);
+                if is_kept {
+                    next_ms = next_ms.min(delivery.message.expires_at_ms);
+                }
+                is_kept
+            },
             |queued| {
                 metrics.queued_messages -= 1;
                 metrics.queued_bytes -= queued.bytes as u64;
                 ended.push(queued.message.position);
             },
         );
+        session.queue_expires_at_ms = next_ms;
         for position in &ended {
             record_end(journal, session, *position, None);
         }

@@ -180,34 +180,37 @@ impl Broker {
     }
 
     /// Asks the store for the next stretch of a queue that has run low.
-    fn fetch_next(&mut self, session_key: SessionKey) {
-        let window = self.config.queue_window_messages;
+    pub(crate) fn fetch_next(&mut self, session_key: SessionKey) {
+        let window = self.config.queue_window_messages.max(1);
         let Some(session) = self.sessions.get_mut(session_key.index()) else { return };
-        if session.in_store == 0 || session.is_fetching || session.outbound.queued_count() > window / 2 {
+        let is_low = session.outbound.queued_count() <= window / 2;
+        if session.in_store == 0 || session.fetching.is_some() || !is_low {
             return;
         }
-        session.is_fetching = true;
-        self.journal.fetches.push_back(Fetch {
-            client_id: Arc::clone(&session.client_id),
-            after_position: session.fetched_position,
-            most: window,
-        });
+        let client_id = Arc::clone(&session.client_id);
+        session.fetching = Some(self.journal.fetch(client_id, session.fetched_position, window));
     }
 
     /// The answer to a [`Fetch`]: the next stretch of a queue, in order. An empty one says that the store has no
-    /// more.
-    pub fn handle_fetched(&mut self, client_id: &str, deliveries: Vec<(QoS, Delivery)>, now_ms: u64) {
-        let Some(key) = self.by_client_id.get(client_id).copied() else { return };
+    /// more. One that comes after its Session has ended is ignored.
+    pub fn handle_fetched(&mut self, fetch: &Fetch, deliveries: Vec<(QoS, Delivery)>, now_ms: u64) {
+        let Some(key) = self.by_client_id.get(&fetch.client_id).copied() else { return };
         let Some(session) = self.sessions.get_mut(key.index()) else { return };
-        session.is_fetching = false;
+        if session.fetching != Some(fetch.serial) {
+            return;
+        }
+        session.fetching = None;
         if deliveries.is_empty() {
             session.in_store = 0;
+            session.in_store_bytes = 0;
         }
         let unbounded = topicwire_session::QueueLimits { messages: usize::MAX, bytes: usize::MAX };
         for (qos, delivery) in deliveries {
             session.in_store = session.in_store.saturating_sub(1);
             session.fetched_position = session.fetched_position.max(delivery.position);
             let bytes = delivery.message.held_bytes();
+            session.in_store_bytes = session.in_store_bytes.saturating_sub(bytes as u64);
+            session.note_expiry(delivery.message.expires_at_ms);
             self.metrics.queued_messages += 1;
             self.metrics.queued_bytes += bytes as u64;
             // The stretch was bounded by the window when it was asked for.

@@ -73,8 +73,12 @@ pub(crate) struct Session {
     pub(crate) last_position: u64,
     /// Deliveries that are in the store and not in memory, and the position after which they begin.
     pub(crate) in_store: u64,
+    pub(crate) in_store_bytes: u64,
     pub(crate) fetched_position: u64,
-    pub(crate) is_fetching: bool,
+    /// The question that the store has not answered yet.
+    pub(crate) fetching: Option<u64>,
+    /// Not later than the first expiry of a message in the queue.
+    pub(crate) queue_expires_at_ms: u64,
     /// Dropped since the last event about it.
     pub(crate) drops: u64,
     pub(crate) last_drop: DropReason,
@@ -97,8 +101,10 @@ impl Session {
             owed: VecDeque::new(),
             last_position: 0,
             in_store: 0,
+            in_store_bytes: 0,
             fetched_position: 0,
-            is_fetching: false,
+            fetching: None,
+            queue_expires_at_ms: u64::MAX,
             drops: 0,
             last_drop: DropReason::QueueFull,
         }
@@ -118,6 +124,11 @@ impl Session {
     /// True where a store keeps this Session.
     pub(crate) fn is_durable(&self) -> bool {
         self.lifetime.outlives_connection()
+    }
+
+    /// A message with this expiry has entered the queue.
+    pub(crate) fn note_expiry(&mut self, expires_at_ms: u64) {
+        self.queue_expires_at_ms = self.queue_expires_at_ms.min(expires_at_ms);
     }
 
     /// The earlier of the Will's time and the end.

@@ -111,6 +111,8 @@ pub enum StoreOperation {
         message: Arc<Message>,
         /// Will Delay Interval in seconds.
         delay_interval_secs: u32,
+        /// Message Expiry Interval in seconds, from the time of publication.
+        expiry_interval_secs: Option<u32>,
     },
     /// The Session has no Will any more.
     DeleteWill {
@@ -131,6 +133,8 @@ pub struct StoreBatch {
 /// A Session wants the next stretch of its queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
+    /// Tells this question from every other one of the same broker.
+    pub serial: u64,
     /// Whose.
     pub client_id: Arc<str>,
     /// Deliveries above this position.
@@ -148,7 +152,8 @@ pub enum StoreError {
     Failed(String),
 }
 
-/// Something that keeps what is promised. Called by the host, off the broker's path where it blocks.
+/// Something that keeps what is promised. Called by the host, off the broker's path where it blocks, in the order in
+/// which `Broker::poll_store_batch` and `Broker::poll_fetch` gave the work out.
 pub trait Store {
     /// Makes a batch as safe as the store promises before it returns.
     ///
@@ -156,7 +161,8 @@ pub trait Store {
     /// [`StoreError`]; nothing of the batch may then be counted on.
     fn commit(&mut self, batch: &StoreBatch) -> Result<(), StoreError>;
 
-    /// The next stretch of a Session's queue, in order.
+    /// The next stretch of a Session's queue, in order: the deliveries above the position that are not in an
+    /// exchange. Fewer than asked for only where the queue has no more.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -172,7 +178,8 @@ pub(crate) struct Journal {
     sequence: u64,
     stored: u64,
     recorded: u64,
-    pub(crate) fetches: VecDeque<Fetch>,
+    fetches: VecDeque<Fetch>,
+    last_fetch: u64,
 }
 
 impl Journal {
@@ -212,6 +219,18 @@ impl Journal {
         let batch = StoreBatch { sequence: self.sequence, operations: std::mem::take(&mut self.operations) };
         self.sequence += 1;
         Some(batch)
+    }
+
+    /// Asks for the stretch above a position; returns the question's serial.
+    pub(crate) fn fetch(&mut self, client_id: Arc<str>, after_position: u64, most: usize) -> u64 {
+        self.last_fetch += 1;
+        self.fetches.push_back(Fetch { serial: self.last_fetch, client_id, after_position, most });
+        self.last_fetch
+    }
+
+    /// The next question, once the batch that it depends on has been taken.
+    pub(crate) fn take_fetch(&mut self) -> Option<Fetch> {
+        if self.operations.is_empty() { self.fetches.pop_front() } else { None }
     }
 
     pub(crate) fn stored(&mut self, sequence: u64) {
