@@ -26,6 +26,7 @@ use topicwire_topics::{Retained, Subscriptions};
 use crate::config::{Config, HookFilters};
 use crate::connection::{Connection, Framing};
 use crate::event::Event;
+use crate::hook::Token;
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::route::FrameCache;
@@ -103,6 +104,8 @@ pub struct Broker {
     /// Connections with an acknowledgement that waits for the store.
     pub(crate) withholding: Vec<ConnectionKey>,
     pub(crate) assigned_count: u64,
+    /// Of the last question that was put to a hook.
+    pub(crate) last_token: Token,
     pub(crate) is_draining: bool,
 }
 
@@ -131,6 +134,7 @@ impl Broker {
             dropping: Vec::new(),
             withholding: Vec::new(),
             assigned_count: 0,
+            last_token: 0,
             is_draining: false,
             config,
         };

@@ -364,8 +364,10 @@ impl Broker {
 
     /// Puts a question to the host; the connection waits for its answer.
     pub(crate) fn ask(&mut self, key: ConnectionKey, subject: Subject) {
+        self.last_token = self.last_token.wrapping_add(1);
+        let token = self.last_token;
         let Some(connection) = self.connection_mut(key) else { return };
-        let token = connection.held.ask();
+        connection.held.ask(token);
         self.events.push_back(Event::Question(crate::hook::Question { connection: key, token, subject }));
     }
 }

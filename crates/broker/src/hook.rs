@@ -8,7 +8,8 @@ use topicwire_codec::{QoS, ReasonCode, Version};
 
 use crate::broker::ConnectionKey;
 
-/// Names one question of one connection. An answer to any other is ignored.
+/// Names one question; no other of the same broker has the same, so that a late answer cannot be taken for one to
+/// a later question of a connection with the same key.
 pub type Token = u32;
 
 /// What is asked.
@@ -102,32 +103,30 @@ pub struct Replacement {
 /// What a connection remembers of its question.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    last_token: Token,
-    waiting: bool,
+    /// The question that waits for its answer.
+    waiting: Option<Token>,
     verdict: Option<Verdict>,
 }
 
 impl Held {
-    /// A new question's token; the connection waits from now on.
-    pub(crate) fn ask(&mut self) -> Token {
-        self.last_token = self.last_token.wrapping_add(1);
-        self.waiting = true;
+    /// A question was asked; the connection waits from now on.
+    pub(crate) fn ask(&mut self, token: Token) {
+        self.waiting = Some(token);
         self.verdict = None;
-        self.last_token
     }
 
     /// Takes the answer in; false for one to another question.
     pub(crate) fn answer(&mut self, token: Token, verdict: Verdict) -> bool {
-        if !self.waiting || token != self.last_token {
+        if self.waiting != Some(token) {
             return false;
         }
-        self.waiting = false;
+        self.waiting = None;
         self.verdict = Some(verdict);
         true
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
-        self.waiting
+        self.waiting.is_some()
     }
 
     /// The answer to the packet that is being read again.
