@@ -1,0 +1,412 @@
+/**
+ * The broker as a user makes it: listeners and streams on one side, publishers and subscribers of this process on the
+ * other, the native core between them. What the core is told and tells is in core.ts; what hooks are asked in hooks/.
+ */
+import { EventEmitter } from 'node:events'
+import { createRequire } from 'node:module'
+import type { Duplex } from 'node:stream'
+import type { BrokerEvents, ClientInfo, ConnectEvent, DisconnectEvent, RefuseEvent } from './broker-events.js'
+import type { AnyConnection } from './connection.js'
+import { Core } from './core.js'
+import { MqttError } from './errors.js'
+import { EventKind, type EventReader } from './events.js'
+import { HookRunner } from './hooks/runner.js'
+import type { ProtocolVersion } from './hooks/types.js'
+import { type Listener, type ListenerAddress, listen } from './listeners/listener.js'
+import type { Logger } from './logger.js'
+import { Message, type MessageProperties } from './message.js'
+import { dropReasonNames, metricNames, type NativeProperties, reasonCodeName } from './native.js'
+import { type BrokerOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import {
+  type MessageHandler,
+  MessageStream,
+  type MessagesOptions,
+  type SubscribeOptions,
+  Subscription,
+} from './subscription.js'
+import { createMemoryPair } from './transports/memory.js'
+import { attachStream, type StreamInfo } from './transports/stream.js'
+import type {
+  Acceptor,
+  PayloadTransport,
+  TopicUrlRequest,
+  Transport,
+  TransportSink,
+} from './transports/transport.js'
+
+/** How an in-process message is published. */
+export interface PublishOptions extends MessageProperties {
+  /** Default 0. */
+  readonly qos?: 0 | 1 | 2
+  /** Kept as the topic's retained message. An empty payload removes it. Default false. */
+  readonly retain?: boolean
+  /** Seconds after which it is of no use any more, 0 to 4294967295. Default: never. */
+  readonly messageExpiryIntervalSecs?: number
+}
+
+/** How a broker is closed. */
+export interface CloseOptions {
+  /** How long connections may take to end in order, in milliseconds; then they are cut. Default 5000. */
+  readonly drainTimeoutMs?: number
+}
+
+const DEFAULT_DRAIN_TIMEOUT_MS = 5_000
+const DEFAULT_MAXIMUM_QUEUED = 10_000
+/** Connections beyond `maximumConnections` that may still be told so; further ones are cut without a word. */
+const REFUSAL_ROOM = 1_000
+
+/** See the head of this file. Made by `Broker.start`. */
+export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, AsyncDisposable {
+  readonly options: ResolvedOptions
+  readonly logger: Logger
+  readonly #core: Core
+  readonly #hooks: HookRunner
+  readonly #listeners: Listener[] = []
+  readonly #handlers = new Map<number, MessageHandler>()
+  readonly #streams = new Set<MessageStream>()
+  #lastHandle = 0
+  #closing: Promise<void> | undefined
+
+  private constructor(options: ResolvedOptions) {
+    super()
+    this.options = options
+    this.logger = options.logger
+    this.#core = new Core(
+      {
+        limits: options.limits,
+        sysIntervalMs: options.sysIntervalSecs * 1000,
+        version: `topicwire ${ownVersion()}`,
+        authenticate: options.authenticate !== undefined,
+        authorizePublish: options.authorizePublish.map((hook) => hook.filter),
+        authorizeSubscribe: options.authorizeSubscribe.map((hook) => hook.filter),
+        onPublish: options.onPublish.map((hook) => hook.filter),
+      },
+      {
+        onEvent: (kind, reader) => this.#onEvent(kind, reader),
+        onFailure: (error) => this.#onFailure(error),
+      },
+    )
+    this.#hooks = new HookRunner(options, this.#core)
+  }
+
+  /**
+   * Makes a broker and opens its listeners. Without `port` and `listeners` it listens nowhere.
+   *
+   * @throws MqttError ERR_MQTT_INVALID_OPTION, ERR_MQTT_ADDRESS_IN_USE, ERR_MQTT_LISTEN or ERR_MQTT_TLS.
+   */
+  static async start(options: BrokerOptions = {}): Promise<Broker> {
+    const broker = new Broker(resolveOptions(options))
+    try {
+      for (const listener of broker.options.listeners) broker.#listeners.push(await listen(listener, broker))
+    } catch (error) {
+      await broker.close()
+      throw error
+    }
+    return broker
+  }
+
+  /** Where it listens, as bound. */
+  get addresses(): readonly ListenerAddress[] {
+    return this.#listeners.flatMap((listener) => listener.addresses)
+  }
+
+  /** Clients that are connected. */
+  get connectedClients(): number {
+    return this.metrics().clientsConnected ?? 0
+  }
+
+  /**
+   * Closes in order: no new connections, a DISCONNECT with 0x8B to every 5.0 client, then the end. A second call
+   * waits for the first.
+   */
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(options.drainTimeoutMs ?? DEFAULT_DRAIN_TIMEOUT_MS)
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /**
+   * Takes any Duplex as an MQTT connection: a socket of your own server, a WebSocket stream, a pipe. Bound, so that
+   * `net.createServer(broker.handle)` works.
+   */
+  readonly handle = (stream: Duplex, info?: unknown): void => {
+    // `tls.createServer` and Aedes pass other things in the second place.
+    const known = typeof info === 'object' && info !== null ? (info as StreamInfo) : {}
+    const { protocol, remoteAddress } = known
+    attachStream(this, stream, {
+      ...(typeof protocol === 'string' && { protocol }),
+      ...(typeof remoteAddress === 'string' && { remoteAddress }),
+    })
+  }
+
+  /** The client's end of a connection without a socket: for unit tests, with any MQTT client that takes a stream. */
+  connect(): Duplex {
+    const [client, server] = createMemoryPair()
+    attachStream(this, server, { protocol: 'memory', remoteAddress: 'memory' })
+    return client
+  }
+
+  /**
+   * Publishes from this process; hooks are not asked. Resolves when the message is as safe as its QoS asks for.
+   *
+   * @throws MqttError ERR_MQTT_INVALID_TOPIC_NAME, ERR_MQTT_PACKET_TOO_LARGE, ERR_MQTT_QUOTA_EXCEEDED (a subscriber's
+   * queue or the retained limit is full), ERR_MQTT_INVALID_OPTION or ERR_MQTT_BROKER_CLOSED.
+   */
+  async publish(
+    topicName: string,
+    payload: string | Uint8Array,
+    options: PublishOptions = {},
+  ): Promise<void> {
+    const { qos = 0, retain = false } = options
+    if (qos !== 0 && qos !== 1 && qos !== 2) {
+      throw new MqttError('ERR_MQTT_INVALID_OPTION', 'qos must be 0, 1 or 2.')
+    }
+    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
+    const receivers = this.#core.publish(topicName, bytes, qos, retain, nativeProperties(options))
+    if (receivers < 0) throw new MqttError('ERR_MQTT_QUOTA_EXCEEDED', undefined, { reasonCode: 0x97 })
+  }
+
+  /**
+   * Subscribes this process. The handler is called with each message, the retained ones first.
+   *
+   * @throws MqttError ERR_MQTT_INVALID_TOPIC_FILTER or ERR_MQTT_BROKER_CLOSED.
+   */
+  subscribe(topicFilter: string, handler: MessageHandler, options: SubscribeOptions = {}): Subscription {
+    const { signal } = options
+    signal?.throwIfAborted()
+    this.#lastHandle += 1
+    const handle = this.#lastHandle
+    this.#core.subscribe(handle, topicFilter, options.retained ?? true)
+    this.#handlers.set(handle, handler)
+    const onAbort = () => subscription.unsubscribe()
+    const subscription = new Subscription(topicFilter, () => {
+      signal?.removeEventListener('abort', onAbort)
+      this.#handlers.delete(handle)
+      this.#core.unsubscribe(handle)
+    })
+    signal?.addEventListener('abort', onAbort, { once: true })
+    return subscription
+  }
+
+  /**
+   * The messages of a filter, for `for await`. Leaving the loop, aborting the signal or closing the broker ends it.
+   *
+   * @throws MqttError ERR_MQTT_INVALID_TOPIC_FILTER or ERR_MQTT_BROKER_CLOSED.
+   */
+  messages(topicFilter: string, options: MessagesOptions = {}): MessageStream {
+    const stream = new MessageStream(Math.max(1, options.maximumQueued ?? DEFAULT_MAXIMUM_QUEUED))
+    const { signal, ...rest } = options
+    signal?.throwIfAborted()
+    const subscription = this.subscribe(topicFilter, (message) => stream.push(message), rest)
+    const onAbort = () => stream.end()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    this.#streams.add(stream)
+    stream.start(() => {
+      signal?.removeEventListener('abort', onAbort)
+      this.#streams.delete(stream)
+      subscription.unsubscribe()
+    })
+    return stream
+  }
+
+  /** Ends a client's connection; a 5.0 client is told the Reason Code (default 0x98, Administrative action). */
+  disconnect(clientId: string, reasonCode = 0x98): boolean {
+    return this.#core.disconnectClient(clientId, reasonCode)
+  }
+
+  /** Counters since the start and gauges as they stand, by name. */
+  metrics(): Readonly<Record<string, number>> {
+    const values = this.#core.metrics()
+    return Object.fromEntries(metricNames().map((name, index) => [name, values[index] ?? 0]))
+  }
+
+  /** For listeners: takes an MQTT Network Connection. */
+  attach(transport: Transport): TransportSink {
+    return this.#admit(transport) ?? this.#core.open(transport)
+  }
+
+  /** For listeners: takes a topic URL. */
+  attachTopicUrl(transport: PayloadTransport, request: TopicUrlRequest): TransportSink {
+    return this.#admit(transport) ?? this.#core.openTopicUrl(transport, request)
+  }
+
+  /** Far past the limit, and when closing, a connection is not even told why it is refused. */
+  #admit(transport: Transport | PayloadTransport): TransportSink | undefined {
+    const most = this.options.limits.maximumConnections + REFUSAL_ROOM
+    if (this.#closing === undefined && this.#core.openCount < most) return undefined
+    setImmediate(() => transport.destroy())
+    return { receive() {}, drained() {}, closed() {} }
+  }
+
+  async #close(drainTimeoutMs: number): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.close()))
+    for (const stream of this.#streams) stream.end()
+    this.#core.shutDown()
+    await this.#connectionsEnded(drainTimeoutMs)
+    this.#handlers.clear()
+    this.#core.stop()
+    this.emit('close')
+  }
+
+  /** Resolves when no connection is open; those that take too long are cut. */
+  async #connectionsEnded(drainTimeoutMs: number): Promise<void> {
+    const deadline = performance.now() + drainTimeoutMs
+    while (this.#core.openCount > 0) {
+      if (performance.now() >= deadline) {
+        this.#core.destroyConnections()
+        // Transports report their end in a later turn.
+        await new Promise((resolve) => setTimeout(resolve, 10))
+        return
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+  }
+
+  #onFailure(error: MqttError): void {
+    this.logger.error({ err: error, code: error.code }, error.message)
+    for (const stream of this.#streams) stream.end()
+    if (this.listenerCount('error') > 0) this.#tell(() => this.emit('error', error))
+  }
+
+  /** Reads one event to its end, then tells those who listen. */
+  #onEvent(kind: number, reader: EventReader): void {
+    switch (kind) {
+      case EventKind.message:
+        this.#onMessage(reader)
+        break
+      case EventKind.askAuthenticate:
+        this.#hooks.askAuthenticate(reader)
+        break
+      case EventKind.askPublish:
+        this.#hooks.askPublish(reader)
+        break
+      case EventKind.askSubscribe:
+        this.#hooks.askSubscribe(reader)
+        break
+      default:
+        this.#onRareEvent(kind, reader)
+    }
+  }
+
+  #onMessage(reader: EventReader): void {
+    const handle = reader.word()
+    const qos = reader.byte() as 0 | 1 | 2
+    const retain = reader.byte() === 1
+    const topicName = reader.string()
+    const forwarded = reader.bytes()
+    const payload = reader.bytes()
+    const handler = this.#handlers.get(handle)
+    if (handler === undefined) return
+    this.#tell(() => handler(new Message(topicName, payload, qos, retain, forwarded)))
+  }
+
+  #onRareEvent(kind: number, reader: EventReader): void {
+    if (kind === EventKind.connected) this.#onConnected(reader)
+    else if (kind === EventKind.disconnected) this.#onDisconnected(reader)
+    else if (kind === EventKind.refused) this.#onRefused('refuse', reader)
+    else if (kind === EventKind.protocolError) this.#onRefused('protocolError', reader)
+    else if (kind === EventKind.subscribed) {
+      const qos = reader.byte() as 0 | 1 | 2
+      const event = { clientId: reader.string(), topicFilter: reader.string(), qos }
+      this.#tell(() => this.emit('subscribe', event))
+    } else if (kind === EventKind.unsubscribed) {
+      const event = { clientId: reader.string(), topicFilter: reader.string() }
+      this.#tell(() => this.emit('unsubscribe', event))
+    } else if (kind === EventKind.dropped) {
+      const count = reader.word()
+      const reason = dropReasonNames()[reader.byte()] ?? 'unknown'
+      const event = { clientId: reader.string(), count, reason }
+      this.#tell(() => this.emit('drop', event))
+    } else {
+      throw new MqttError('ERR_MQTT_NATIVE_STALE')
+    }
+  }
+
+  #onConnected(reader: EventReader): void {
+    const connection = this.#core.connection(reader.word())
+    const version = reader.byte() as ProtocolVersion
+    const flags = reader.byte()
+    const keepAliveSecs = reader.short()
+    const clientId = reader.string()
+    const username = reader.string()
+    if (connection === undefined) return
+    connection.clientId = clientId
+    if ((flags & 4) !== 0) connection.username = username
+    const event: ConnectEvent = {
+      ...clientInfo(connection, clientId),
+      version,
+      cleanStart: (flags & 1) !== 0,
+      sessionPresent: (flags & 2) !== 0,
+      keepAliveSecs,
+    }
+    this.#tell(() => this.emit('connect', event))
+  }
+
+  #onDisconnected(reader: EventReader): void {
+    const connection = this.#core.connection(reader.word())
+    const hasReason = reader.byte() === 1
+    const reasonCode = reader.byte()
+    const clientId = reader.string()
+    const event: DisconnectEvent = {
+      ...clientInfo(connection, clientId),
+      ...(hasReason && { reasonCode }),
+      reason: hasReason ? disconnectReason(reasonCode) : 'Connection lost',
+    }
+    this.#tell(() => this.emit('disconnect', event))
+  }
+
+  #onRefused(name: 'refuse' | 'protocolError', reader: EventReader): void {
+    const connection = this.#core.connection(reader.word())
+    const reasonCode = reader.byte()
+    const clientId = reader.string()
+    const detail = reader.string()
+    if (connection !== undefined) connection.detail = detail
+    const reason = reasonCodeName(reasonCode)
+    const event: RefuseEvent = { ...clientInfo(connection, clientId), reasonCode, reason, detail }
+    this.#tell(() => this.emit(name, event))
+  }
+
+  /**
+   * Calls code that is not ours. What it throws is the process's affair, as from any event listener, but not before
+   * the rest of this turn's events have been read.
+   */
+  #tell(call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      process.nextTick(() => {
+        throw error
+      })
+    }
+  }
+}
+
+function clientInfo(connection: AnyConnection | undefined, clientId: string): ClientInfo {
+  const { username, remoteAddress = 'unknown', protocol = 'mqtt' } = connection ?? {}
+  return { clientId, ...(username !== undefined && { username }), remoteAddress, protocol }
+}
+
+function disconnectReason(reasonCode: number): string {
+  return reasonCode === 0 ? 'Normal disconnection' : reasonCodeName(reasonCode)
+}
+
+function nativeProperties(options: PublishOptions): NativeProperties | undefined {
+  const { payloadFormatIndicator, messageExpiryIntervalSecs, contentType, responseTopic } = options
+  const { correlationData, userProperties } = options
+  const properties: NativeProperties = {
+    ...(payloadFormatIndicator !== undefined && { payloadFormatIndicator }),
+    ...(messageExpiryIntervalSecs !== undefined && { messageExpiryInterval: messageExpiryIntervalSecs }),
+    ...(contentType !== undefined && { contentType }),
+    ...(responseTopic !== undefined && { responseTopic }),
+    ...(correlationData !== undefined && { correlationData }),
+    ...(userProperties !== undefined && { userProperties: userProperties.flat() }),
+  }
+  return Object.keys(properties).length === 0 ? undefined : properties
+}
+
+function ownVersion(): string {
+  return (createRequire(import.meta.url)('../package.json') as { version: string }).version
+}

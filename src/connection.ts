@@ -1,0 +1,151 @@
+/**
+ * One Network Connection: chunks in, buffers out, back-pressure, close. First and last stop of a PUBLISH in
+ * JavaScript: a chunk becomes one native call, and what the core has for this connection one write a turn.
+ *
+ * The core knows a connection by its number, from `open` until `closed`.
+ */
+import type { Core } from './core.js'
+import type {
+  CloseReason,
+  PayloadTransport,
+  Protocol,
+  TopicUrlRequest,
+  Transport,
+  TransportSink,
+} from './transports/transport.js'
+
+/** What both kinds of connection share. */
+abstract class AnyConnection implements TransportSink {
+  readonly id: number
+  readonly protocol: Protocol
+  readonly remoteAddress: string
+  /** From CONNECT, for hooks and events. */
+  clientId = ''
+  username: string | undefined
+  /** A hook is deciding about this connection's next packet. */
+  isHeld = false
+  /** Why the core is ending the connection, in words, where it has said so. */
+  detail: string | undefined
+  protected readonly core: Core
+  #transport: Pick<Transport, 'close' | 'destroy' | 'pause' | 'resume'>
+  #isPaused = false
+  /** The transport was full lately: its writes get memory of their own, so that it does not keep an arena. */
+  protected isSlow = false
+
+  constructor(core: Core, transport: Transport | PayloadTransport, id: number) {
+    this.core = core
+    this.#transport = transport
+    this.id = id
+    this.protocol = transport.protocol
+    this.remoteAddress = transport.remoteAddress
+  }
+
+  receive(bytes: Uint8Array): void {
+    this.core.receive(this, bytes)
+  }
+
+  drained(): void {
+    this.core.drained(this)
+  }
+
+  closed(): void {
+    this.core.closed(this)
+  }
+
+  /** Hands over a piece of an arena. False: the transport is full, and the memory is in use until `drained`. */
+  abstract write(bytes: Buffer): boolean
+
+  /** Stops or goes on reading, while a hook decides. */
+  setPaused(isPaused: boolean): void {
+    if (isPaused === this.#isPaused) return
+    this.#isPaused = isPaused
+    if (isPaused) this.#transport.pause()
+    else this.#transport.resume()
+  }
+
+  end(reason: CloseReason): void {
+    this.#transport.close(reason)
+  }
+
+  destroy(): void {
+    this.#transport.destroy()
+  }
+}
+
+/** A connection that carries control packets. */
+export class Connection extends AnyConnection {
+  readonly #transport: Transport
+
+  constructor(core: Core, transport: Transport, id: number) {
+    super(core, transport, id)
+    this.#transport = transport
+  }
+
+  override write(bytes: Buffer): boolean {
+    const isTaken = this.#transport.write(this.isSlow ? Buffer.from(bytes) : bytes)
+    this.isSlow = !isTaken
+    return isTaken
+  }
+}
+
+/** Length and kind before each payload: `[length: u32 LE] [1 for text]`. `topic_url.rs` writes them. */
+const PAYLOAD_HEADER_BYTES = 5
+
+/** A connection of a topic URL: bare payloads in both directions. */
+export class TopicConnection extends AnyConnection {
+  readonly #transport: PayloadTransport
+  readonly #request: TopicUrlRequest
+  readonly #canPublish: boolean
+  /** The beginning of a payload whose end is in a later piece. */
+  #partial: Buffer = Buffer.alloc(0)
+  /** Payloads that came while the transport was full. */
+  readonly #waiting: { payload: Buffer; isText: boolean }[] = []
+  #isFull = false
+
+  constructor(core: Core, transport: PayloadTransport, id: number, request: TopicUrlRequest) {
+    super(core, transport, id)
+    this.#transport = transport
+    this.#request = request
+    this.#canPublish = !/[+#]/.test(request.topicFilter) && !request.topicFilter.startsWith('$share/')
+  }
+
+  override receive(bytes: Uint8Array): void {
+    if (this.#canPublish) {
+      this.core.receive(this, bytes)
+      return
+    }
+    const filter = this.#request.topicFilter
+    this.end({ reasonCode: 0x90, text: `${filter} is a filter: it can be subscribed to, not published to` })
+  }
+
+  override drained(): void {
+    this.#isFull = false
+    while (!this.#isFull) {
+      const next = this.#waiting.shift()
+      if (next === undefined) {
+        this.core.drained(this)
+        return
+      }
+      this.#isFull = !this.#transport.write(next.payload, next.isText)
+    }
+  }
+
+  override write(bytes: Buffer): boolean {
+    // What is kept for a full transport is copied: one piece of an arena may hold many payloads.
+    let rest = this.#partial.length === 0 ? bytes : Buffer.concat([this.#partial, bytes])
+    const isOwn = rest !== bytes
+    while (rest.length >= PAYLOAD_HEADER_BYTES) {
+      const end = PAYLOAD_HEADER_BYTES + rest.readUInt32LE(0)
+      if (rest.length < end) break
+      const isText = rest.readUInt8(4) === 1
+      const payload = rest.subarray(PAYLOAD_HEADER_BYTES, end)
+      rest = rest.subarray(end)
+      if (this.#isFull) this.#waiting.push({ payload: isOwn ? payload : Buffer.from(payload), isText })
+      else this.#isFull = !this.#transport.write(payload, isText)
+    }
+    this.#partial = rest.length === 0 || isOwn ? rest : Buffer.from(rest)
+    return !this.#isFull
+  }
+}
+
+export type { AnyConnection }

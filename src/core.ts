@@ -1,0 +1,364 @@
+/**
+ * Drives the native core: gives it chunks, and once a turn of the event loop takes what it has, for sockets and for
+ * subscribers of this process. Here is the boundary of `docs/architecture.md`: one native call per chunk, one per
+ * arena of output, one for all events of a turn.
+ *
+ * A turn ends with `setImmediate`, after every socket that was readable has been read, so that all that was said to
+ * one connection in a turn is one write.
+ */
+import { randomBytes } from 'node:crypto'
+import { type AnyConnection, Connection, TopicConnection } from './connection.js'
+import { MqttError } from './errors.js'
+import { EventReader } from './events.js'
+import type { Limits } from './limits.js'
+import {
+  EVENTS,
+  fromNative,
+  HELD,
+  NativeBroker,
+  type NativeProperties,
+  type NativeReplacement,
+  OUTPUT,
+  reasonCodeName,
+} from './native.js'
+import type { PayloadTransport, TopicUrlRequest, Transport } from './transports/transport.js'
+
+/** Words of a record of output; `crates/napi/src/broker.rs` has the same. */
+const RECORD_WORDS = 4
+const RECORD_CLOSES = 0x100
+const RECORDS = 1024
+/** One arena is written by the core and sent before the next is filled. */
+const ARENA_BYTES = 256 * 1024
+/** What one turn sends at most before the sockets are read again. */
+const ARENAS_A_TURN = 16
+/** The longest time that Node's timers can wait. */
+const LONGEST_TIMER_MS = 2_147_483_647
+
+/** What the core is made with. */
+export interface CoreOptions {
+  readonly limits: Limits
+  readonly sysIntervalMs: number
+  readonly version: string
+  readonly authenticate: boolean
+  readonly authorizePublish: readonly string[]
+  readonly authorizeSubscribe: readonly string[]
+  readonly onPublish: readonly string[]
+}
+
+/** Whom the core tells. */
+export interface CoreListener {
+  /** One event is at the front of the reader, and must be read to its end. */
+  onEvent(kind: number, reader: EventReader): void
+  /** The core met a bug and is gone; all connections have been ended. */
+  onFailure(error: MqttError): void
+}
+
+/** See the head of this file. */
+export class Core {
+  readonly #native: NativeBroker
+  readonly #listener: CoreListener
+  readonly #connections: (AnyConnection | undefined)[] = []
+  readonly #records = new Uint32Array(RECORDS * RECORD_WORDS)
+  readonly #epoch = Date.now() - performance.now()
+  #arena: Buffer = Buffer.allocUnsafeSlow(ARENA_BYTES)
+  #openCount = 0
+  #isTurnDue = false
+  #isDispatching = false
+  #hasMoreQuestions = false
+  /** Connections that began or ceased to wait for an answer since the last dispatch. */
+  readonly #unsettled = new Set<AnyConnection>()
+  #timer: NodeJS.Timeout | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+  #failure: MqttError | undefined
+
+  constructor(options: CoreOptions, listener: CoreListener) {
+    this.#listener = listener
+    this.#native = new NativeBroker(
+      {
+        ...options,
+        seed: randomBytes(16).toString('hex'),
+        authorizePublish: [...options.authorizePublish],
+        authorizeSubscribe: [...options.authorizeSubscribe],
+        onPublish: [...options.onPublish],
+      },
+      this.now(),
+    )
+    this.#armTimer()
+  }
+
+  /** Milliseconds since 1970 that never go back. */
+  now(): number {
+    return this.#epoch + performance.now()
+  }
+
+  /** Connections that the core knows. */
+  get openCount(): number {
+    return this.#openCount
+  }
+
+  /** Opens a connection. Bytes may follow at once. */
+  open(transport: Transport): Connection {
+    const connection = new Connection(this, transport, this.#native.open(this.now()))
+    this.#add(connection)
+    return connection
+  }
+
+  /** Opens the connection of a topic URL; a refusal comes as its end. */
+  openTopicUrl(transport: PayloadTransport, request: TopicUrlRequest): TopicConnection {
+    const { topicFilter, qos, retained, clientId = '', username, password } = request
+    const native = {
+      topicFilter,
+      qos,
+      retained,
+      clientId,
+      ...(username !== undefined && { username }),
+      ...(password !== undefined && { password }),
+    }
+    const id = this.#native.openTopicUrl(native, this.now())
+    const connection = new TopicConnection(this, transport, id, request)
+    this.#add(connection)
+    this.#follow(connection, this.#native.status())
+    return connection
+  }
+
+  connection(id: number): AnyConnection | undefined {
+    return this.#connections[id]
+  }
+
+  /** A chunk was read. Its bytes are only used during the call. */
+  receive(connection: AnyConnection, bytes: Uint8Array): void {
+    if (this.#failure !== undefined) return
+    try {
+      const status = this.#native.receive(connection.id, bytes, bytes.length, this.now())
+      if (status !== 0) this.#follow(connection, status)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** A transport that was full is not any more. */
+  drained(connection: AnyConnection): void {
+    this.#run(() => this.#schedule(this.#native.writable(connection.id)))
+  }
+
+  /** A transport is gone. */
+  closed(connection: AnyConnection): void {
+    if (this.#connections[connection.id] !== connection) return
+    this.#connections[connection.id] = undefined
+    this.#openCount -= 1
+    this.#run(() => this.#schedule(this.#native.close(connection.id, this.now())))
+  }
+
+  /** Answers a question; see `NativeBroker.decide` for the numbers. */
+  decide(connectionId: number, token: number, answer: number | NativeReplacement | Uint8Array): void {
+    const connection = this.#connections[connectionId]
+    if (connection === undefined) return
+    this.#run(() => {
+      const now = this.now()
+      const native = this.#native
+      if (typeof answer === 'number') {
+        this.#follow(connection, native.decide(connectionId, token, answer, now))
+      } else if (answer instanceof Uint8Array) {
+        this.#follow(connection, native.decideFilters(connectionId, token, answer, now))
+      } else this.#follow(connection, native.decideReplace(connectionId, token, answer, now))
+    })
+  }
+
+  /**
+   * Publishes. Returns how many received it, or -1 where a limit was reached.
+   *
+   * @throws MqttError for a topic name or a size that is not possible.
+   */
+  publish(
+    topicName: string,
+    payload: Uint8Array,
+    qos: number,
+    retain: boolean,
+    properties: NativeProperties | undefined,
+  ): number {
+    return this.#call(() => this.#native.publish(topicName, payload, qos, retain, properties, this.now()))
+  }
+
+  /** @throws MqttError for a filter that is not possible. */
+  subscribe(handle: number, topicFilter: string, wantsRetained: boolean): void {
+    this.#call(() => this.#native.subscribe(handle, topicFilter, wantsRetained, this.now()))
+  }
+
+  unsubscribe(handle: number): void {
+    if (this.#failure === undefined) this.#call(() => this.#native.unsubscribe(handle, this.now()))
+  }
+
+  disconnectClient(clientId: string, reasonCode: number): boolean {
+    return this.#call(() => this.#native.disconnectClient(clientId, reasonCode, this.now()))
+  }
+
+  /** Tells every client that the broker is going down. The connections end as their output leaves. */
+  shutDown(): void {
+    this.#run(() => {
+      this.#native.shutDown(this.now())
+      this.#schedule(OUTPUT | EVENTS)
+    })
+  }
+
+  /** Ends every connection at once. */
+  destroyConnections(): void {
+    for (const connection of this.#connections) connection?.destroy()
+  }
+
+  /** Nothing is called after this. */
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.#failure ??= new MqttError('ERR_MQTT_BROKER_CLOSED')
+  }
+
+  metrics(): readonly number[] {
+    return this.#call(() => this.#native.metrics())
+  }
+
+  #add(connection: AnyConnection): void {
+    this.#connections[connection.id] = connection
+    this.#openCount += 1
+    this.#armTimer()
+  }
+
+  /** Does what a status asks for. Questions are answered now, as far as their hooks answer now. */
+  #follow(connection: AnyConnection, status: number): void {
+    const isHeld = (status & HELD) !== 0
+    const changed = isHeld || connection.isHeld
+    connection.isHeld = isHeld
+    if (changed) {
+      this.#unsettled.add(connection)
+      if (isHeld) this.#hasMoreQuestions = true
+      if (!this.#isDispatching) this.#dispatch()
+    }
+    this.#schedule(status)
+  }
+
+  #schedule(status: number): void {
+    if (this.#isTurnDue || (status & (OUTPUT | EVENTS)) === 0) return
+    this.#isTurnDue = true
+    setImmediate(this.#turn)
+  }
+
+  readonly #turn = (): void => {
+    this.#isTurnDue = false
+    if (this.#failure?.code === 'ERR_MQTT_PANIC') return
+    try {
+      this.#dispatch()
+      this.#drain()
+      this.#armTimer()
+      this.#schedule(this.#native.status())
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /**
+   * Hands all events so far to the listener, and goes on as long as answers lead to further questions. Other events
+   * that this causes come in the next turn.
+   */
+  #dispatch(): void {
+    this.#isDispatching = true
+    try {
+      do {
+        this.#hasMoreQuestions = false
+        const length = this.#native.eventBytes()
+        if (length === 0) break
+        const bytes = Buffer.allocUnsafeSlow(length)
+        this.#native.takeEvents(bytes)
+        const reader = new EventReader(bytes)
+        while (!reader.isAtEnd) this.#listener.onEvent(reader.byte(), reader)
+      } while (this.#hasMoreQuestions)
+    } finally {
+      this.#isDispatching = false
+      // Only now, so that a hook that answers at once does not stop and start its socket for each message.
+      for (const connection of this.#unsettled) connection.setPaused(connection.isHeld)
+      this.#unsettled.clear()
+    }
+  }
+
+  #drain(): void {
+    const records = this.#records
+    for (let arenas = 0; arenas < ARENAS_A_TURN; arenas += 1) {
+      const arena = this.#arena
+      const count = this.#native.drain(arena, records, this.now())
+      if (count === 0) return
+      let isArenaInUse = false
+      for (let at = 0; at < count * RECORD_WORDS; at += RECORD_WORDS) {
+        const connection = this.#connections[records[at] as number]
+        if (connection === undefined) continue
+        const offset = records[at + 1] as number
+        const length = records[at + 2] as number
+        const closing = records[at + 3] as number
+        if (length > 0 && !connection.write(arena.subarray(offset, offset + length))) {
+          isArenaInUse = true
+          this.#native.blocked(connection.id)
+        }
+        if (closing !== 0) connection.end(closeReason(connection, closing & ~RECORD_CLOSES))
+      }
+      // A transport that could not take everything still reads from the arena: the next one is another.
+      if (isArenaInUse) this.#arena = Buffer.allocUnsafeSlow(ARENA_BYTES)
+    }
+  }
+
+  #armTimer(): void {
+    const now = this.now()
+    const wait = this.#native.nextTickIn(now)
+    if (wait < 0 || now + wait >= this.#timerAt) return
+    clearTimeout(this.#timer)
+    this.#timerAt = now + wait
+    // Rounded up: a timer that is early by a fraction would be armed again for nothing.
+    this.#timer = setTimeout(this.#tick, Math.min(Math.ceil(wait), LONGEST_TIMER_MS))
+    // A broker that listens nowhere does not keep its process alive.
+    this.#timer.unref()
+  }
+
+  readonly #tick = (): void => {
+    this.#timerAt = Number.POSITIVE_INFINITY
+    this.#run(() => {
+      this.#schedule(this.#native.tick(this.now()))
+      this.#armTimer()
+    })
+  }
+
+  /** For calls whose caller is a transport or a timer. */
+  #run(work: () => void): void {
+    if (this.#failure?.code === 'ERR_MQTT_PANIC') return
+    try {
+      work()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** For calls whose caller is the user: what goes wrong is thrown. */
+  #call<Result>(work: () => Result): Result {
+    if (this.#failure !== undefined) throw this.#failure
+    try {
+      const result = work()
+      this.#schedule(OUTPUT | EVENTS)
+      return result
+    } catch (error) {
+      const mqttError = fromNative(error)
+      if (mqttError instanceof MqttError && mqttError.code === 'ERR_MQTT_PANIC') this.#fail(error)
+      throw mqttError
+    }
+  }
+
+  /** A bug: in the core (which has shut itself down) or in this process's own listeners. */
+  #fail(error: unknown): void {
+    const mqttError = fromNative(error)
+    if (!(mqttError instanceof MqttError) || mqttError.code !== 'ERR_MQTT_PANIC') throw error
+    if (this.#failure?.code === 'ERR_MQTT_PANIC') return
+    this.#failure = mqttError
+    clearTimeout(this.#timer)
+    this.destroyConnections()
+    this.#listener.onFailure(mqttError)
+  }
+}
+
+function closeReason(connection: AnyConnection, reasonCode: number): { reasonCode: number; text: string } {
+  const name = reasonCodeName(reasonCode)
+  const { detail } = connection
+  return { reasonCode, text: detail === undefined ? name : `${name}: ${detail}` }
+}

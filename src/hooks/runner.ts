@@ -1,0 +1,300 @@
+/**
+ * Asks the hooks and turns what they say into an answer for the core. A hook may answer at once or with a promise; one
+ * that throws or rejects denies, and is logged. Of several hooks that are registered for a topic all are asked in
+ * order, until one refuses.
+ */
+import type { AnyConnection } from '../connection.js'
+import type { EventReader } from '../events.js'
+import type { Logger } from '../logger.js'
+import type { NativeReplacement } from '../native.js'
+import { topicFiltersOverlap, topicMatches } from '../native.js'
+import type { FilteredHook, ResolvedOptions } from '../options.js'
+import type {
+  AuthenticateRequest,
+  HookClient,
+  ProtocolVersion,
+  PublishReplacement,
+  PublishRequest,
+  SubscribeRequest,
+  Verdict,
+} from './types.js'
+
+/** Reason Codes of refusals that name none (2.4). */
+const BAD_USER_NAME_OR_PASSWORD = 0x86
+const NOT_AUTHORIZED = 0x87
+const UNSPECIFIED_ERROR = 0x80
+const ALLOW = 0
+const DISCARD = 1
+
+type QoS = 0 | 1 | 2
+type Answer = number | NativeReplacement | Uint8Array
+type MaybePromise<T> = T | Promise<T>
+
+/** What the runner needs of the broker. */
+export interface HookHost {
+  connection(id: number): AnyConnection | undefined
+  decide(connectionId: number, token: number, answer: Answer): void
+}
+
+/** See the head of this file. */
+export class HookRunner {
+  readonly #options: ResolvedOptions
+  readonly #host: HookHost
+  readonly #logger: Logger
+
+  constructor(options: ResolvedOptions, host: HookHost) {
+    this.#options = options
+    this.#host = host
+    this.#logger = options.logger
+  }
+
+  /** Reads and answers the question about a CONNECT. */
+  askAuthenticate(reader: EventReader): void {
+    const [id, token] = [reader.word(), reader.word()]
+    const version = reader.byte() as ProtocolVersion
+    const flags = reader.byte()
+    const clientId = reader.string()
+    const username = reader.string()
+    const password = reader.bytes()
+    const connection = this.#host.connection(id)
+    const hook = this.#options.authenticate
+    if (connection === undefined || hook === undefined) return
+    if ((flags & 2) !== 0) connection.username = username
+    connection.clientId = clientId
+    const request: AuthenticateRequest = {
+      clientId,
+      ...((flags & 2) !== 0 && { username }),
+      ...((flags & 4) !== 0 && { password: Buffer.from(password) }),
+      remoteAddress: connection.remoteAddress,
+      protocol: connection.protocol,
+      version,
+      cleanStart: (flags & 1) !== 0,
+    }
+    const answer = this.#ask(
+      'authenticate',
+      () => hook(request),
+      (verdict) => codeOf(verdict, BAD_USER_NAME_OR_PASSWORD),
+    )
+    this.#answer(id, token, answer)
+  }
+
+  /** Reads and answers the question about a PUBLISH: first whether it is allowed, then as what it is published. */
+  askPublish(reader: EventReader): void {
+    const [id, token] = [reader.word(), reader.word()]
+    const qos = reader.byte() as QoS
+    const flags = reader.byte()
+    const clientId = reader.string()
+    const topicName = reader.string()
+    const payload = reader.bytes()
+    const connection = this.#host.connection(id)
+    if (connection === undefined) return
+    const request = new LazyPublishRequest(
+      hookClient(connection, clientId),
+      topicName,
+      qos,
+      (flags & 8) !== 0,
+      payload,
+    )
+    const { authorizePublish, onPublish } = this.#options
+    const allowed = (flags & 2) === 0 ? ALLOW : this.#authorize(authorizePublish, topicName, request)
+    if ((flags & 4) === 0) {
+      this.#answer(id, token, allowed)
+      return
+    }
+    const changed = then(allowed, (code) => (code === ALLOW ? this.#change(onPublish, request) : code))
+    this.#answer(id, token, changed)
+  }
+
+  /** Reads and answers the question about the filters of a SUBSCRIBE. */
+  askSubscribe(reader: EventReader): void {
+    const [id, token] = [reader.word(), reader.word()]
+    const clientId = reader.string()
+    const filters = Array.from({ length: reader.word() }, () => ({
+      qos: reader.byte() as QoS,
+      topicFilter: withoutShare(reader.string()),
+    }))
+    const connection = this.#host.connection(id)
+    if (connection === undefined) return
+    const client = hookClient(connection, clientId)
+    const hooks = this.#options.authorizeSubscribe
+    const codes = filters.map(({ topicFilter, qos }) => {
+      const request: SubscribeRequest = { client, topicFilter, qos }
+      const concerned = hooks.filter((hook) => concernsFilter(hook.filter, topicFilter))
+      return this.#askInOrder('authorizeSubscribe', concerned, request)
+    })
+    if (codes.every((code) => typeof code === 'number')) this.#answer(id, token, Uint8Array.from(codes))
+    else
+      this.#answer(
+        id,
+        token,
+        Promise.all(codes).then((all) => Uint8Array.from(all)),
+      )
+  }
+
+  #authorize(
+    hooks: ResolvedOptions['authorizePublish'],
+    topicName: string,
+    request: PublishRequest,
+  ): MaybePromise<number> {
+    const [only] = hooks
+    if (hooks.length === 1 && only !== undefined) {
+      // The core has matched its filter already.
+      return this.#ask('authorizePublish', () => only.handler(request), codeOfPermission)
+    }
+    const concerned = hooks.filter((hook) => concernsTopic(hook.filter, topicName))
+    return this.#askInOrder('authorizePublish', concerned, request)
+  }
+
+  #askInOrder<Request>(
+    name: string,
+    hooks: readonly FilteredHook<(request: Request) => MaybePromise<Verdict>>[],
+    request: Request,
+    from = 0,
+  ): MaybePromise<number> {
+    const hook = hooks[from]
+    if (hook === undefined) return ALLOW
+    const code = this.#ask(name, () => hook.handler(request), codeOfPermission)
+    return then(code, (value) => (value === ALLOW ? this.#askInOrder(name, hooks, request, from + 1) : value))
+  }
+
+  /** Each hook sees what the one before it has made of the message. */
+  #change(
+    hooks: ResolvedOptions['onPublish'],
+    message: PublishRequest,
+    from = 0,
+    change: NativeReplacement | undefined = undefined,
+  ): MaybePromise<Answer> {
+    const hook = hooks[from]
+    if (hook === undefined) return change ?? ALLOW
+    if (!concernsTopic(hook.filter, message.topicName)) return this.#change(hooks, message, from + 1, change)
+    const answer = this.#ask<undefined | false | PublishReplacement, number | PublishReplacement | undefined>(
+      'onPublish',
+      () => hook.handler(message),
+      (said) => (said === false ? DISCARD : said),
+    )
+    return then(answer, (said): MaybePromise<Answer> => {
+      if (typeof said === 'number') return said
+      if (said === undefined || said === null) return this.#change(hooks, message, from + 1, change)
+      const replacement = { ...change, ...nativeReplacement(said) }
+      return this.#change(hooks, new ReplacedPublishRequest(message, replacement), from + 1, replacement)
+    })
+  }
+
+  /** Calls one hook. What goes wrong in it denies. */
+  #ask<Said, Result>(
+    name: string,
+    hook: () => MaybePromise<Said>,
+    read: (said: Said) => Result,
+  ): MaybePromise<Result | number> {
+    const failed = (error: unknown): number => {
+      this.#logger.error(
+        { hook: name, code: 'ERR_MQTT_HOOK_FAILED', err: error },
+        `The hook ${name} failed; denied.`,
+      )
+      return name === 'authenticate' ? UNSPECIFIED_ERROR : NOT_AUTHORIZED
+    }
+    try {
+      const said = hook()
+      if (isPromise(said)) return said.then(read).catch(failed)
+      return read(said)
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
+  #answer(id: number, token: number, answer: MaybePromise<Answer>): void {
+    if (isPromise(answer)) void answer.then((value) => this.#host.decide(id, token, value))
+    else this.#host.decide(id, token, answer)
+  }
+}
+
+/** The payload is copied out of the turn's memory when it is first looked at. */
+class LazyPublishRequest implements PublishRequest {
+  readonly client: HookClient
+  readonly topicName: string
+  readonly qos: QoS
+  readonly retain: boolean
+  readonly #view: Buffer
+  #payload: Buffer | undefined
+
+  constructor(client: HookClient, topicName: string, qos: QoS, retain: boolean, view: Buffer) {
+    this.client = client
+    this.topicName = topicName
+    this.qos = qos
+    this.retain = retain
+    this.#view = view
+  }
+
+  get payload(): Buffer {
+    this.#payload ??= Buffer.from(this.#view)
+    return this.#payload
+  }
+}
+
+class ReplacedPublishRequest implements PublishRequest {
+  readonly client: HookClient
+  readonly topicName: string
+  readonly qos: QoS
+  readonly retain: boolean
+  readonly payload: Buffer
+
+  constructor(before: PublishRequest, change: NativeReplacement) {
+    this.client = before.client
+    this.topicName = change.topicName ?? before.topicName
+    this.qos = (change.qos ?? before.qos) as QoS
+    this.retain = change.retain ?? before.retain
+    this.payload = change.payload === undefined ? before.payload : Buffer.from(change.payload)
+  }
+}
+
+/**
+ * For a hook `#` is every topic, those that begin with `$` too: a rule about everything must not have a hole. The core
+ * says the same (`HookFilters`).
+ */
+function concernsTopic(filter: string, topicName: string): boolean {
+  return filter === '#' || topicMatches(filter, topicName)
+}
+
+function concernsFilter(filter: string, asked: string): boolean {
+  return filter === '#' || topicFiltersOverlap(filter, asked)
+}
+
+function withoutShare(topicFilter: string): string {
+  return topicFilter.startsWith('$share/') ? topicFilter.split('/').slice(2).join('/') : topicFilter
+}
+
+function hookClient(connection: AnyConnection, clientId: string): HookClient {
+  const { username, remoteAddress, protocol } = connection
+  return { clientId, ...(username !== undefined && { username }), remoteAddress, protocol }
+}
+
+function nativeReplacement(said: PublishReplacement): NativeReplacement {
+  const { topicName, payload, qos, retain } = said
+  return {
+    ...(topicName !== undefined && { topicName }),
+    ...(payload !== undefined && { payload: typeof payload === 'string' ? Buffer.from(payload) : payload }),
+    ...(qos !== undefined && { qos }),
+    ...(retain !== undefined && { retain }),
+  }
+}
+
+function codeOfPermission(verdict: Verdict): number {
+  return codeOf(verdict, NOT_AUTHORIZED)
+}
+
+/** Only `true` allows: a hook that forgets its answer denies. */
+function codeOf(verdict: Verdict, refusal: number): number {
+  if (verdict === true) return ALLOW
+  if (typeof verdict === 'object' && verdict !== null && verdict.reasonCode >= UNSPECIFIED_ERROR) {
+    return verdict.reasonCode
+  }
+  return refusal
+}
+
+function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
+  return typeof value === 'object' && value !== null && 'then' in value
+}
+
+function then<A, B>(value: MaybePromise<A>, next: (value: A) => MaybePromise<B>): MaybePromise<B> {
+  return isPromise(value) ? value.then(next) : next(value)
+}

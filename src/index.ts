@@ -1,0 +1,36 @@
+/** The public exports and nothing else. */
+export { Broker, type CloseOptions, type PublishOptions } from './broker.js'
+export type {
+  BrokerEvents,
+  ClientInfo,
+  ConnectEvent,
+  DisconnectEvent,
+  DropEvent,
+  RefuseEvent,
+  SubscribeEvent,
+  UnsubscribeEvent,
+} from './broker-events.js'
+export { type ErrorCode, MqttError, type MqttErrorDetails } from './errors.js'
+export type * from './hooks/types.js'
+export type { Limits, QueueFullPolicy } from './limits.js'
+export type { ListenerAddress } from './listeners/listener.js'
+export type { Logger } from './logger.js'
+export { Message, type MessageProperties } from './message.js'
+export type {
+  BrokerOptions,
+  FilteredHook,
+  HookOption,
+  ListenerOptions,
+  ListenerProtocol,
+  TlsOptions,
+} from './options.js'
+export {
+  type MessageHandler,
+  MessageStream,
+  type MessagesOptions,
+  type SubscribeOptions,
+  Subscription,
+} from './subscription.js'
+export { TopicRouter } from './topic-router.js'
+export type { StreamInfo } from './transports/stream.js'
+export type { Protocol } from './transports/transport.js'

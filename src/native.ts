@@ -1,0 +1,31 @@
+/**
+ * The only importer of the addon. Its classes and functions are passed on as they are; what is added here is one
+ * shape for its errors.
+ */
+import { type ErrorCode, errorCodes, MqttError } from './errors.js'
+
+export {
+  dropReasonNames,
+  metricNames,
+  NativeBroker,
+  type NativeOptions,
+  type NativeProperties,
+  type NativeReplacement,
+  NativeTopicRouter,
+  reasonCodeName,
+  topicFiltersOverlap,
+  topicMatches,
+} from '../index.js'
+
+/** Bits of the status that calls into the core return. `crates/napi/src/broker.rs` has the same. */
+export const OUTPUT = 1
+export const EVENTS = 2
+export const HELD = 4
+
+/** An error of the addon as an `MqttError`; any other error as it is. */
+export function fromNative(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const { code } = error as { code?: unknown }
+  if (typeof code !== 'string' || !Object.hasOwn(errorCodes, code)) return error
+  return new MqttError(code as ErrorCode, error.message, { cause: error })
+}
