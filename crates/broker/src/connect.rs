@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use topicwire_codec::{Connack, ConnackProperties, Connect, Frame, ReasonCode, Version};
+use topicwire_codec::{Connack, ConnackProperties, Connect, Frame, PacketType, ReasonCode, Version};
 use topicwire_session::{InboundAliases, KeepAlive, Lifetime, OutboundAliases};
 use topicwire_topics::TopicName;
 
@@ -12,7 +12,7 @@ use crate::connection::{AckEffect, Phase};
 use crate::end::Ending;
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::hook::{Subject, Verdict};
+use crate::hook::{Subject, Verdict, refusal_code};
 use crate::input::Flow;
 use crate::message::Message;
 use crate::session::{Endpoint, Session, Will};
@@ -36,10 +36,14 @@ impl Broker {
         connection.version = connect.version;
         let verdict = connection.held.take_verdict();
         let refusal = match verdict {
-            Some(Verdict::Deny { reason_code }) => Some(Refusal { reason_code, detail: "refused by a hook" }),
+            Some(Verdict::Deny { reason_code }) => {
+                let reason_code = refusal_code(reason_code, PacketType::Connack);
+                Some(Refusal { reason_code, detail: "refused by a hook" })
+            }
+            // While the hook decided, others may have come in.
             Some(_) => {
                 connection.connect_answers += 1;
-                None
+                self.check_connect(&connect)
             }
             None => self.check_connect(&connect),
         };
@@ -59,9 +63,12 @@ impl Broker {
         let limits = &self.config.limits;
         let refuse = |reason_code, detail| Some(Refusal { reason_code, detail });
         if self.is_draining {
-            return refuse(ReasonCode::ServerShuttingDown, "the broker is shutting down");
+            return refuse(ReasonCode::ServerUnavailable, "the broker is shutting down");
         }
-        if self.metrics.clients_connected >= u64::from(limits.maximum_connections) {
+        // A client that takes its own connection over is not one more.
+        let holder = self.by_client_id.get(connect.client_id).and_then(|key| self.sessions.get(key.index()));
+        let is_one_more = holder.and_then(Session::connection).is_none();
+        if is_one_more && self.metrics.clients_connected >= u64::from(limits.maximum_connections) {
             return refuse(ReasonCode::ServerBusy, "maximumConnections is reached");
         }
         if connect.client_id.len() > limits.maximum_client_id_bytes as usize {
@@ -85,8 +92,7 @@ impl Broker {
         if connect.properties.authentication_method.is_some() {
             return refuse(ReasonCode::BadAuthenticationMethod, "no such authentication method");
         }
-        let is_known = self.by_client_id.contains_key(connect.client_id);
-        if !is_known && self.by_client_id.len() >= limits.maximum_sessions as usize {
+        if holder.is_none() && self.by_client_id.len() >= limits.maximum_sessions as usize {
             return refuse(ReasonCode::QuotaExceeded, "maximumSessions is reached");
         }
         if let Some(will) = &connect.will {

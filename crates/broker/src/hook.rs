@@ -4,7 +4,7 @@
 //! comes the packet is read again with the answer beside it. Nothing is copied for the wait, the connection's
 //! later packets wait behind it, and other connections go on.
 
-use topicwire_codec::{QoS, ReasonCode, Version};
+use topicwire_codec::{PacketType, QoS, ReasonCode, Version};
 
 use crate::broker::ConnectionKey;
 
@@ -83,8 +83,19 @@ pub enum Verdict {
     Replace(Replacement),
     /// Acknowledge the message and pass it on to nobody (`onPublish`).
     Discard,
-    /// One place per filter of a SUBSCRIBE: none allows it, a Reason Code refuses it.
+    /// One place per filter of a SUBSCRIBE: none allows it, a Reason Code refuses it. A place that is missing
+    /// refuses with Not authorized.
     Filters(Vec<Option<ReasonCode>>),
+}
+
+/// What a packet of this kind can say of a refusal: the hook's own words where the packet has them. A refusal never
+/// turns into an acceptance or into silence.
+pub(crate) fn refusal_code(reason_code: ReasonCode, packet_type: PacketType) -> ReasonCode {
+    if reason_code.is_error() && reason_code.is_valid_for(packet_type) {
+        reason_code
+    } else {
+        ReasonCode::NotAuthorized
+    }
 }
 
 /// What changes of a message. None leaves a part as it came.

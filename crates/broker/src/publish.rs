@@ -9,7 +9,7 @@ use crate::broker::{Broker, ConnectionKey, SessionKey};
 use crate::connect::is_reserved;
 use crate::connection::AckEffect;
 use crate::fault::Fault;
-use crate::hook::{Replacement, Subject, Verdict};
+use crate::hook::{Replacement, Subject, Verdict, refusal_code};
 use crate::input::Flow;
 use crate::message::Message;
 use crate::route::{Outcome, Route};
@@ -101,7 +101,7 @@ impl Broker {
             None | Some(Verdict::Allow | Verdict::Filters(_)) => {
                 Ok(self.publish_packet(session_key, publish, packet, route, now_ms))
             }
-            Some(Verdict::Deny { reason_code }) => Err(reason_code),
+            Some(Verdict::Deny { reason_code }) => Err(refusal_code(reason_code, PacketType::Puback)),
             Some(Verdict::Discard) => Ok(Outcome { matched: 1, is_over_quota: false }),
             Some(Verdict::Replace(replacement)) => {
                 self.publish_replaced(session_key, publish, route, replacement, now_ms)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use topicwire_codec::{
-    QoS, ReasonCode, ReasonCodes, RetainHandling, Suback, Subscribe, SubscribeFilter, Unsuback, Unsubscribe,
+    PacketType, QoS, ReasonCode, ReasonCodes, RetainHandling, Suback, Subscribe, SubscribeFilter, Unsuback, Unsubscribe,
     UserProperties,
 };
 use topicwire_topics::SubscriptionFilter;
@@ -13,7 +13,7 @@ use crate::config::HookFilters;
 use crate::connection::AckEffect;
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::hook::{Subject, Verdict};
+use crate::hook::{Subject, Verdict, refusal_code};
 use crate::input::Flow;
 use crate::session::SubscriptionOptions;
 use crate::store::StoreOperation;
@@ -37,11 +37,13 @@ impl Broker {
         for (place, asked) in subscribe.filters.iter().enumerate() {
             let refused = match &verdict {
                 Some(Verdict::Deny { reason_code }) => Some(*reason_code),
-                Some(Verdict::Filters(answers)) => answers.get(place).copied().flatten(),
+                Some(Verdict::Filters(answers)) => {
+                    answers.get(place).copied().unwrap_or(Some(ReasonCode::NotAuthorized))
+                }
                 _ => None,
             };
             let outcome = match refused {
-                Some(reason_code) => Err(reason_code),
+                Some(reason_code) => Err(refusal_code(reason_code, PacketType::Suback)),
                 None => self.subscribe_one(session_key, &asked, subscribe.subscription_id, &mut granted)?,
             };
             reason_codes.push(outcome.unwrap_or_else(|reason_code| reason_code));
