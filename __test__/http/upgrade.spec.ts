@@ -158,6 +158,17 @@ describe('/echo', () => {
     expect(frames.every(({ data }) => data.length === block.length)).toBe(true)
   })
 
+  it('is bounded in number', async () => {
+    const small = await HttpListener.start({ limits: { maximumConnections: 2 } })
+    await small.open('/echo')
+    await small.open('/echo')
+    expect(await (await small.open('/echo')).closed).toEqual({
+      code: 1013,
+      reason: 'Too many connections; try again later.',
+    })
+    await small.stop()
+  })
+
   it('ends when the listener closes', async () => {
     const { closed } = await http.open('/echo')
     await http.listener.close()

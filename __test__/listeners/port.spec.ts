@@ -5,7 +5,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { type Listener, listen } from '../../src/listeners/listener.js'
 import { identify } from '../../src/listeners/port.js'
-import type { ListenerProtocol } from '../../src/options.js'
+import type { Limits, ListenerProtocol } from '../../src/options.js'
 import { RecordingAcceptor } from '../support/acceptor.js'
 import { type Certificate, makeCertificate } from '../support/certificates.js'
 import { RawClient } from '../support/raw-client.js'
@@ -21,7 +21,7 @@ let certificate: Certificate
 
 async function start(
   protocol: ListenerProtocol,
-  { tls = false, limits = {} }: { tls?: boolean; limits?: { connectTimeoutMs?: number } } = {},
+  { tls = false, limits = {} }: { tls?: boolean; limits?: Partial<Limits> } = {},
 ): Promise<{ acceptor: RecordingAcceptor; port: number; listener: Listener }> {
   const acceptor = new RecordingAcceptor({ limits })
   const options = { protocol, port: 0, host: '127.0.0.1', tls: tls ? certificate : undefined }
@@ -184,6 +184,25 @@ describe('the one port', () => {
     await until(() => client.ended || client.closed, 'the end')
     expect(performance.now() - before).toBeLessThan(1_500)
     expect(acceptor.sinks).toHaveLength(0)
+    client.destroy()
+  })
+
+  it('does not let silent clients pile up', async () => {
+    const { port } = await start('auto', { limits: { maximumConnections: 3 } })
+    const silent = await Promise.all(Array.from({ length: 5 }, () => RawClient.connect(port)))
+    const dropped = (): number => silent.filter((client) => client.ended || client.closed).length
+    await until(() => dropped() === 2, 'two dropped')
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    expect(dropped()).toBe(2)
+    for (const client of silent) client.destroy()
+  })
+
+  it('lets a connection that has spoken be silent', async () => {
+    const { acceptor, port } = await start('auto', { limits: { connectTimeoutMs: 50 } })
+    const client = (await RawClient.connect(port)).send(CONNECT)
+    const sink = await acceptor.sink()
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(sink.closedCount).toBe(0)
     client.destroy()
   })
 

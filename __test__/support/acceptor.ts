@@ -105,12 +105,15 @@ export class RecordingAcceptor implements Acceptor {
   }
 }
 
+/** More than the buffers of any two kernels between here and a peer. */
+const MOST_BYTES = 268_435_456
+
 /**
  * Writes blocks (the n-th is full of n) until the peer, which does not read, takes no more: one block's `drained` has
  * not come for a while. Returns how many were written.
  */
 export async function fill(sink: RecordedSink, blockBytes: number): Promise<number> {
-  for (let count = 1; ; count += 1) {
+  for (let count = 1; count * blockBytes < MOST_BYTES; count += 1) {
     const before = sink.drainedCount
     if (sink.write(Buffer.alloc(blockBytes, count - 1))) continue
     const deadline = performance.now() + 100
@@ -119,4 +122,5 @@ export async function fill(sink: RecordedSink, blockBytes: number): Promise<numb
       await new Promise((resolve) => setTimeout(resolve, 1))
     }
   }
+  throw new Error('a peer that does not read was written to without end')
 }

@@ -159,6 +159,20 @@ describe.each<Ownership>(['ours', 'theirs'])('a TCP transport over a socket that
     expect(sink.chunks.length).toBe(before)
   })
 
+  it('closes in order while it is paused and the peer still sends', async () => {
+    const { sink, client } = await connected(ownership)
+    sink.transport.pause()
+    client.send(Buffer.alloc(4_000_000))
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    sink.write(Buffer.from('last words'))
+    const before = performance.now()
+    sink.transport.close()
+    expect((await client.end()).toString()).toBe('last words')
+    await until(() => sink.closedCount === 1, 'closed')
+    expect(performance.now() - before).toBeLessThan(LINGER_MS)
+    expect(client.error).toBeUndefined()
+  })
+
   it('flushes a large backlog before it closes', async () => {
     const { sink, client } = await connected(ownership)
     client.socket.pause()

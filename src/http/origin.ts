@@ -19,8 +19,8 @@ export interface OriginRequest {
  *
  * - a page from the same host as the request's Host header may, on whatever port it was served; but not when the
  *   connection came in on loopback under another name than a loopback one, which is what DNS rebinding looks like;
- * - a page from a loopback host, or a file, may when the peer is on loopback: page and broker are on one machine.
- *   The origin `null` does not count as a file: any site can make a page that sends it.
+ * - a page from a loopback host, or `file://`, may when the peer is on loopback: page and broker are on one machine.
+ *   Browsers send `null` for a page that was opened as a file, but any site can make a page that sends it.
  */
 export function isOriginAllowed(
   request: OriginRequest,
