@@ -3,7 +3,7 @@
 //! A QoS 2 message is passed on with its first PUBLISH; its packet identifier is remembered until PUBREL
 //! [MQTT-4.3.3-10], so that a repeated PUBLISH is acknowledged and not passed on again [MQTT-4.3.3-12].
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 use thiserror::Error;
@@ -32,7 +32,11 @@ pub struct Inbound {
     receive_maximum: u16,
     /// QoS 1 messages taken and not acknowledged yet (a store or a hook has not answered).
     unacknowledged_count: u16,
-    awaiting_pubrel: HashSet<PacketId, FixedState>,
+    /// With whether its PUBLISH has come on this Network Connection: the quota is the connection's, not the
+    /// Session's [MQTT-4.9.0-1].
+    awaiting_pubrel: HashMap<PacketId, bool, FixedState>,
+    /// How many of them have.
+    current_count: usize,
 }
 
 impl Inbound {
@@ -47,6 +51,10 @@ impl Inbound {
     pub fn resume(&mut self, receive_maximum: u16) {
         self.receive_maximum = receive_maximum;
         self.unacknowledged_count = 0;
+        self.current_count = 0;
+        for is_current in self.awaiting_pubrel.values_mut() {
+            *is_current = false;
+        }
     }
 
     /// A PUBLISH with this identifier has arrived.
@@ -58,17 +66,26 @@ impl Inbound {
         qos: QoS,
         packet_id: PacketId,
     ) -> Result<InboundStep, ReceiveMaximumExceeded> {
-        if qos == QoS::ExactlyOnce && self.awaiting_pubrel.contains(&packet_id) {
+        let known = self.awaiting_pubrel.get_mut(&packet_id).filter(|_| qos == QoS::ExactlyOnce);
+        if let Some(true) = known {
             return Ok(InboundStep::Duplicate);
         }
-        if self.in_flight_count() >= usize::from(self.receive_maximum) {
+        let in_flight_count = usize::from(self.unacknowledged_count) + self.current_count;
+        if in_flight_count >= usize::from(self.receive_maximum) {
             return Err(ReceiveMaximumExceeded { receive_maximum: self.receive_maximum });
+        }
+        if let Some(is_current) = known {
+            // It was passed on before the connection was lost, and is sent again for want of PUBREC.
+            *is_current = true;
+            self.current_count += 1;
+            return Ok(InboundStep::Duplicate);
         }
         match qos {
             QoS::AtMostOnce => {}
             QoS::AtLeastOnce => self.unacknowledged_count = self.unacknowledged_count.saturating_add(1),
             QoS::ExactlyOnce => {
-                self.awaiting_pubrel.insert(packet_id);
+                self.awaiting_pubrel.insert(packet_id, true);
+                self.current_count += 1;
             }
         }
         Ok(InboundStep::Deliver)
@@ -82,18 +99,20 @@ impl Inbound {
     /// PUBREL has arrived, or PUBREC was sent with an error: the identifier is free again. False where it was
     /// not in use (answered with Packet Identifier not found).
     pub fn release(&mut self, packet_id: PacketId) -> bool {
-        self.awaiting_pubrel.remove(&packet_id)
+        let removed = self.awaiting_pubrel.remove(&packet_id);
+        self.current_count -= usize::from(removed == Some(true));
+        removed.is_some()
     }
 
     /// Puts an identifier back that a store has kept.
     pub fn restore(&mut self, packet_id: PacketId) {
-        self.awaiting_pubrel.insert(packet_id);
+        self.awaiting_pubrel.entry(packet_id).or_insert(false);
     }
 
     /// PUBLISHes that count against the Receive Maximum.
     #[must_use]
     pub fn in_flight_count(&self) -> usize {
-        usize::from(self.unacknowledged_count) + self.awaiting_pubrel.len()
+        usize::from(self.unacknowledged_count) + self.current_count
     }
 }
 
@@ -121,8 +140,24 @@ mod tests {
         inbound.handle_publish(QoS::ExactlyOnce, id(1)).unwrap();
         inbound.handle_publish(QoS::AtLeastOnce, id(2)).unwrap();
         inbound.resume(10);
-        assert_eq!(inbound.in_flight_count(), 1);
+        assert_eq!(inbound.in_flight_count(), 0);
         assert_eq!(inbound.handle_publish(QoS::ExactlyOnce, id(1)), Ok(InboundStep::Duplicate));
+        assert_eq!(inbound.in_flight_count(), 1);
+    }
+
+    #[test]
+    fn identifiers_of_an_earlier_connection_take_nothing_from_the_window() {
+        let mut inbound = Inbound::new(2);
+        inbound.handle_publish(QoS::ExactlyOnce, id(1)).unwrap();
+        inbound.handle_publish(QoS::ExactlyOnce, id(2)).unwrap();
+        inbound.resume(2);
+        assert_eq!(inbound.handle_publish(QoS::ExactlyOnce, id(3)), Ok(InboundStep::Deliver));
+        assert_eq!(inbound.handle_publish(QoS::ExactlyOnce, id(1)), Ok(InboundStep::Duplicate));
+        assert!(inbound.handle_publish(QoS::ExactlyOnce, id(2)).is_err());
+        assert!(inbound.release(id(3)));
+        assert_eq!(inbound.handle_publish(QoS::ExactlyOnce, id(2)), Ok(InboundStep::Duplicate));
+        assert!(inbound.release(id(1)) && inbound.release(id(2)));
+        assert_eq!(inbound.in_flight_count(), 0);
     }
 
     #[test]

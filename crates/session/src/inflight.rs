@@ -104,6 +104,11 @@ impl<T> Inflight<T> {
         self.count == 0
     }
 
+    /// All open exchanges, in no order, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (PacketId, &mut T)> {
+        self.slots.iter_mut().flatten().map(|(id, value)| (*id, value))
+    }
+
     /// All open exchanges, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (PacketId, &T)> {
         self.slots.iter().flatten().map(|(id, value)| (*id, value))

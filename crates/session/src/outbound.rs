@@ -91,6 +91,9 @@ struct Exchange<M> {
     order: u64,
     stage: Stage,
     message: Option<M>,
+    /// It has taken one place of this connection's quota, which its end gives back. An exchange of an earlier
+    /// connection has not until its PUBLISH is sent again, and past PUBREC never does [MQTT-4.9.0-2].
+    holds_quota: bool,
 }
 
 /// The state of the sending end. All of it outlives the Network Connection.
@@ -126,7 +129,11 @@ impl<M: Clone> Outbound<M> {
     pub fn resume(&mut self, receive_maximum: u16) {
         self.receive_maximum = receive_maximum;
         self.send_quota = receive_maximum;
-        let mut open: Vec<_> = self.inflight.iter().map(|(id, exchange)| (exchange.order, id)).collect();
+        let mut open: Vec<_> = Vec::with_capacity(self.inflight.len());
+        for (packet_id, exchange) in self.inflight.iter_mut() {
+            exchange.holds_quota = false;
+            open.push((exchange.order, packet_id));
+        }
         open.sort_unstable();
         self.resend = open.into_iter().map(|(_, id)| id).collect();
     }
@@ -150,7 +157,8 @@ impl<M: Clone> Outbound<M> {
     /// [`NoFreePacketId`]: 65,535 exchanges are open.
     pub fn begin(&mut self, qos: QoS, message: M) -> Result<PacketId, NoFreePacketId> {
         let stage = if qos == QoS::ExactlyOnce { Stage::AwaitPubrec } else { Stage::AwaitPuback };
-        let exchange = Exchange { order: self.next_order, stage, message: Some(message) };
+        let exchange =
+            Exchange { order: self.next_order, stage, message: Some(message), holds_quota: true };
         let packet_id = self.inflight.open(exchange).ok_or(NoFreePacketId)?;
         self.next_order += 1;
         self.send_quota = self.send_quota.saturating_sub(1);
@@ -220,6 +228,7 @@ impl<M: Clone> Outbound<M> {
             }
             self.resend.pop_front();
             if let Some(message) = exchange.message.clone() {
+                exchange.holds_quota = true;
                 self.send_quota -= 1;
                 return Some(Resend::Publish { packet_id, qos, message });
             }
@@ -293,7 +302,8 @@ impl<M: Clone> Outbound<M> {
     /// Puts an exchange back as a store has kept it; in the order of the calls. The message may be none past
     /// PUBREC.
     pub fn restore(&mut self, packet_id: PacketId, stage: Stage, message: Option<M>) -> bool {
-        let restored = self.inflight.restore(packet_id, Exchange { order: self.next_order, stage, message });
+        let exchange = Exchange { order: self.next_order, stage, message, holds_quota: false };
+        let restored = self.inflight.restore(packet_id, exchange);
         self.next_order += 1;
         restored
     }
@@ -324,9 +334,9 @@ impl<M: Clone> Outbound<M> {
 
     fn finish(&mut self, packet_id: PacketId) -> Option<M> {
         let exchange = self.inflight.close(packet_id)?;
-        // Never above the peer's Receive Maximum [MQTT-4.9.0-2]: an exchange of before the resume that had not been sent again
-        // has not taken from this connection's quota.
-        self.send_quota = self.send_quota.saturating_add(1).min(self.receive_maximum);
+        if exchange.holds_quota {
+            self.send_quota = self.send_quota.saturating_add(1).min(self.receive_maximum);
+        }
         exchange.message
     }
 }
@@ -417,6 +427,21 @@ mod tests {
         let id = outbound.begin(QoS::ExactlyOnce, 5).unwrap();
         assert_eq!(outbound.handle_pubrec(id, true), PubrecStep::Refused(5));
         assert!(outbound.is_clear());
+    }
+
+    #[test]
+    fn what_was_not_sent_on_this_connection_gives_no_quota_back() {
+        let mut outbound = Outbound::new(10);
+        let ids: Vec<_> = (0..3).map(|n| outbound.begin(QoS::ExactlyOnce, n).unwrap()).collect();
+        assert_eq!(outbound.handle_pubrec(ids[0], false), PubrecStep::SendPubrel(Some(0)));
+        outbound.resume(1);
+        assert_eq!(outbound.poll_resend(), Some(Resend::Pubrel { packet_id: ids[0] }));
+        assert!(outbound.poll_resend().is_some());
+        assert!(outbound.handle_pubcomp(ids[0]));
+        // The second PUBLISH is still under way, and the peer takes one at a time.
+        assert_eq!(outbound.poll_resend(), None);
+        assert_eq!(outbound.handle_pubrec(ids[1], true), PubrecStep::Refused(1));
+        assert!(outbound.poll_resend().is_some());
     }
 
     #[test]
