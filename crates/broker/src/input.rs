@@ -7,11 +7,13 @@ use topicwire_codec::{
 };
 
 use crate::broker::{Broker, ConnectionKey};
-use crate::connection::{Framing, Phase};
+use crate::connection::{AckEffect, Framing, Phase};
 use crate::end::Ending;
 use crate::event::Event;
 use crate::fault::Fault;
 use crate::hook::{Token, Verdict};
+
+const PINGRESP: [u8; 2] = [0xD0, 0x00];
 
 /// What to do after a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +167,12 @@ impl Broker {
             Packet::Subscribe(subscribe) => self.handle_subscribe(key, &subscribe, now_ms),
             Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(key, &unsubscribe, now_ms),
             Packet::Pingreq => {
-                self.send(key, |_, out| out.extend_from_slice(&[0xD0, 0x00]));
+                // Not before CONNACK, and not kept by anything else that waits for the store.
+                if self.connections.get(key.index()).is_some_and(|it| it.phase == Phase::AwaitStore) {
+                    self.acknowledge(key, 0, AckEffect::None, now_ms, |_, out| out.extend_from_slice(&PINGRESP));
+                } else {
+                    self.send(key, |_, out| out.extend_from_slice(&PINGRESP));
+                }
                 Ok(Flow::Next)
             }
             Packet::Disconnect(disconnect) => self.handle_disconnect(key, &disconnect, now_ms),

@@ -45,8 +45,8 @@ pub(crate) struct TopicUrl {
 }
 
 impl TopicUrl {
-    /// Writes the PUBLISH that a frame stands for. A topic that cannot be published to gets one that no decoder
-    /// lets through, so that the fault takes the ordinary way; the host refuses it earlier with a better reason.
+    /// Writes the PUBLISH that a frame stands for. A filter that cannot be published to is written as a name that
+    /// no broker takes, so that the fault takes the ordinary way; the host refuses it earlier with a better reason.
     pub(crate) fn write_publish(&mut self, payload: &[u8], input: &mut Vec<u8>) {
         let mut packet_id = None;
         if self.qos != QoS::AtMostOnce {
@@ -57,7 +57,7 @@ impl TopicUrl {
             dup: false,
             qos: self.qos,
             retain: false,
-            topic_name: self.topic_name.as_deref().unwrap_or_default(),
+            topic_name: self.topic_name.as_deref().unwrap_or("#"),
             packet_id,
             properties: PublishProperties::default(),
             payload,
