@@ -16,7 +16,7 @@ use crate::deliver::Offer;
 use crate::fault::Fault;
 use crate::message::{Message, remaining_expiry_secs};
 use crate::metrics::DropReason;
-use crate::session::SubscriptionOptions;
+use crate::session::{Session, SubscriptionOptions};
 
 /// A topic, and who has subscribed to it.
 #[derive(Debug)]
@@ -251,16 +251,15 @@ impl Broker {
         let picked = group
             .pick(|key, options| {
                 session_of(key).is_some_and(|session| {
-                    session.connection().is_some()
+                    session.is_present()
                         && (options.qos.min(fan_qos) == QoS::AtMostOnce || session.outbound.is_clear())
                 })
             })
+            .or_else(|| group.pick(|key, _| session_of(key).is_some_and(Session::is_present)))
+            // QoS 0 is not kept for anybody who is away.
             .or_else(|| {
-                group.pick(|key, _| session_of(key).is_some_and(|session| session.connection().is_some()))
-            })
-            .or_else(|| {
-                group.pick(|key, _| {
-                    session_of(key).is_some_and(|session| session.is_durable() || session.is_local())
+                group.pick(|key, options| {
+                    options.qos.min(fan_qos) != QoS::AtMostOnce && session_of(key).is_some_and(Session::is_durable)
                 })
             });
         match picked {
