@@ -173,7 +173,12 @@ impl Broker {
         while let Some(key) = self.timers.poll_due(now_ms) {
             match key {
                 TimerKey::Connection(key) => self.connection_due(key, now_ms),
-                TimerKey::Session(key) => self.session_due(key, now_ms),
+                TimerKey::Session(key) => {
+                    if let Some(session) = self.sessions.get_mut(key.index()) {
+                        Timers::<TimerKey>::fired(&mut session.timer);
+                    }
+                    self.session_due(key, now_ms);
+                }
                 TimerKey::Sys => self.sys_due(now_ms),
             }
         }

@@ -8,7 +8,7 @@ use topicwire_topics::TopicName;
 
 use crate::broker::{Broker, ConnectionKey, SessionKey, TimerKey, slab_key};
 use crate::config::HookFilters;
-use crate::connection::{AckEffect, Phase};
+use crate::connection::{AckEffect, Connection, Phase};
 use crate::end::Ending;
 use crate::event::Event;
 use crate::fault::Fault;
@@ -201,7 +201,12 @@ impl Broker {
             self.end_connection(old, Ending::ByServer(ReasonCode::SessionTakenOver), now_ms);
         }
         if let Some(existing) = self.by_client_id.get(client_id).copied() {
+            // Its time may be up without a tick having said so yet.
+            self.session_due(existing, now_ms);
+        }
+        if let Some(existing) = self.by_client_id.get(client_id).copied() {
             if !connect.clean_start {
+                self.discard_will(existing);
                 return (existing, true);
             }
             self.end_session(existing, now_ms);
@@ -238,9 +243,11 @@ impl Broker {
             // 3.x cannot be told of another value, so its own stays.
             _ => connect.keep_alive_secs,
         };
-        let (receive_maximum, peer_receive_maximum) = if connect.version.is_v5() {
+        let is_mqtt = self.connections.get(key.index()).is_some_and(Connection::is_mqtt);
+        let (receive_maximum, peer_receive_maximum) = if connect.version.is_v5() && is_mqtt {
             (limits.receive_maximum, connect.properties.receive_maximum.unwrap_or(u16::MAX))
         } else {
+            // 3.x and a WebSocket of bare payloads cannot be told of a window.
             (u16::MAX, limits.maximum_inflight_messages.max(1))
         };
         if let Some(session) = self.sessions.get_mut(session_key.index()) {
@@ -249,7 +256,6 @@ impl Broker {
             session.lifetime = Lifetime::from_interval_secs(expiry_interval_secs);
             session.will_at_ms = None;
             session.ends_at_ms = None;
-            session.will = None;
             session.inbound.resume(receive_maximum);
             session.outbound.resume(peer_receive_maximum);
             self.timers.disarm(TimerKey::Session(session_key), &mut session.timer);
@@ -303,13 +309,11 @@ impl Broker {
     }
 
     fn journal_session(&mut self, session_key: SessionKey) {
-        let Some(session) = self.sessions.get(session_key.index()) else { return };
+        let Some(session) = self.sessions.get_mut(session_key.index()) else { return };
         if !session.is_durable() {
-            // It may have been, on its last connection.
-            self.journal
-                .record(|| StoreOperation::DeleteSession { client_id: Arc::clone(&session.client_id) });
             return;
         }
+        session.is_stored = true;
         self.journal.record(|| StoreOperation::PutSession {
             client_id: Arc::clone(&session.client_id),
             expiry_interval_secs: session.lifetime.interval_secs(),

@@ -141,14 +141,16 @@ impl Broker {
 
     /// Ends a Session: its Will is published if it still has one [MQTT-3.1.2-8], all else is forgotten.
     pub(crate) fn end_session(&mut self, key: SessionKey, now_ms: u64) {
-        self.publish_will(key, now_ms);
-        let Some(mut session) = self.sessions.try_remove(key.index()) else { return };
-        self.timers.disarm(TimerKey::Session(key), &mut session.timer);
-        for filter in session.subscriptions.keys() {
+        let Some(session) = self.sessions.get_mut(key.index()) else { return };
+        // Not subscribed any more when the Will goes out: it must not wait in a queue that is about to go.
+        for filter in std::mem::take(&mut session.subscriptions).keys() {
             if let Ok(filter) = SubscriptionFilter::parse(filter) {
                 self.remove_from_index(filter, key);
             }
         }
+        self.publish_will(key, now_ms);
+        let Some(mut session) = self.sessions.try_remove(key.index()) else { return };
+        self.timers.disarm(TimerKey::Session(key), &mut session.timer);
         self.metrics.queued_bytes -= session.outbound.queued_bytes() as u64;
         self.metrics.queued_messages -= session.outbound.queued_count() as u64;
         if !session.is_local() {
@@ -201,12 +203,7 @@ impl Broker {
 
     pub(crate) fn change_lifetime(&mut self, session: Option<SessionKey>, interval_secs: u32) {
         let Some(session) = session.and_then(|key| self.sessions.get_mut(key.index())) else { return };
-        let was_durable = session.is_durable();
         session.lifetime = Lifetime::from_interval_secs(interval_secs);
-        if was_durable && !session.is_durable() {
-            let client_id = &session.client_id;
-            self.journal.record(|| StoreOperation::DeleteSession { client_id: Arc::clone(client_id) });
-        }
     }
 
     /// Sets the timer to the Session's next deadline, or takes it back.
@@ -218,9 +215,9 @@ impl Broker {
         }
     }
 
+    /// Does what is due of a Session, whether or not its timer has said so.
     pub(crate) fn session_due(&mut self, key: SessionKey, now_ms: u64) {
         let Some(session) = self.sessions.get_mut(key.index()) else { return };
-        Timers::<TimerKey>::fired(&mut session.timer);
         if session.ends_at_ms.is_some_and(|end_ms| end_ms <= now_ms) {
             self.metrics.sessions_expired += 1;
             self.end_session(key, now_ms);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use topicwire_topics::{TopicFilter, TopicName};
 
 use crate::broker::{Broker, SessionKey};
+use crate::connect::is_reserved;
 use crate::message::Message;
 use crate::session::{Owed, SubscriptionOptions};
 use crate::store::StoreOperation;
@@ -34,7 +35,7 @@ impl Broker {
             self.retained_expiry.insert((message.expires_at_ms, Arc::clone(message.topic_name())));
         }
         self.metrics.retained_bytes = bytes;
-        if !message.topic_name().starts_with('$') {
+        if !is_reserved(message.topic_name()) {
             self.journal.record(|| StoreOperation::PutRetained { message: Arc::clone(message) });
         }
         true
@@ -44,7 +45,9 @@ impl Broker {
         let Some(old) = self.retained.remove(topic) else { return };
         self.metrics.retained_bytes -= old.held_bytes() as u64;
         self.retained_expiry.remove(&(old.expires_at_ms, Arc::clone(old.topic_name())));
-        self.journal.record(|| StoreOperation::DeleteRetained { topic_name: Arc::clone(old.topic_name()) });
+        if !is_reserved(old.topic_name()) {
+            self.journal.record(|| StoreOperation::DeleteRetained { topic_name: Arc::clone(old.topic_name()) });
+        }
     }
 
     /// Removes the retained messages whose time is up.

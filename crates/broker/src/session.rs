@@ -57,6 +57,9 @@ pub(crate) struct Session {
     pub(crate) endpoint: Endpoint,
     pub(crate) version: Version,
     pub(crate) lifetime: Lifetime,
+    /// A store has it. It then stays there until the Session ends, also where a later CONNECT or DISCONNECT says that
+    /// it shall end with its connection: what is queued may be in the store alone.
+    pub(crate) is_stored: bool,
     pub(crate) outbound: Outbound<Delivery>,
     pub(crate) inbound: Inbound,
     /// By filter as sent, with `$share/…`.
@@ -91,6 +94,7 @@ impl Session {
             endpoint,
             version,
             lifetime: Lifetime::Connection,
+            is_stored: false,
             outbound: Outbound::new(u16::MAX),
             inbound: Inbound::new(u16::MAX),
             subscriptions: BTreeMap::new(),
@@ -117,13 +121,18 @@ impl Session {
         }
     }
 
+    /// True where somebody receives now.
+    pub(crate) fn is_present(&self) -> bool {
+        self.endpoint != Endpoint::Offline
+    }
+
     pub(crate) fn is_local(&self) -> bool {
         matches!(self.endpoint, Endpoint::Local(_))
     }
 
     /// True where a store keeps this Session.
     pub(crate) fn is_durable(&self) -> bool {
-        self.lifetime.outlives_connection()
+        self.is_stored || self.lifetime.outlives_connection()
     }
 
     /// A message with this expiry has entered the queue.
