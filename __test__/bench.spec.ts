@@ -100,7 +100,7 @@ describe('the table', () => {
     const half = { scenario, broker: { cpuSeconds: 0.1, cpuMicrosPerMessage: 5 } }
     const whole = { scenario, broker: { cpuSeconds: 0.1, cpuMicrosPerMessage: 10 } }
     const atRate = summarise(sparse, brokers, [run('topicwire', 0, 100, half), run('other', 0, 100, whole)])
-    expect(atRate.rows[1].ratio.median).toBe(0.5)
+    expect(atRate.rows[1].cpuRatio.median).toBe(0.5)
 
     const steps = (perConnection: number) =>
       [0, 2_000, 10_000].map((count) => ({ connections: count, residentBytes: 50e6 + count * perConnection }))

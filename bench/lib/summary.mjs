@@ -33,14 +33,15 @@ export function summarise(scenario, brokers, runs) {
   for (const row of rows) {
     if (ours === undefined || row === ours) continue
     row.ratio = ratioSpread(judged(scenario, ours), judged(scenario, row))
+    if (scenario.idle === undefined)
+      row.cpuRatio = ratioSpread(ours.byRepeat.cpuMicros, row.byRepeat.cpuMicros)
   }
   return { scenario, rows: rows.filter((row) => row.runs > 0) }
 }
 
-/** By what brokers are compared: speed when saturated, CPU at a fixed rate, memory when idle. */
+/** By what brokers are compared first: speed under load, memory when idle. */
 function judged(scenario, row) {
-  if (scenario.idle !== undefined) return row.byRepeat.bytesPerConnection
-  return scenario.load.rate === undefined ? row.byRepeat.perSecond : row.byRepeat.cpuMicros
+  return scenario.idle === undefined ? row.byRepeat.perSecond : row.byRepeat.bytesPerConnection
 }
 
 function loadFigures(runs) {

@@ -33,6 +33,8 @@ const broker = ['broker', (row) => row.broker]
 const cpu = ['CPU µs/msg', (row) => withSpread(row.cpuMicros, micros)]
 const other = ['other CPU', (row) => (row.otherCpu === undefined ? '–' : percent(row.otherCpu.max))]
 
+const ourCpu = ['our CPU is', (row) => withSpread(row.cpuRatio, times)]
+
 const saturated = [
   broker,
   ['msgs/s', (row) => withSpread(row.perSecond, thousands)],
@@ -42,7 +44,8 @@ const saturated = [
   ['broker busy', (row) => median(row.brokerBusy, percent)],
   ['generator busy', (row) => median(row.generatorBusy, percent)],
   other,
-  ['ours is', (row) => withSpread(row.ratio, times)],
+  ['our speed is', (row) => withSpread(row.ratio, times)],
+  ourCpu,
 ]
 
 const fixedRate = [
@@ -52,7 +55,7 @@ const fixedRate = [
   ['p99 µs', (row) => withSpread(row.p99, (value) => value.toFixed(0))],
   ['msgs/s', (row) => median(row.perSecond, thousands)],
   other,
-  ['our CPU is', (row) => withSpread(row.ratio, times)],
+  ourCpu,
 ]
 
 const idleColumns = [
@@ -83,7 +86,7 @@ function micros(value) {
 }
 
 function times(value) {
-  return `${value < 10 ? value.toFixed(2) : value.toFixed(1)}x`
+  return `${value < 0.1 ? value.toFixed(3) : value < 10 ? value.toFixed(2) : value.toFixed(1)}x`
 }
 
 function percent(share) {
