@@ -243,6 +243,8 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
 
   async #close(drainTimeoutMs: number): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.close()))
+    // The turn that hands over what was published before this call comes first.
+    await new Promise((resolve) => setImmediate(resolve))
     for (const stream of this.#streams) stream.end()
     this.#core.shutDown()
     await this.#connectionsEnded(drainTimeoutMs)
