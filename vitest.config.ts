@@ -5,6 +5,7 @@ export default defineConfig({
     include: ['__test__/**/*.spec.ts'],
     // The addon is native code: a process of its own for each file, so that a crash names its file.
     pool: 'forks',
+    globalSetup: ['scripts/vitest-setup.mjs'],
     allowOnly: process.env.CI === undefined,
     testTimeout: 20_000,
     hookTimeout: 60_000,

@@ -44,6 +44,11 @@ export async function ensure({ only = Object.keys(steps), rebuild = false } = {}
   for (const name of only) await steps[name](rebuild)
 }
 
+/** What is older than its sources, in words. */
+export function staleParts() {
+  return [...(nativeIsCurrent() ? [] : ['the native addon']), ...(typeScriptIsCurrent() ? [] : ['dist/'])]
+}
+
 function checkNode() {
   if (isAtLeast(process.versions.node, '20')) return
   throw new Stop([
@@ -77,17 +82,17 @@ function dependenciesAreCurrent() {
   })
 }
 
+function nativeIsCurrent() {
+  const addon = findAddon()
+  const isComplete = addon !== undefined && existsSync(inRoot('index.js')) && existsSync(inRoot('index.d.ts'))
+  return isComplete && modifiedMs(addon) >= newestMs(addonSources(), ['tests', 'benches', 'README.md'])
+}
+
 async function ensureNative(rebuild) {
   if (process.env.TOPICWIRE_SKIP_NATIVE === '1') return
+  if (nativeIsCurrent() && !rebuild) return
   const started = Date.now()
   const addon = findAddon()
-  const sources = addonSources()
-  const isCurrent =
-    addon !== undefined &&
-    existsSync(inRoot('index.js')) &&
-    existsSync(inRoot('index.d.ts')) &&
-    modifiedMs(addon) >= newestMs(sources, ['tests', 'benches', 'README.md'])
-  if (isCurrent && !rebuild) return
   if (lacksDevDependencies('@napi-rs/cli')) return
   checkRust(addon)
   say(addon === undefined ? 'building the native addon (about a minute)' : 'rebuilding the native addon')
@@ -166,13 +171,14 @@ function hasProgram(program) {
   return spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined
 }
 
+function typeScriptIsCurrent() {
+  const settings = ['tsconfig.json', 'tsconfig.build.json', 'index.d.ts', 'package-lock.json']
+  return modifiedMs(stamp) >= newestMs([inRoot('src'), ...settings.map((name) => inRoot(name))])
+}
+
 async function ensureTypeScript(rebuild) {
+  if (typeScriptIsCurrent() && !rebuild) return
   const started = Date.now()
-  const settings = ['tsconfig.json', 'tsconfig.build.json', 'index.d.ts', 'package-lock.json'].map((name) =>
-    inRoot(name),
-  )
-  const isCurrent = modifiedMs(stamp) >= newestMs([inRoot('src'), ...settings])
-  if (isCurrent && !rebuild) return
   if (lacksDevDependencies('typescript')) return
   say('compiling TypeScript')
   const exitCode = await runPackageBin('typescript', 'tsc', ['-p', 'tsconfig.build.json'], {

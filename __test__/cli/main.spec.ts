@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
+import { type AddressInfo, createConnection, createServer } from 'node:net'
 import { join } from 'node:path'
+import { connectAsync, connect as createMqttClient, type IClientOptions, type MqttClient } from 'mqtt'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { hashPassword } from '../../src/cli/users.js'
 import { makeCertificate } from '../support/certificates.js'
 import { RunningCommand, runCommand } from '../support/command.js'
 import { temporaryDirectory, temporaryFile } from '../support/temporary.js'
@@ -127,6 +128,99 @@ describe('a broker that runs', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     command.child.kill('SIGTERM')
     expect(await command.ended).toEqual({ exitCode: 0, out: '', error: '' })
+  })
+})
+
+describe('a broker with clients', () => {
+  /** Connects MQTT.js; it is closed when the test is over. */
+  async function connect(port: number, options: IClientOptions = {}): Promise<MqttClient> {
+    const client = await connectAsync(`mqtt://127.0.0.1:${port}`, {
+      reconnectPeriod: 0,
+      protocolVersion: 5,
+      ...options,
+    })
+    onTestFinished(() => void client.end(true))
+    return client
+  }
+
+  it('logs one line for each that comes and goes: id, peer, protocol, reason', async () => {
+    const command = new RunningCommand(['-p', '0'])
+    const client = await connect(await command.port(), { clientId: 'sensor-1' })
+    await client.endAsync()
+    await command.waitFor(/disconnected/)
+    const peer = expect.stringMatching(/^127\.0\.0\.1:\d+$/)
+    expect(command.log()).toEqual([
+      expect.objectContaining({
+        level: 'info',
+        msg: 'Client connected.',
+        clientId: 'sensor-1',
+        peer,
+        protocol: 'mqtt',
+        version: '5.0',
+      }),
+      expect.objectContaining({
+        msg: 'Client disconnected.',
+        clientId: 'sensor-1',
+        peer,
+        reason: 'Normal disconnection',
+      }),
+    ])
+  })
+
+  it('tells 5.0 clients that it is shutting down', async () => {
+    const command = new RunningCommand(['-p', '0'])
+    const client = await connect(await command.port())
+    const goodbye = once(client, 'disconnect')
+    command.child.kill('SIGTERM')
+    expect((await goodbye)[0]).toMatchObject({ cmd: 'disconnect', reasonCode: 0x8b })
+    expect((await command.ended).exitCode).toBe(0)
+  })
+
+  it('ends at once on a second signal, with 1', async () => {
+    const command = new RunningCommand(['-p', '0'])
+    // A peer that neither reads nor closes keeps an orderly end waiting.
+    const peer = createConnection({
+      port: await command.port(),
+      host: '127.0.0.1',
+      allowHalfOpen: true,
+    }).pause()
+    onTestFinished(() => void peer.destroy())
+    peer.write(Buffer.from('100c00044d5154540402003c0000', 'hex'))
+    await command.waitFor(/connected/)
+    command.child.kill('SIGTERM')
+    await command.waitFor(/Closing/)
+    await new Promise((resolve) => setTimeout(resolve, 700))
+    const started = performance.now()
+    command.child.kill('SIGINT')
+    expect((await command.ended).exitCode).toBe(1)
+    expect(performance.now() - started).toBeLessThan(1_000)
+    expect(command.log().at(-1)).toMatchObject({
+      level: 'warn',
+      msg: 'Ended at once: SIGINT was received again.',
+    })
+  })
+
+  it('lets in who has a user name and its password, and nobody else', async () => {
+    const path = temporaryFile('a.yaml', `users:\n  alice: ${await hashPassword('secret')}\n`)
+    const command = new RunningCommand(['-c', path, '-p', '0'])
+    const port = await command.port()
+    const client = await connect(port, { username: 'alice', password: 'secret' })
+    expect(client.connected).toBe(true)
+    await expect(connect(port, { username: 'alice', password: 'wrong' })).rejects.toMatchObject({
+      code: 0x86,
+    })
+    await expect(connect(port)).rejects.toThrow()
+    await command.waitFor(/Client refused/)
+    expect(command.error).not.toMatch(/secret|wrong/)
+  })
+
+  it('serves with the limits of its environment', async () => {
+    const command = new RunningCommand(['-p', '0'], { TOPICWIRE_LIMITS__MAXIMUM_PACKET_SIZE_BYTES: '1000' })
+    const port = await command.port()
+    const client = createMqttClient(`mqtt://127.0.0.1:${port}`, { protocolVersion: 5 })
+    onTestFinished(() => void client.end(true))
+    const [connack] = await once(client, 'connect')
+    expect(connack).toMatchObject({ properties: { maximumPacketSize: 1000 } })
   })
 })
 
