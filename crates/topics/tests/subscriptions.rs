@@ -215,6 +215,24 @@ fn a_filter_with_very_many_subscribers_is_joined_and_left_in_any_order() {
 }
 
 #[test]
+fn filters_that_others_have_left_are_as_small_as_before() {
+    let texts: Vec<String> = (0..1_000).map(|number| format!("a/{number}/+")).collect();
+    let mut index = index_of(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+    let alone = index.size().heap_bytes;
+    for text in &texts {
+        index.insert(filter(text), 5_000, 0);
+        index.insert_shared("g", filter(text), 5_000, 0);
+    }
+    assert!(index.size().heap_bytes > alone + 50 * texts.len());
+    for text in &texts {
+        index.remove(filter(text), 5_000);
+        index.remove_shared("g", filter(text), 5_000);
+    }
+    // What is left over belongs to the tables as a whole, and is the same for any number of filters.
+    assert!(index.size().heap_bytes < alone + 16 * 1024, "{} and {alone}", index.size().heap_bytes);
+}
+
+#[test]
 fn filters_of_the_greatest_depth_are_only_long() {
     let deep = ["+/".repeat(32_767), "/".repeat(65_535), "a/".repeat(32_767) + "#", "/".repeat(65_534) + "#"];
     let mut index = Subscriptions::with_seed(1);
