@@ -150,7 +150,10 @@ describe('/echo', () => {
     const block = Buffer.alloc(100_000)
     const total = 400
     for (let n = 0; n < total; n += 1) webSocket.send(block)
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    for (let before = -1; before !== webSocket.bufferedAmount; ) {
+      before = webSocket.bufferedAmount
+      await new Promise((resolve) => setTimeout(resolve, 300))
+    }
     // What neither kernel nor server took is still here: the server has stopped reading.
     expect(webSocket.bufferedAmount).toBeGreaterThan((total * block.length) / 2)
     webSocket.resume()

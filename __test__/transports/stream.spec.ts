@@ -85,12 +85,14 @@ describe('a transport over a Duplex', () => {
     expect(sink.error).toBeUndefined()
   })
 
-  it('delivers all that came before the end', async () => {
+  it('delivers all that came before the end, and the answers of that turn', async () => {
     const { sink, client } = await connected()
+    sink.onReceive = () => void setImmediate(() => sink.write(Buffer.from('answer')))
+    const received = collect(client)
     client.end('CONNECT DISCONNECT')
-    client.resume()
     await until(() => sink.closedCount === 1, 'closed')
     expect(sink.received.toString()).toBe('CONNECT DISCONNECT')
+    expect(Buffer.concat(received).toString()).toBe('answer')
   })
 
   it('notices that the other end was destroyed, once', async () => {

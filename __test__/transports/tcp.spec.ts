@@ -265,9 +265,11 @@ describe('a TLS transport', () => {
     await until(() => client.received.length === count * BLOCK_BYTES, 'all bytes')
   })
 
-  it('delivers all that a client said before it closed', async () => {
+  it('delivers all that a client said before it closed, and the answers of that turn', async () => {
+    sink.onReceive = () => void setImmediate(() => sink.write(Buffer.from('answer')))
     client.send('PUBLISH DISCONNECT')
     client.socket.end()
+    expect((await client.end()).toString()).toBe('answer')
     await until(() => sink.closedCount === 1, 'closed')
     expect(sink.received.toString()).toBe('PUBLISH DISCONNECT')
     expect(sink.error).toBeUndefined()

@@ -42,6 +42,7 @@ describe.each([false, true])('a WebSocket transport (encrypted: %s)', (encrypted
     expect(sink.write(arena)).toBe(true)
     arena.write('again')
     expect(sink.write(arena)).toBe(true)
+    arena.fill(0)
     await until(() => frames.length === 2, 'two frames')
     expect(frames.map(({ data, isBinary }) => [data.toString(), isBinary])).toEqual([
       ['first', true],
@@ -101,9 +102,11 @@ describe.each([false, true])('a WebSocket transport (encrypted: %s)', (encrypted
     const { sink, webSocket, closed } = await connected()
     sink.transport.pause()
     webSocket.send(Buffer.alloc(300_000))
+    const before = performance.now()
     sink.transport.close()
     expect(await closed).toMatchObject({ code: 1000 })
     await until(() => sink.closedCount === 1, 'closed')
+    expect(performance.now() - before).toBeLessThan(LINGER_MS)
   })
 
   it('does not wait for ever for a peer that does not answer the close', async () => {

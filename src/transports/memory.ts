@@ -1,7 +1,8 @@
 /**
  * Two Duplex ends without a socket between them: a client and a broker in one process, for unit tests and embedding.
  * What is written at one end is read at the other, in the same order and at the earliest one tick later, so neither
- * side is ever called from within its own write. Back-pressure works as over a socket.
+ * side is ever called from within its own write. Back-pressure works as over a socket. Chunks are not copied: as with
+ * most Node streams, what has been written is not to be changed any more.
  */
 import { Duplex } from 'node:stream'
 
@@ -31,11 +32,9 @@ class MemoryEnd extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, callback: () => void): void {
-    // The writer may use its memory again as soon as the write is called back, the reader may keep what it got.
-    const copy = Buffer.from(chunk)
     process.nextTick(() => {
       const peer = this.#peer
-      if (peer === undefined || peer.destroyed || peer.push(copy)) callback()
+      if (peer === undefined || peer.destroyed || peer.push(chunk)) callback()
       else this.#waiting = callback
     })
   }

@@ -6,13 +6,7 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { webSocketClose } from './close-code.js'
-import {
-  type CloseReason,
-  LINGER_MS,
-  type Protocol,
-  type Transport,
-  type TransportSink,
-} from './transport.js'
+import type { CloseReason, Protocol, Transport, TransportSink } from './transport.js'
 
 const EMPTY = Buffer.alloc(0)
 const BINARY = { binary: true }
@@ -39,7 +33,6 @@ export abstract class WebSocketPipe {
   #sink: TransportSink | undefined
   #closing = false
   #error: Error | undefined
-  #linger: NodeJS.Timeout | undefined
 
   constructor(origin: WebSocketOrigin) {
     this.remoteAddress = origin.remoteAddress
@@ -55,7 +48,6 @@ export abstract class WebSocketPipe {
         if (!this.#closing) this.#error = error
       })
       .on('close', () => {
-        clearTimeout(this.#linger)
         this.#closing = true
         this.#sink?.closed(this.#error)
       })
@@ -90,9 +82,8 @@ export abstract class WebSocketPipe {
     if (this.#closing) return
     this.#closing = true
     this.#webSocket.close(code, reason)
-    // The peer's close frame has to be read.
+    // The peer's close frame has to be read. The wait for it is bounded by the server's `closeTimeout`, LINGER_MS.
     this.#webSocket.resume()
-    this.#linger = setTimeout(() => this.#webSocket.terminate(), LINGER_MS)
   }
 
   /** One frame. See `Transport.write` for what the answer means. */
