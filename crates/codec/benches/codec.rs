@@ -1,5 +1,5 @@
-//! Packets in and out, with throughput. A decode takes the frame off the stream and the packet out of the frame; an
-//! encode appends to a buffer that has room, as a connection's out-buffer has.
+//! Packets in and out, with throughput. A decode takes the frame off the stream and the packet out of the
+//! frame; an encode appends to a buffer that has room, as a connection's out-buffer has.
 #![allow(missing_docs, clippy::panic, reason = "criterion's macros make a public function; a bench may stop")]
 
 use std::hint::black_box;

@@ -1,7 +1,8 @@
 //! What can be wrong with a packet, sorted by culprit.
 //!
-//! [`DecodeError`] is the peer's fault and knows the Reason Code that tells the peer so. [`EncodeError`] is our
-//! caller's: it was asked for a packet that no peer could accept. Too few bytes is neither, see [`crate::Split`].
+//! [`DecodeError`] is the peer's fault and knows the Reason Code that tells the peer so. [`EncodeError`] is
+//! our caller's: it was asked for a packet that no peer could accept. Too few bytes is neither, see
+//! [`crate::Split`].
 
 use thiserror::Error;
 
@@ -120,8 +121,8 @@ pub enum Malformed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// Another kind of packet than the one that was to be decoded, as when a connection does not begin with CONNECT
-    /// [MQTT-3.1.0-1].
+    /// Another kind of packet than the one that was to be decoded, as when a connection does not begin with
+    /// CONNECT [MQTT-3.1.0-1].
     #[error("{found} where {expected} was expected")]
     UnexpectedPacketType {
         /// The kind that was asked for.

@@ -1,12 +1,13 @@
 //! Encode once, patch per receiver: one application message for many receivers.
 //!
-//! What all receivers are sent alike is a [`Message`]: topic, payload, and the properties that a server passes on
-//! as they came, which [`PublishProperties::encode_forwarded`] turns into bytes once. What differs is a [`Delivery`].
-//! Receivers whose deliveries differ in DUP, QoS, RETAIN and Packet Identifier only are given copies of one frame,
-//! patched by [`append_patched`]: a frame with a Packet Identifier serves QoS 1 and 2, one without serves QoS 0.
+//! What all receivers are sent alike is a [`Message`]: topic, payload, and the properties that a server
+//! passes on as they came, which [`PublishProperties::encode_forwarded`] turns into bytes once. What differs
+//! is a [`Delivery`]. Receivers whose deliveries differ in DUP, QoS, RETAIN and Packet Identifier only are
+//! given copies of one frame, patched by [`append_patched`]: a frame with a Packet Identifier serves QoS 1
+//! and 2, one without serves QoS 0.
 //!
-//! Nothing is scanned for U+0000 here: topic and properties come out of a packet that was decoded, or from a caller
-//! who validated them.
+//! Nothing is scanned for U+0000 here: topic and properties come out of a packet that was decoded, or from a
+//! caller who validated them.
 
 use alloc::vec::Vec;
 
@@ -73,8 +74,8 @@ impl PublishLayout {
 pub struct ForwardedProperties<'a>(pub &'a [u8]);
 
 impl<'a> ForwardedProperties<'a> {
-    /// The properties that [`PublishProperties::encode_forwarded`] wrote. Other bytes count as no properties; where
-    /// that matters, [`PublishProperties::decode_forwarded`] says what is wrong.
+    /// The properties that [`PublishProperties::encode_forwarded`] wrote. Other bytes count as no properties;
+    /// where that matters, [`PublishProperties::decode_forwarded`] says what is wrong.
     #[must_use]
     pub fn decode(bytes: &'a [u8]) -> PublishProperties<'a> {
         PublishProperties::decode_forwarded(bytes).unwrap_or_default()
@@ -98,8 +99,8 @@ pub fn encoded_publish_len(version: Version, message: &Message<'_>, delivery: &D
 ///
 /// # Errors
 /// [`EncodeError::PacketIdMissing`], [`EncodeError::PacketIdWithQosZero`], [`EncodeError::DupWithQosZero`],
-/// [`EncodeError::EmptyTopicName`] also for a name that is left out without an alias, [`EncodeError::PropertyValue`],
-/// a name or packet that is too long. `out` is then as it was.
+/// [`EncodeError::EmptyTopicName`] also for a name that is left out without an alias,
+/// [`EncodeError::PropertyValue`], a name or packet that is too long. `out` is then as it was.
 #[inline]
 pub fn encode_publish(
     version: Version,
@@ -112,8 +113,8 @@ pub fn encode_publish(
     Ok(layout)
 }
 
-/// Appends what [`encode_publish`] appends, but for the payload: for a large one that is kept apart and written after
-/// it. [`PublishLayout::length`] counts the payload all the same.
+/// Appends what [`encode_publish`] appends, but for the payload: for a large one that is kept apart and
+/// written after it. [`PublishLayout::length`] counts the payload all the same.
 ///
 /// # Errors
 /// As [`encode_publish`].
@@ -145,13 +146,14 @@ pub fn encode_publish_header(
     Ok(PublishLayout { length: writer::packet_length(remaining_length), packet_id_at })
 }
 
-/// Appends a copy of an encoded frame to `out`, patched for another receiver: DUP, QoS, RETAIN and Packet Identifier.
+/// Appends a copy of an encoded frame to `out`, patched for another receiver: DUP, QoS, RETAIN and Packet
+/// Identifier.
 ///
 /// `frame` is what [`encode_publish`] or [`encode_publish_header`] appended and `layout` what it returned.
 ///
 /// # Errors
-/// [`EncodeError::LayoutMismatch`] when the frame has a place for a Packet Identifier and the QoS has none, or the
-/// other way round, or when the frame is not the layout's; [`EncodeError::PacketIdMissing`],
+/// [`EncodeError::LayoutMismatch`] when the frame has a place for a Packet Identifier and the QoS has none,
+/// or the other way round, or when the frame is not the layout's; [`EncodeError::PacketIdMissing`],
 /// [`EncodeError::PacketIdWithQosZero`] and [`EncodeError::DupWithQosZero`]. `out` is then as it was.
 #[inline]
 pub fn append_patched(

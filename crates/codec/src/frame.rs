@@ -9,7 +9,8 @@ use crate::version::Version;
 
 /// Bit 3 of a fixed header: the packet is sent again.
 pub(crate) const DUP: u8 = 0b1000;
-/// The flags that PUBREL, SUBSCRIBE and UNSUBSCRIBE have to have [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1].
+/// The flags that PUBREL, SUBSCRIBE and UNSUBSCRIBE have to have [MQTT-3.6.1-1], [MQTT-3.8.1-1],
+/// [MQTT-3.10.1-1].
 pub(crate) const REQUEST_FLAGS: u8 = 0b0010;
 
 /// One whole packet, its fixed header checked.
@@ -39,15 +40,16 @@ pub enum Split<'a> {
 
 /// Takes the first packet off `bytes`, which may hold less than one packet or more.
 ///
-/// Whatever is wrong with the fixed header is said as soon as it can be seen, before the packet is there; so is a
-/// packet of more than `maximum_packet_size` bytes, fixed header included. The cost does not depend on the packet's size.
+/// Whatever is wrong with the fixed header is said as soon as it can be seen, before the packet is there; so
+/// is a packet of more than `maximum_packet_size` bytes, fixed header included. The cost does not depend on
+/// the packet's size.
 ///
-/// Flags that depend on the version are left to `decode`: 3.1 lets PUBREL, SUBSCRIBE and UNSUBSCRIBE be sent again
-/// with DUP, the later versions do not.
+/// Flags that depend on the version are left to `decode`: 3.1 lets PUBREL, SUBSCRIBE and UNSUBSCRIBE be sent
+/// again with DUP, the later versions do not.
 ///
 /// # Errors
-/// [`DecodeError::Malformed`] for the reserved type 0, flags that the kind must not have [MQTT-2.1.3-1], QoS 3
-/// [MQTT-3.3.1-4], DUP with QoS 0 [MQTT-3.3.1-2] and a Remaining Length in a wrong form [MQTT-1.5.5-1];
+/// [`DecodeError::Malformed`] for the reserved type 0, flags that the kind must not have [MQTT-2.1.3-1], QoS
+/// 3 [MQTT-3.3.1-4], DUP with QoS 0 [MQTT-3.3.1-2] and a Remaining Length in a wrong form [MQTT-1.5.5-1];
 /// [`DecodeError::Limit`] for a packet that is too large.
 #[inline]
 pub fn split_frame(bytes: &[u8], maximum_packet_size: u32) -> Result<Split<'_>, DecodeError> {

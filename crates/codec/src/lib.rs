@@ -4,13 +4,14 @@
 //! down, never a second copy of the code. Decoding borrows: strings, payloads and lists are views of the
 //! input, checked once and read again when somebody asks for them.
 //!
-//! The path of a packet that comes in: [`split_frame`] takes one whole packet off a stream ([`Split::Partial`]
-//! is the answer to too few bytes, not an error), then [`Packet::decode`], or the `decode` of one kind such as
-//! [`Publish::decode`] where the kind is known. The way out is `encode`, which appends to a `Vec<u8>` or leaves it as it was.
-//! A message for many receivers is encoded once and patched for each: see [`fanout`].
+//! The path of a packet that comes in: [`split_frame`] takes one whole packet off a stream
+//! ([`Split::Partial`] is the answer to too few bytes, not an error), then [`Packet::decode`], or the
+//! `decode` of one kind such as [`Publish::decode`] where the kind is known. The way out is `encode`, which
+//! appends to a `Vec<u8>` or leaves it as it was. A message for many receivers is encoded once and patched
+//! for each: see [`fanout`].
 //!
-//! What lives elsewhere: whether a topic name or filter is well formed beyond its UTF-8 (the topics crate), and
-//! every rule that needs to know who sends, what was sent before or what was agreed (the session crate).
+//! What lives elsewhere: whether a topic name or filter is well formed beyond its UTF-8 (the topics crate),
+//! and every rule that needs to know who sends, what was sent before or what was agreed (the session crate).
 //!
 //! ```
 //! use topicwire_codec::{Packet, Publish, Split, Version, split_frame};
@@ -18,8 +19,8 @@
 //! let mut bytes = Vec::new();
 //! Publish::new("greenhouse/3/temperature", b"21.5").encode(Version::V5_0, &mut bytes)?;
 //!
-//! let Split::Frame(frame) = split_frame(&bytes, 1024)? else { unreachable!("the packet is whole") };
-//! let Packet::Publish(publish) = Packet::decode(&frame, Version::V5_0)? else { unreachable!("it is a PUBLISH") };
+//! let Split::Frame(frame) = split_frame(&bytes, 1024)? else { panic!("not whole") };
+//! let Packet::Publish(publish) = Packet::decode(&frame, Version::V5_0)? else { panic!("not a PUBLISH") };
 //! assert_eq!(publish.payload, b"21.5");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

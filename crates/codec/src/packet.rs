@@ -186,7 +186,8 @@ pub enum Packet<'a> {
 }
 
 impl<'a> Packet<'a> {
-    /// Decodes a packet of a connection that speaks `version`. CONNECT brings its own and does not look at `version`.
+    /// Decodes a packet of a connection that speaks `version`. CONNECT brings its own and does not look at
+    /// `version`.
     ///
     /// # Errors
     /// Whatever keeps it from being a packet of that version; [`DecodeError::reason_code`] tells the peer.
@@ -210,8 +211,8 @@ impl<'a> Packet<'a> {
         })
     }
 
-    /// Appends the packet as `version` has it to `out`. What a version cannot say is left out: properties and most
-    /// Reason Codes before 5.0. CONNECT brings its own version.
+    /// Appends the packet as `version` has it to `out`. What a version cannot say is left out: properties and
+    /// most Reason Codes before 5.0. CONNECT brings its own version.
     ///
     /// # Errors
     /// A packet that its receiver would have to refuse; `out` is then as it was.

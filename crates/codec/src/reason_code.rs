@@ -165,7 +165,8 @@ impl ReasonCode {
         self.value() >= 0x80
     }
 
-    /// What CONNACK says in that version: the code itself in 5.0, and the nearest of the Return Codes 0 to 5 before.
+    /// What CONNACK says in that version: the code itself in 5.0, and the nearest of the Return Codes 0 to 5
+    /// before.
     ///
     /// A refusal is never turned into an acceptance: what has no counterpart becomes 3, "Server unavailable".
     #[must_use]
@@ -183,7 +184,8 @@ impl ReasonCode {
         }
     }
 
-    /// The code that stands for a Return Code of a 3.1 or 3.1.1 CONNACK, or `None` above 5, where they are reserved.
+    /// The code that stands for a Return Code of a 3.1 or 3.1.1 CONNACK, or `None` above 5, where they are
+    /// reserved.
     #[must_use]
     pub const fn from_connack_return_code(value: u8) -> Option<Self> {
         match value {

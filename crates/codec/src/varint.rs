@@ -36,7 +36,8 @@ pub(crate) const fn encode(value: u32) -> ([u8; 4], usize) {
     (bytes, length)
 }
 
-/// Reads a number off the front of `bytes` and returns it with what follows; `None` when the bytes end before it does.
+/// Reads a number off the front of `bytes` and returns it with what follows; `None` when the bytes end before
+/// it does.
 ///
 /// # Errors
 /// More than four bytes, or more bytes than the number needs [MQTT-1.5.5-1].

@@ -186,7 +186,8 @@ fn bytes_that_are_not_forwarded_properties_are_named() {
 prop_compose! {
     fn any_delivery()(
         qos in 0..=2_u8, dup: bool, retain: bool, id in 1_u16.., expiry: Option<u32>,
-        alias in proptest::option::of(1_u16..), omit: bool, ids in proptest::collection::vec(1..=VARINT_MAX, 0..4),
+        alias in proptest::option::of(1_u16..), omit: bool,
+        ids in proptest::collection::vec(1..=VARINT_MAX, 0..4),
     ) -> (Delivery<'static>, Vec<u32>) {
         let qos = QoS::from_u8(qos).unwrap();
         let acknowledged = qos != QoS::AtMostOnce;
@@ -270,7 +271,8 @@ proptest! {
         let mut out = Vec::new();
         let layout = encode_publish(version, &MESSAGE, &first, &mut out).unwrap();
         let (mut patched, mut fresh) = (b"before".to_vec(), b"before".to_vec());
-        append_patched(&out, layout, second.dup, second.qos, second.retain, second.packet_id, &mut patched).unwrap();
+        let Delivery { dup, qos, retain, packet_id, .. } = second;
+        append_patched(&out, layout, dup, qos, retain, packet_id, &mut patched).unwrap();
         encode_publish(version, &MESSAGE, &second, &mut fresh).unwrap();
         prop_assert_eq!(patched, fresh);
     }

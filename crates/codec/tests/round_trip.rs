@@ -36,12 +36,16 @@ proptest! {
     }
 
     #[test]
-    fn every_prefix_of_a_packet_is_partial_and_knows_a_lower_bound((packet, version) in any_packet_and_version()) {
+    fn every_prefix_of_a_packet_is_partial_and_knows_a_lower_bound(
+        (packet, version) in any_packet_and_version(),
+    ) {
         let bytes = encode(&packet, version);
         let header = 1 + bytes[1..].iter().take_while(|&&byte| byte & 0x80 != 0).count() + 1;
         for end in 0..bytes.len() {
             match split_frame(&bytes[..end], u32::MAX) {
-                Ok(Split::Partial { needed }) if end < header => prop_assert!((1..=bytes.len() - end).contains(&needed)),
+                Ok(Split::Partial { needed }) if end < header => {
+                    prop_assert!((1..=bytes.len() - end).contains(&needed));
+                }
                 Ok(Split::Partial { needed }) => prop_assert_eq!(needed, bytes.len() - end),
                 other => prop_assert!(false, "{:?} at {} of {:02X?}", other, end, bytes),
             }
@@ -49,7 +53,9 @@ proptest! {
     }
 
     #[test]
-    fn a_packet_whose_body_is_cut_short_is_refused_or_another_packet((packet, version) in any_packet_and_version()) {
+    fn a_packet_whose_body_is_cut_short_is_refused_or_another_packet(
+        (packet, version) in any_packet_and_version(),
+    ) {
         let bytes = encode(&packet, version);
         let Split::Frame(frame) = split_frame(&bytes, u32::MAX).unwrap() else { panic!("partial") };
         for end in 0..frame.body.len() {
@@ -70,9 +76,11 @@ proptest! {
         body.push(0);
         let longer = common::packet(frame.first_byte, &body);
         match decode(&longer, version) {
-            // The payload goes on to the end, and so do lists; a lone Reason Code and the property length may be left out.
+            // The payload goes on to the end, and so do lists; a lone Reason Code and the property length may
+            // be left out.
             Ok(decoded) => prop_assert!(
-                matches!(decoded, Packet::Publish(_) | Packet::Suback(_) | Packet::Unsuback(_)) || decoded == packet,
+                matches!(decoded, Packet::Publish(_) | Packet::Suback(_) | Packet::Unsuback(_))
+                    || decoded == packet,
                 "{:?} became {:?}", packet, decoded
             ),
             Err(error) => prop_assert!(matches!(error, DecodeError::Malformed(_)), "{error:?}"),
@@ -81,7 +89,8 @@ proptest! {
 
     #[test]
     fn one_packet_ends_where_the_next_begins(
-        (packets, version) in any_version().prop_flat_map(|version| (vec(any_packet(version), 1..4), Just(version))),
+        (packets, version) in
+            any_version().prop_flat_map(|version| (vec(any_packet(version), 1..4), Just(version))),
     ) {
         let encoded: Vec<_> = packets.iter().map(|packet| encode(packet, version)).collect();
         prop_assert_eq!(packets_of(&encoded.concat(), version), encoded);

@@ -1,4 +1,5 @@
-//! Packets as the standards lay them out, byte by byte: each is what its packet encodes to, and decodes to its packet.
+//! Packets as the standards lay them out, byte by byte: each is what its packet encodes to, and decodes to
+//! its packet.
 #![allow(clippy::panic, reason = "how a test fails")]
 
 use topicwire_codec::*;
@@ -96,7 +97,9 @@ fn connect_with_everything_5_0_has() {
 fn connack() {
     let accepted = Connack { session_present: true, ..Connack::new(ReasonCode::Success) };
     is(V3_1_1, &Packet::Connack(accepted.clone()), &[0x20, 2, 1, 0]);
-    is(V5_0, &Packet::Connack(accepted), &[0x20, 3, 1, 0, 0]);
+    is(V5_0, &Packet::Connack(accepted.clone()), &[0x20, 3, 1, 0, 0]);
+    // 3.1 has no bit for it.
+    assert_eq!(encode(&Packet::Connack(accepted), V3_1), [0x20, 2, 0, 0]);
     let refused = Packet::Connack(Connack::new(ReasonCode::NotAuthorized));
     is(V3_1, &refused, &[0x20, 2, 0, 5]);
     is(V3_1_1, &refused, &[0x20, 2, 0, 5]);
@@ -323,6 +326,81 @@ fn auth() {
         user_properties: UserProperties::default(),
     };
     is(V5_0, &Packet::Auth(bare), &[0xF0, 0]);
+}
+
+#[test]
+fn one_property_alone_is_enough_for_a_section() {
+    let none = PublishProperties::default();
+    assert!(none.is_empty());
+    let publish = [
+        PublishProperties { payload_format_indicator: Some(false), ..none },
+        PublishProperties { message_expiry_interval_secs: Some(0), ..none },
+        PublishProperties { topic_alias: Some(1), ..none },
+        PublishProperties { response_topic: Some(""), ..none },
+        PublishProperties { correlation_data: Some(&[]), ..none },
+        PublishProperties { subscription_ids: SubscriptionIds::from_slice(&[1]), ..none },
+        PublishProperties { content_type: Some(""), ..none },
+        PublishProperties { user_properties: PAIRS, ..none },
+    ];
+    for properties in publish {
+        assert!(!properties.is_empty());
+        let packet = Packet::Publish(Publish { properties, ..Publish::new("t", b"") });
+        assert_eq!(decode(&encode(&packet, V5_0), V5_0), Ok(packet));
+    }
+    let none = Disconnect::default();
+    let disconnect = [
+        Disconnect { session_expiry_interval_secs: Some(0), ..none },
+        Disconnect { reason_string: Some(""), ..none },
+        Disconnect { user_properties: PAIRS, ..none },
+        Disconnect { server_reference: Some(""), ..none },
+    ];
+    for packet in disconnect.map(Packet::Disconnect) {
+        assert_eq!(decode(&encode(&packet, V5_0), V5_0), Ok(packet));
+    }
+    let none = Ack::new(id(1), ReasonCode::Success);
+    let acks = [Ack { reason_string: Some(""), ..none }, Ack { user_properties: PAIRS, ..none }];
+    for packet in acks.map(Packet::Puback) {
+        assert_eq!(decode(&encode(&packet, V5_0), V5_0), Ok(packet));
+    }
+}
+
+#[test]
+fn a_zero_is_a_value_where_the_standard_does_not_forbid_it() {
+    let properties = ConnectProperties {
+        session_expiry_interval_secs: Some(0),
+        topic_alias_maximum: Some(0),
+        ..ConnectProperties::default()
+    };
+    let connect = Packet::Connect(Connect { properties, ..Connect::new(V5_0, "") });
+    is(V5_0, &connect, b"\x10\x15\x00\x04MQTT\x05\x02\x00\x00\x08\x11\x00\x00\x00\x00\x22\x00\x00\x00\x00");
+    let properties = ConnackProperties {
+        session_expiry_interval_secs: Some(0),
+        topic_alias_maximum: Some(0),
+        server_keep_alive_secs: Some(0),
+        ..ConnackProperties::default()
+    };
+    let connack = Packet::Connack(Connack { properties, ..Connack::new(ReasonCode::Success) });
+    is(V5_0, &connack, b"\x20\x0E\x00\x00\x0B\x11\x00\x00\x00\x00\x22\x00\x00\x13\x00\x00");
+}
+
+#[test]
+fn repeated_properties_are_found_wherever_they_stand_among_others() {
+    let bytes = [
+        &b"\x30\x36\x00\x01t\x32\x03\x00\x01c\x0B\x01\x26\x00\x01a\x00\x011\x01\x01\x0B\x80\x01"[..],
+        b"\x02\x00\x00\x00\x09\x26\x00\x01b\x00\x012\x08\x00\x01r\x23\x00\x05\x0B\x01\x09\x00\x01d",
+        b"\x26\x00\x01a\x00\x013",
+    ]
+    .concat();
+    let Ok(Packet::Publish(publish)) = decode(&bytes, V5_0) else { panic!("refused") };
+    let properties = publish.properties;
+    assert!(properties.subscription_ids.iter().eq([1, 128, 1]));
+    assert!(properties.user_properties.iter().eq([("a", "1"), ("b", "2"), ("a", "3")]));
+    // Views are equal by what they hold.
+    let pairs = [("a", "1"), ("b", "2"), ("a", "3")];
+    assert_eq!(properties.user_properties, UserProperties::from_pairs(&pairs));
+    assert_ne!(properties.user_properties, UserProperties::from_pairs(&pairs[..2]));
+    assert_eq!(properties.subscription_ids, SubscriptionIds::from_slice(&[1, 128, 1]));
+    assert_eq!(format!("{:?}", properties.subscription_ids), "[1, 128, 1]");
 }
 
 #[test]

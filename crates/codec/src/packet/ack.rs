@@ -12,8 +12,8 @@ use crate::reason_code::ReasonCode;
 use crate::version::Version;
 use crate::writer::{self, Body, PropertyList, Sink};
 
-/// An acknowledgement of a QoS 1 or QoS 2 message. Which of the four it is, is said by the frame when it is decoded
-/// and by the caller when it is encoded.
+/// An acknowledgement of a QoS 1 or QoS 2 message. Which of the four it is, is said by the frame when it is
+/// decoded and by the caller when it is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ack<'a> {
     /// What is acknowledged.
@@ -37,8 +37,8 @@ impl<'a> Ack<'a> {
     /// Decodes whichever of the four the frame is, on a connection that speaks `version`.
     ///
     /// # Errors
-    /// Whatever keeps it from being one; [`ProtocolError::ReasonCodeNotAllowed`] for a Reason Code of another kind
-    /// [MQTT-3.4.2-1], [MQTT-3.5.2-1], [MQTT-3.6.2-1], [MQTT-3.7.2-1].
+    /// Whatever keeps it from being one; [`ProtocolError::ReasonCodeNotAllowed`] for a Reason Code of another
+    /// kind [MQTT-3.4.2-1], [MQTT-3.5.2-1], [MQTT-3.6.2-1], [MQTT-3.7.2-1].
     #[inline]
     pub fn decode(frame: &Frame<'a>, version: Version) -> Result<Self, DecodeError> {
         let packet_type = frame.packet_type();
@@ -81,12 +81,12 @@ impl<'a> Ack<'a> {
         Ok(self)
     }
 
-    /// Appends the packet to `out` in its shortest form: the Reason Code is left out when it is Success, the property
-    /// length when there are none. Before 5.0 only the Packet Identifier is said.
+    /// Appends the packet to `out` in its shortest form: the Reason Code is left out when it is Success, the
+    /// property length when there are none. Before 5.0 only the Packet Identifier is said.
     ///
     /// # Errors
-    /// [`EncodeError::NotAnAck`], [`EncodeError::ReasonCodeNotAllowed`], or a field that is too long. `out` is then
-    /// as it was.
+    /// [`EncodeError::NotAnAck`], [`EncodeError::ReasonCodeNotAllowed`], or a field that is too long. `out`
+    /// is then as it was.
     #[inline]
     pub fn encode(
         &self,

@@ -49,8 +49,8 @@ impl<'a> Auth<'a> {
     /// Decodes an AUTH.
     ///
     /// # Errors
-    /// [`Malformed::AuthBeforeV5`] in 3.1 and 3.1.1, [`ProtocolError::AuthenticationMethodMissing`], or whatever else
-    /// keeps it from being one.
+    /// [`Malformed::AuthBeforeV5`] in 3.1 and 3.1.1, [`ProtocolError::AuthenticationMethodMissing`], or
+    /// whatever else keeps it from being one.
     pub fn decode(frame: &Frame<'a>, version: Version) -> Result<Self, DecodeError> {
         frame.expect_type(PacketType::Auth)?;
         if !version.is_v5() {

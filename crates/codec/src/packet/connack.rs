@@ -17,8 +17,8 @@ const SESSION_PRESENT: u8 = 0b0000_0001;
 /// The server accepts a connection, or refuses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connack<'a> {
-    /// The server has a session of that client and goes on with it. Never with a refusal [MQTT-3.2.2-6], and not said
-    /// in 3.1.
+    /// The server has a session of that client and goes on with it. Never with a refusal [MQTT-3.2.2-6], and
+    /// not said in 3.1.
     pub session_present: bool,
     /// [`ReasonCode::Success`], or why not. Before 5.0 one of the six that have a Return Code.
     pub reason_code: ReasonCode,
@@ -33,7 +33,8 @@ pub struct ConnackProperties<'a> {
     pub session_expiry_interval_secs: Option<u32>,
     /// How many QoS 1 and 2 messages the server takes at once, 1 to 65,535. Absent means 65,535.
     pub receive_maximum: Option<u16>,
-    /// The highest QoS that the server takes. Absent means 2, and so [`QoS::ExactlyOnce`] is encoded as absence.
+    /// The highest QoS that the server takes. Absent means 2, and so [`QoS::ExactlyOnce`] is encoded as
+    /// absence.
     pub maximum_qos: Option<QoS>,
     /// Whether the server keeps retained messages. Absent means yes.
     pub retain_available: Option<bool>,
@@ -72,8 +73,8 @@ impl<'a> Connack<'a> {
         Self { session_present: false, reason_code, properties: ConnackProperties::default() }
     }
 
-    /// Decodes a CONNACK of a connection that speaks `version`. Return Codes of 3.1 and 3.1.1 become the Reason Codes
-    /// that say the same.
+    /// Decodes a CONNACK of a connection that speaks `version`. Return Codes of 3.1 and 3.1.1 become the
+    /// Reason Codes that say the same.
     ///
     /// # Errors
     /// Whatever keeps it from being one.
@@ -97,8 +98,8 @@ impl<'a> Connack<'a> {
     /// [`ReasonCode::connack_return_code`], and the properties are left out.
     ///
     /// # Errors
-    /// [`EncodeError::SessionPresentOnRefusal`], [`EncodeError::ReasonCodeNotAllowed`], a property with a value it
-    /// must not have, a field that is too long. `out` is then as it was.
+    /// [`EncodeError::SessionPresentOnRefusal`], [`EncodeError::ReasonCodeNotAllowed`], a property with a
+    /// value it must not have, a field that is too long. `out` is then as it was.
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         writer::encode_packet(PacketType::Connack.first_byte(0), self, version, out)
     }

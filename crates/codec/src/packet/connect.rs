@@ -31,14 +31,16 @@ const USERNAME: u8 = 0b1000_0000;
 pub struct Connect<'a> {
     /// The version that the connection is to speak.
     pub version: Version,
-    /// The client calls itself a bridge to another broker: bit 7 of the protocol level, which the standard does not
-    /// define and which brokers agree on.
+    /// The client calls itself a bridge to another broker: bit 7 of the protocol level, which the standard
+    /// does not define and which brokers agree on.
     pub bridge: bool,
-    /// Begin with a new session. Before 5.0 this is Clean Session, which also ends the session with the connection.
+    /// Begin with a new session. Before 5.0 this is Clean Session, which also ends the session with the
+    /// connection.
     pub clean_start: bool,
     /// The longest silence of the client, in seconds; 0 turns it off.
     pub keep_alive_secs: u16,
-    /// May be empty. Whether an empty one or one of more than 23 characters is welcome is the server's policy.
+    /// May be empty. Whether an empty one or one of more than 23 characters is welcome is the server's
+    /// policy.
     pub client_id: &'a str,
     /// What to publish should the client vanish.
     pub will: Option<Will<'a>>,
@@ -92,12 +94,12 @@ impl<'a> Connect<'a> {
         }
     }
 
-    /// Decodes a CONNECT of whatever version it says it is. The second argument is there because every kind has it;
-    /// nothing is decoded by it.
+    /// Decodes a CONNECT of whatever version it says it is. The second argument is there because every kind
+    /// has it; nothing is decoded by it.
     ///
     /// # Errors
-    /// [`DecodeError::Unsupported`] for a protocol name or level that is none of ours; that much is said before
-    /// anything else is looked at. Then whatever keeps the packet from being a CONNECT of its version.
+    /// [`DecodeError::Unsupported`] for a protocol name or level that is none of ours; that much is said
+    /// before anything else is looked at. Then whatever keeps the packet from being a CONNECT of its version.
     pub fn decode(frame: &Frame<'a>, _: Version) -> Result<Self, DecodeError> {
         frame.expect_type(PacketType::Connect)?;
         let mut reader = Reader::new(frame.body);
@@ -117,7 +119,8 @@ impl<'a> Connect<'a> {
             let qos = QoS::from_u8(flags >> WILL_QOS_SHIFT & 0b11).ok_or(Malformed::WillQosThree)?;
             Some(Will::read(&mut reader, version, qos, flags & WILL_RETAIN != 0)?)
         };
-        // In 3.1 the Remaining Length has the last word: a flag may promise a field that the packet ends before.
+        // In 3.1 the Remaining Length has the last word: a flag may promise a field that the packet ends
+        // before.
         let ends_early = |reader: &Reader<'_>| version == Version::V3_1 && reader.is_empty();
         let username =
             if flags & USERNAME == 0 || ends_early(&reader) { None } else { Some(reader.string()?) };
@@ -138,12 +141,13 @@ impl<'a> Connect<'a> {
         })
     }
 
-    /// Appends the packet to `out`, as its own version has it: the one in [`Self::version`], not the argument.
+    /// Appends the packet to `out`, as its own version has it: the one in [`Self::version`], not the
+    /// argument.
     ///
     /// # Errors
     /// [`EncodeError::PasswordWithoutUsername`] before 5.0, [`EncodeError::EmptyTopicName`] for the Will,
-    /// [`EncodeError::AuthenticationDataWithoutMethod`], a property with a value it must not have, a field or packet
-    /// that is too long. `out` is then as it was.
+    /// [`EncodeError::AuthenticationDataWithoutMethod`], a property with a value it must not have, a field or
+    /// packet that is too long. `out` is then as it was.
     pub fn encode(&self, _: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         writer::encode_packet(PacketType::Connect.first_byte(0), self, self.version, out)
     }

@@ -78,7 +78,8 @@ impl<'a> Disconnect<'a> {
         Ok(())
     }
 
-    /// Appends the packet to `out` in its shortest form. Before 5.0 the Reason Code and the properties are left out.
+    /// Appends the packet to `out` in its shortest form. Before 5.0 the Reason Code and the properties are
+    /// left out.
     ///
     /// # Errors
     /// [`EncodeError::ReasonCodeNotAllowed`], or a field that is too long. `out` is then as it was.

@@ -21,8 +21,8 @@ pub struct Publish<'a> {
     pub qos: QoS,
     /// To a server: keep it. To a client: it was kept.
     pub retain: bool,
-    /// Where to. Empty only where a Topic Alias stands for it. Whether it is free of wildcards [MQTT-3.3.2-2] is not
-    /// checked here.
+    /// Where to. Empty only where a Topic Alias stands for it. Whether it is free of wildcards [MQTT-3.3.2-2]
+    /// is not checked here.
     pub topic_name: &'a str,
     /// There with QoS 1 and 2, and only with those [MQTT-2.2.1-2].
     pub packet_id: Option<PacketId>,
@@ -44,7 +44,8 @@ pub struct PublishProperties<'a> {
     pub message_expiry_interval_secs: Option<u32>,
     /// A number for the Topic Name, 1 to 65,535 [MQTT-3.3.2-8].
     pub topic_alias: Option<u16>,
-    /// Where an answer is to be published. Whether it is free of wildcards [MQTT-3.3.2-14] is not checked here.
+    /// Where an answer is to be published. Whether it is free of wildcards [MQTT-3.3.2-14] is not checked
+    /// here.
     pub response_topic: Option<&'a str>,
     /// Ties the answer to its request.
     pub correlation_data: Option<&'a [u8]>,
@@ -98,9 +99,9 @@ impl<'a> Publish<'a> {
     /// Appends the packet to `out`. Before 5.0 the properties are left out.
     ///
     /// # Errors
-    /// [`EncodeError::PacketIdMissing`], [`EncodeError::PacketIdWithQosZero`], [`EncodeError::DupWithQosZero`],
-    /// [`EncodeError::EmptyTopicName`], a property with a value it must not have, a field or packet that is too long.
-    /// `out` is then as it was.
+    /// [`EncodeError::PacketIdMissing`], [`EncodeError::PacketIdWithQosZero`],
+    /// [`EncodeError::DupWithQosZero`], [`EncodeError::EmptyTopicName`], a property with a value it must not
+    /// have, a field or packet that is too long. `out` is then as it was.
     #[inline]
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         writer::encode_packet(publish_first_byte(self.dup, self.qos, self.retain), self, version, out)
@@ -192,7 +193,8 @@ impl<'a> PublishProperties<'a> {
         Ok(properties)
     }
 
-    /// Takes a property that a PUBLISH and a Will have in common. User Properties are the section's to hand over.
+    /// Takes a property that a PUBLISH and a Will have in common. User Properties are the section's to hand
+    /// over.
     pub(super) fn take(
         &mut self,
         property: PropertyId,
@@ -212,12 +214,12 @@ impl<'a> PublishProperties<'a> {
         Ok(())
     }
 
-    /// Appends the properties that a server passes on as they came, without a length before them: payload format
-    /// indicator [MQTT-3.3.2-4], content type [MQTT-3.3.2-20], response topic [MQTT-3.3.2-15], correlation data
-    /// [MQTT-3.3.2-16], and user properties in their order [MQTT-3.3.2-17], [MQTT-3.3.2-18].
+    /// Appends the properties that a server passes on as they came, without a length before them: payload
+    /// format indicator [MQTT-3.3.2-4], content type [MQTT-3.3.2-20], response topic [MQTT-3.3.2-15],
+    /// correlation data [MQTT-3.3.2-16], and user properties in their order [MQTT-3.3.2-17], [MQTT-3.3.2-18].
     ///
-    /// Message Expiry Interval, Topic Alias and Subscription Identifiers differ from receiver to receiver and are not
-    /// among them.
+    /// Message Expiry Interval, Topic Alias and Subscription Identifiers differ from receiver to receiver and
+    /// are not among them.
     ///
     /// # Errors
     /// A field that is too long or a string with U+0000. `out` is then as it was.

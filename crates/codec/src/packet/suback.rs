@@ -26,7 +26,8 @@ pub struct Suback<'a> {
     pub reason_codes: ReasonCodes<'a>,
 }
 
-/// The Reason Codes of a SUBACK or UNSUBACK in their order: a checked view of the packet, or a slice to encode.
+/// The Reason Codes of a SUBACK or UNSUBACK in their order: a checked view of the packet, or a slice to
+/// encode.
 ///
 /// Two are equal when they hold the same codes in the same order, wherever those come from.
 #[derive(Clone, Copy)]
@@ -129,8 +130,8 @@ impl<'a> Suback<'a> {
     /// Decodes a SUBACK of a connection that speaks `version`.
     ///
     /// # Errors
-    /// Whatever keeps it from being one; [`ProtocolError::ReasonCodeNotAllowed`] for a code that SUBACK does not have
-    /// [MQTT-3.9.3-2], and before 5.0 for any but 0, 1, 2 and 0x80.
+    /// Whatever keeps it from being one; [`ProtocolError::ReasonCodeNotAllowed`] for a code that SUBACK does
+    /// not have [MQTT-3.9.3-2], and before 5.0 for any but 0, 1, 2 and 0x80.
     pub fn decode(frame: &Frame<'a>, version: Version) -> Result<Self, DecodeError> {
         let packet_type = PacketType::Suback;
         frame.expect_type(packet_type)?;
@@ -152,8 +153,8 @@ impl<'a> Suback<'a> {
     /// Appends the packet to `out`. Before 5.0 the properties are left out and every refusal is 0x80.
     ///
     /// # Errors
-    /// [`EncodeError::NoReasonCodes`], [`EncodeError::ReasonCodeNotAllowed`], a field or packet that is too long.
-    /// `out` is then as it was.
+    /// [`EncodeError::NoReasonCodes`], [`EncodeError::ReasonCodeNotAllowed`], a field or packet that is too
+    /// long. `out` is then as it was.
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         writer::encode_packet(PacketType::Suback.first_byte(0), self, version, out)
     }

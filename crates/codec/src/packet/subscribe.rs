@@ -29,14 +29,15 @@ pub struct Subscribe<'a> {
 /// One line of a SUBSCRIBE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscribeFilter<'a> {
-    /// Which topics. Whether it is a well-formed filter is not checked here, nor that a Shared Subscription goes without No
-    /// Local [MQTT-3.8.3-4].
+    /// Which topics. Whether it is a well-formed filter is not checked here, nor that a Shared Subscription
+    /// goes without No Local [MQTT-3.8.3-4].
     pub topic_filter: &'a str,
     /// How to send them.
     pub options: SubscribeOptions,
 }
 
-/// How the messages of a subscription are sent. Before 5.0 there is only the QoS; the rest is as in `default()`.
+/// How the messages of a subscription are sent. Before 5.0 there is only the QoS; the rest is as in
+/// `default()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct SubscribeOptions {
     /// The highest QoS to send with.
@@ -231,11 +232,12 @@ impl<'a> Subscribe<'a> {
         Ok(Self { packet_id, subscription_id, user_properties, filters })
     }
 
-    /// Appends the packet to `out`. Before 5.0 the properties are left out, and of the options all but the QoS.
+    /// Appends the packet to `out`. Before 5.0 the properties are left out, and of the options all but the
+    /// QoS.
     ///
     /// # Errors
-    /// [`EncodeError::NoTopicFilters`], [`EncodeError::PropertyValue`] for a Subscription Identifier out of range, a
-    /// field or packet that is too long. `out` is then as it was.
+    /// [`EncodeError::NoTopicFilters`], [`EncodeError::PropertyValue`] for a Subscription Identifier out of
+    /// range, a field or packet that is too long. `out` is then as it was.
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         writer::encode_packet(PacketType::Subscribe.first_byte(REQUEST_FLAGS), self, version, out)
     }

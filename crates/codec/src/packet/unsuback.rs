@@ -21,8 +21,8 @@ pub struct Unsuback<'a> {
     pub reason_string: Option<&'a str>,
     /// Names and values that MQTT gives no meaning to. 5.0 only.
     pub user_properties: UserProperties<'a>,
-    /// One for each filter of the UNSUBSCRIBE, in its order [MQTT-3.11.3-1]. None before 5.0: there the packet itself says
-    /// that it was done.
+    /// One for each filter of the UNSUBSCRIBE, in its order [MQTT-3.11.3-1]. None before 5.0: there the
+    /// packet itself says that it was done.
     pub reason_codes: ReasonCodes<'a>,
 }
 
@@ -59,8 +59,8 @@ impl<'a> Unsuback<'a> {
     /// Appends the packet to `out`. Before 5.0 only the Packet Identifier is said.
     ///
     /// # Errors
-    /// In 5.0 [`EncodeError::NoReasonCodes`], [`EncodeError::ReasonCodeNotAllowed`], a field or packet that is too
-    /// long. `out` is then as it was.
+    /// In 5.0 [`EncodeError::NoReasonCodes`], [`EncodeError::ReasonCodeNotAllowed`], a field or packet that
+    /// is too long. `out` is then as it was.
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         writer::encode_packet(PacketType::Unsuback.first_byte(0), self, version, out)
     }

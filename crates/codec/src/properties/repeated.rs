@@ -1,5 +1,5 @@
-//! The properties that may be given more than once. A decoded one is a view of the packet's property section that is
-//! read again whenever somebody asks; nothing is copied.
+//! The properties that may be given more than once. A decoded one is a view of the packet's property section
+//! that is read again whenever somebody asks; nothing is copied.
 
 use core::fmt;
 

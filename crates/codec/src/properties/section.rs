@@ -4,8 +4,8 @@ use super::{PropertyId, SubscriptionIds, UserProperties};
 use crate::error::{DecodeError, Malformed, ProtocolError};
 use crate::reader::Reader;
 
-/// A property section that is being read: [`Section::next`] names a property, then one of the other methods takes
-/// its value.
+/// A property section that is being read: [`Section::next`] names a property, then one of the other methods
+/// takes its value.
 #[derive(Clone, Debug)]
 pub(crate) struct Section<'a> {
     reader: Reader<'a>,
@@ -96,7 +96,8 @@ impl<'a> Section<'a> {
         Ok(self.reader.binary()?)
     }
 
-    /// One Subscription Identifier. All of them are in [`Section::subscription_ids`] when the section is done.
+    /// One Subscription Identifier. All of them are in [`Section::subscription_ids`] when the section is
+    /// done.
     pub(crate) fn subscription_id(&mut self) -> Result<u32, DecodeError> {
         if self.subscription_ids.is_empty() {
             self.subscription_ids = self.current;

@@ -1,7 +1,7 @@
 //! Arbitrary packets, and short ways to encode and decode one.
 //!
-//! A packet borrows, and a strategy has to hand it out whole. So its parts are leaked: a few megabytes in the life of
-//! a test binary.
+//! A packet borrows, and a strategy has to hand it out whole. So its parts are leaked: a few megabytes in the
+//! life of a test binary.
 #![allow(dead_code, reason = "each test binary uses its own share")]
 
 use std::fmt::Debug;
