@@ -86,6 +86,8 @@ impl Default for Limits {
 impl Limits {
     /// Once all buffers together are past their limit, what one connection or Session may still hold.
     pub(crate) const SCARCE_SHARE_BYTES: u64 = 64 << 10;
+    /// How long a connection that is over may take to read what it is still owed, in milliseconds.
+    pub(crate) const LINGER_MS: u64 = 5_000;
     /// QoS 1 and 2 messages are moved into a connection's out-buffer up to here; the rest waits in the queue.
     pub(crate) const OUT_BUFFER_LOW_BYTES: usize = 256 << 10;
 }

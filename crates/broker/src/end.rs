@@ -7,6 +7,7 @@ use topicwire_session::{Lifetime, Timers, WillTiming};
 use topicwire_topics::SubscriptionFilter;
 
 use crate::broker::{Broker, ConnectionKey, SessionKey, TimerKey};
+use crate::config::Limits;
 use crate::connection::{Closing, Phase};
 use crate::event::Event;
 use crate::message::Message;
@@ -53,7 +54,7 @@ impl Broker {
         }
     }
 
-    /// Ends a Network Connection once; what is in its out-buffer still leaves.
+    /// Ends a Network Connection once; what is in its out-buffer still leaves, unless the peer does not read.
     pub(crate) fn end_connection(&mut self, key: ConnectionKey, ending: Ending, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(key.index()) else { return };
         if connection.phase == Phase::Over {
@@ -67,7 +68,6 @@ impl Broker {
         connection.held = crate::hook::Held::default();
         connection.withheld.clear();
         connection.route = None;
-        self.timers.disarm(TimerKey::Connection(key), &mut connection.timer);
         let session = connection.session.take();
         let reason_code = match ending {
             Ending::ByPeer(reason_code) => Some(reason_code),
@@ -85,6 +85,8 @@ impl Broker {
         if let Some(connection) = self.connections.get_mut(key.index()) {
             connection.closing = Some(Closing { reason_code: reason_code.unwrap_or(ReasonCode::Success) });
             self.outlet.mark(connection);
+            let linger_ms = now_ms.saturating_add(Limits::LINGER_MS);
+            self.timers.arm(TimerKey::Connection(key), &mut connection.timer, linger_ms);
         }
         if let Some(session_key) = session {
             self.detach(session_key, key, reason_code, ending, now_ms);
@@ -235,7 +237,10 @@ impl Broker {
         let Some(connection) = self.connections.get_mut(key.index()) else { return };
         Timers::<TimerKey>::fired(&mut connection.timer);
         let deadline_ms = match connection.phase {
-            Phase::Over => None,
+            Phase::Over => {
+                self.outlet.give_up(connection);
+                None
+            }
             // While a hook decides we do not read, so that silence is our own.
             _ if connection.held.is_waiting() => Some(now_ms.saturating_add(1_000)),
             Phase::AwaitConnect => Some(connection.connect_deadline_ms),

@@ -7,7 +7,7 @@ use crate::broker::{Broker, ConnectionKey};
 use crate::config::Limits;
 use crate::connection::{Closing, Connection, Phase};
 use crate::message::Message;
-use crate::out_buffer::SpareBuffers;
+use crate::out_buffer::{OutBuffer, SpareBuffers};
 
 /// One connection's bytes, at the start of the arena that was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +74,16 @@ impl Outlet {
         self.buffered_bytes
     }
 
+    /// A connection is over and its peer does not take what it was owed: the host hears of the end all the same.
+    pub(crate) fn give_up(&mut self, connection: &mut Connection) {
+        self.buffered_bytes -= connection.out.len() as u64;
+        connection.out = OutBuffer::default();
+        connection.is_blocked = false;
+        if connection.closing.is_some() {
+            self.mark(connection);
+        }
+    }
+
     /// What a connection still held when it was removed is gone.
     pub(crate) fn forget(&mut self, connection: &Connection) {
         self.buffered_bytes -= connection.out.len() as u64;
@@ -125,7 +135,8 @@ impl Broker {
         !self.outlet.dirty.is_empty() || !self.outlet.overrun.is_empty()
     }
 
-    /// The transport is full: nothing is drained for it until [`Broker::writable`].
+    /// The transport is full: nothing is drained for it until [`Broker::writable`]. If the connection ends meanwhile,
+    /// its [`Transmit::closing`] comes when it has taken the rest, or five seconds later without the rest.
     pub fn blocked(&mut self, key: ConnectionKey) {
         if let Some(connection) = self.connection_mut(key) {
             connection.is_blocked = true;
