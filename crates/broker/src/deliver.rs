@@ -125,6 +125,7 @@ impl Broker {
         let position = delivery.position;
         record_delivery(journal, session, &delivery, terms.qos);
         let Ok(packet_id) = session.outbound.begin(terms.qos, delivery) else {
+            record_end(journal, session, position, None);
             return self.enqueue(session_key, fan, terms, now_ms);
         };
         record_exchange(journal, session, packet_id, position, terms.qos);

@@ -9,10 +9,10 @@ use topicwire_session::{Queued, Resend};
 use crate::broker::{Broker, SessionKey};
 use crate::config::Limits;
 use crate::connection::Phase;
-use crate::deliver::{record_end, record_exchange};
+use crate::deliver::{record_delivery, record_end, record_exchange};
 use crate::message::{Delivery, Message};
 use crate::metrics::DropReason;
-use crate::session::{Owed, Session};
+use crate::session::Session;
 use crate::store::Fetch;
 use crate::write::{Head, TooLarge, Writer};
 
@@ -82,7 +82,8 @@ impl Broker {
         if qos != QoS::AtMostOnce && is_mqtt && !session.outbound.has_window() {
             return false;
         }
-        let Some(Owed { message, subscription_id, .. }) = session.owed.pop_front() else { return false };
+        let Some(owed) = session.owed.pop_front() else { return false };
+        let message = Arc::clone(&owed.message);
         if !self.is_retained(&message) || message.is_expired(now_ms) {
             return true;
         }
@@ -91,20 +92,19 @@ impl Broker {
         let delivery = Delivery {
             message: Arc::clone(&message),
             retain: true,
-            subscription_ids: (subscription_id != 0).then_some(subscription_id).into_iter().collect(),
+            subscription_ids: owed.subscription_ids.clone(),
             position: session.last_position,
         };
         let position = delivery.position;
         let mut packet_id = None;
         if qos != QoS::AtMostOnce && is_mqtt {
-            crate::deliver::record_delivery(&mut self.journal, session, &delivery, qos);
-            match session.outbound.begin(qos, delivery.clone()) {
-                Ok(opened) => {
-                    record_exchange(&mut self.journal, session, opened, position, qos);
-                    packet_id = Some(opened);
-                }
-                Err(_) => return false,
-            }
+            let Ok(opened) = session.outbound.begin(qos, delivery.clone()) else {
+                session.owed.push_front(owed);
+                return false;
+            };
+            record_delivery(&mut self.journal, session, &delivery, qos);
+            record_exchange(&mut self.journal, session, opened, position, qos);
+            packet_id = Some(opened);
         }
         let head = Head::of_delivery(&delivery, qos, packet_id, false);
         if self.write_to(session_key, &message, &head, now_ms) == Err(TooLarge) {

@@ -1,5 +1,6 @@
 //! Retained messages: one per topic, bounded in number and in bytes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use topicwire_topics::{TopicFilter, TopicName};
@@ -71,7 +72,8 @@ impl Broker {
             .is_some_and(|current| Arc::ptr_eq(current, message))
     }
 
-    /// Notes what a new subscription is owed: sent by `pump.rs`, as there is room.
+    /// Notes what a new subscription is owed: sent by `pump.rs`, as there is room. A message that the Session is
+    /// owed already is not owed twice, so that what one Session can be owed has a bound.
     pub(crate) fn owe_retained(
         &mut self,
         session_key: SessionKey,
@@ -80,17 +82,21 @@ impl Broker {
     ) {
         let Self { retained, sessions, .. } = self;
         let Some(session) = sessions.get_mut(session_key.index()) else { return };
+        let own_id = (options.subscription_id != 0).then_some(options.subscription_id);
+        let mut waiting = HashSet::new();
+        for owed in &mut session.owed {
+            if TopicName::new(owed.message.topic_name()).is_ok_and(|topic| filter.matches(topic)) {
+                owed.qos = owed.qos.max(options.qos);
+                owed.subscription_ids.extend(own_id.filter(|id| !owed.subscription_ids.contains(id)));
+                waiting.insert(Arc::as_ptr(&owed.message));
+            }
+        }
         let owed = &mut session.owed;
-        // A subscription that is made again asks again: what it was still owed is not owed twice.
-        owed.retain(|waiting| {
-            TopicName::new(waiting.message.topic_name()).map_or(true, |topic| !filter.matches(topic))
-        });
         retained.for_each_match(filter, |message| {
-            owed.push_back(Owed {
-                message: Arc::clone(message),
-                qos: options.qos,
-                subscription_id: options.subscription_id,
-            });
+            if !waiting.contains(&Arc::as_ptr(message)) {
+                let subscription_ids = own_id.into_iter().collect();
+                owed.push_back(Owed { message: Arc::clone(message), qos: options.qos, subscription_ids });
+            }
         });
     }
 }

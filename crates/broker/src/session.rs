@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use topicwire_codec::{QoS, Version};
 use topicwire_session::{Armed, Inbound, Lifetime, Outbound};
 
@@ -43,12 +44,13 @@ pub(crate) struct Will {
     pub(crate) expiry_interval_secs: Option<u32>,
 }
 
-/// A retained message that a new subscription is still owed.
+/// A retained message that new subscriptions are still owed: sent once, as live messages are, with the highest QoS
+/// and all identifiers of the subscriptions that ask for it.
 #[derive(Debug)]
 pub(crate) struct Owed {
     pub(crate) message: Arc<Message>,
     pub(crate) qos: QoS,
-    pub(crate) subscription_id: u32,
+    pub(crate) subscription_ids: SmallVec<[u32; 2]>,
 }
 
 #[derive(Debug)]
