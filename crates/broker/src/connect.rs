@@ -15,6 +15,7 @@ use crate::fault::Fault;
 use crate::hook::{Subject, Verdict, refusal_code};
 use crate::input::Flow;
 use crate::message::Message;
+use crate::publish::check_response_topic;
 use crate::session::{Endpoint, Session, Will};
 use crate::store::StoreOperation;
 
@@ -96,6 +97,9 @@ impl Broker {
             return refuse(ReasonCode::QuotaExceeded, "maximumSessions is reached");
         }
         if let Some(will) = &connect.will {
+            if check_response_topic(&will.properties).is_err() {
+                return refuse(ReasonCode::TopicNameInvalid, "the will's response topic is not a topic name");
+            }
             let Ok(topic) = TopicName::new(will.topic_name) else {
                 return refuse(ReasonCode::TopicNameInvalid, "the will's topic name is not valid");
             };

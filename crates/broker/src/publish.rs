@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use topicwire_codec::{Ack, PacketType, Publish, QoS, ReasonCode};
+use topicwire_codec::{Ack, PacketType, Publish, PublishProperties, QoS, ReasonCode};
 use topicwire_session::{AliasError, InboundStep};
+use topicwire_topics::TopicName;
 
 use crate::broker::{Broker, ConnectionKey, SessionKey};
 use crate::connect::is_reserved;
@@ -30,6 +31,7 @@ impl Broker {
         if !publish.properties.subscription_ids.is_empty() {
             return Err(Fault::protocol_error("a client's PUBLISH carries a subscription identifier"));
         }
+        check_response_topic(&publish.properties)?;
         let resolved: Arc<str>;
         let topic_name = match publish.properties.topic_alias {
             None => publish.topic_name,
@@ -254,6 +256,15 @@ impl Broker {
                 .record(|| StoreOperation::DeleteInbound { client_id: Arc::clone(client_id), packet_id });
         }
     }
+}
+
+/// A Response Topic is a Topic Name: no wildcards [MQTT-3.3.2-14].
+#[inline]
+pub(crate) fn check_response_topic(properties: &PublishProperties<'_>) -> Result<(), Fault> {
+    if let Some(response_topic) = properties.response_topic {
+        TopicName::new(response_topic)?;
+    }
+    Ok(())
 }
 
 /// When a message with this Message Expiry Interval expires.
