@@ -12,7 +12,7 @@ import { cp, readdir, readFile, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type BrokerUnderTest, startBroker } from './interop/broker-under-test.js'
+import { type BrokerUnderTest, certificateForLocalhost, startBroker } from './interop/broker-under-test.js'
 import { type Block, parseMarkdown, type Section } from './interop/markdown.js'
 import { BrowserUnderTest } from './interop/peers/chromium.js'
 import { type Program, ROOT, Workshop, withPort } from './interop/programs.js'
@@ -127,7 +127,7 @@ async function runSection({ blocks }: Section, python: 'paho1' | 'paho2' | undef
   }
 }
 
-/** One broker, or a port for the one that the section starts, and a directory with the examples in it. */
+/** One broker, or a port for the one that the section starts, and a directory with the examples and a certificate. */
 class SectionRun {
   readonly #workshop: Workshop
   readonly #broker: BrokerUnderTest | undefined
@@ -151,6 +151,9 @@ class SectionRun {
     const broker = withBroker ? await startBroker({ host: 'localhost', port: main }) : undefined
     const run = new SectionRun(await Workshop.open(), broker, { main, other }, python)
     await run.#copyExamples()
+    const { cert, key } = await certificateForLocalhost()
+    await run.#workshop.write('cert.pem', cert)
+    await run.#workshop.write('key.pem', key)
     return run
   }
 

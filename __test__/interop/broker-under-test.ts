@@ -2,8 +2,8 @@
  * The broker that the interoperation tests talk to: one in this process, on one free port that takes MQTT, MQTT over
  * WebSocket and topic URLs, each with and without TLS. Every peer is told the same port; the scheme is the difference.
  */
-import { generate } from 'selfsigned'
 import { Broker, type BrokerOptions } from '../../src/index.js'
+import { type Certificate, makeCertificate } from '../support/certificates.js'
 
 /** The schemes of MQTT itself; topic URLs have their own method. */
 export type Scheme = 'mqtt' | 'mqtts' | 'ws' | 'wss'
@@ -52,23 +52,10 @@ export function topicUrl(origin: string, topicFilter: string, query: Record<stri
   return `${origin}/topics/${path}${search === '' ? '' : `?${search}`}`
 }
 
-let pending: Promise<{ cert: string; key: string }> | undefined
+let pending: Promise<Certificate> | undefined
 
-/** One self-signed certificate per test file: RSA keys take a moment to find. */
-function certificateForLocalhost(): Promise<{ cert: string; key: string }> {
-  pending ??= generate([{ name: 'commonName', value: 'localhost' }], {
-    keySize: 2048,
-    algorithm: 'sha256',
-    extensions: [
-      { name: 'basicConstraints', cA: true },
-      {
-        name: 'subjectAltName',
-        altNames: [
-          { type: 2, value: 'localhost' },
-          { type: 7, ip: '127.0.0.1' },
-        ],
-      },
-    ],
-  }).then(({ cert, private: key }) => ({ cert, key }))
+/** One for each test file: RSA keys take a moment to find. */
+export function certificateForLocalhost(): Promise<Certificate> {
+  pending ??= makeCertificate()
   return pending
 }

@@ -18,7 +18,8 @@ describeWithPeers(['paho2', 'chromium'], 'npm start', () => {
 
   beforeAll(async () => {
     workshop = await Workshop.open()
-    command = workshop.start('npm', ['start', '--silent', '--', '-p', '0'], ROOT)
+    // what `npm start -- -p 0` runs; npm itself ends by the signal, before its child has
+    command = workshop.start('node', ['scripts/start.mjs', '-p', '0'], ROOT)
     await command.waitForText('/echo\n', 30_000)
     const port = Number(/^mqtt:\/\/127\.0\.0\.1:(\d+)$/m.exec(command.stdout)?.[1])
     place = {

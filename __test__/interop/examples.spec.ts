@@ -156,7 +156,7 @@ describe('examples/node', () => {
     await program.waitForText('listening on')
     await expect(openMqttJs(broker, 'mqtt', { protocolVersion: 5 })).rejects.toMatchObject({ code: 0x86 })
     await expect(openMqttJs(broker, 'ws', { username: 'ada', password: 'byron' })).rejects.toMatchObject({
-      code: 5,
+      code: 4,
     })
 
     const ada = await openMqttJs(broker, 'mqtt', {
