@@ -7,8 +7,8 @@ use topicwire_session::{InboundAliases, KeepAlive, Lifetime, OutboundAliases};
 use topicwire_topics::TopicName;
 
 use crate::broker::{Broker, ConnectionKey, SessionKey, TimerKey, slab_key};
-use crate::config::HookFilters;
-use crate::connection::{AckEffect, Connection, Phase};
+use crate::config::{HookFilters, Limits};
+use crate::connection::{AckEffect, Phase};
 use crate::end::Ending;
 use crate::event::Event;
 use crate::fault::Fault;
@@ -35,6 +35,8 @@ impl Broker {
         let connect = Connect::decode(frame, Version::V5_0)?;
         let Some(connection) = self.connection_mut(key) else { return Ok(Flow::Stop) };
         connection.version = connect.version;
+        connection.maximum_packet_size = connect.properties.maximum_packet_size.unwrap_or(u32::MAX);
+        let is_mqtt = connection.is_mqtt();
         let verdict = connection.held.take_verdict();
         let refusal = match verdict {
             Some(Verdict::Deny { reason_code }) => {
@@ -44,9 +46,9 @@ impl Broker {
             // While the hook decided, others may have come in.
             Some(_) => {
                 connection.connect_answers += 1;
-                self.check_connect(&connect)
+                self.check_connect(&connect, is_mqtt)
             }
-            None => self.check_connect(&connect),
+            None => self.check_connect(&connect, is_mqtt),
         };
         if let Some(refusal) = refusal {
             self.refuse(key, &connect, &refusal, now_ms);
@@ -55,12 +57,12 @@ impl Broker {
         if self.ask_about_connect(key, &connect) {
             return Ok(Flow::Hold);
         }
-        self.accept(key, &connect, now_ms);
+        self.accept(key, &connect, is_mqtt, now_ms);
         Ok(Flow::Next)
     }
 
     /// What can be refused without asking anybody.
-    fn check_connect(&self, connect: &Connect<'_>) -> Option<Refusal> {
+    fn check_connect(&self, connect: &Connect<'_>, is_mqtt: bool) -> Option<Refusal> {
         let limits = &self.config.limits;
         let refuse = |reason_code, detail| Some(Refusal { reason_code, detail });
         if self.is_draining {
@@ -95,6 +97,18 @@ impl Broker {
         }
         if holder.is_none() && self.by_client_id.len() >= limits.maximum_sessions as usize {
             return refuse(ReasonCode::QuotaExceeded, "maximumSessions is reached");
+        }
+        if let Some(maximum) = connect.properties.maximum_packet_size {
+            // As long as those that are assigned: a CONNACK that may not be sent would leave the client waiting.
+            let assigned = if connect.client_id.is_empty() { "auto-ffff-0123456789abcdef" } else { "" };
+            let properties = self.settle(connect, is_mqtt).connack_properties(limits, assigned);
+            let connack = Connack { session_present: false, reason_code: ReasonCode::Success, properties };
+            if connack.encoded_len(connect.version) > maximum as usize {
+                return refuse(
+                    ReasonCode::PacketTooLarge,
+                    "CONNACK is larger than the client's maximum packet size",
+                );
+            }
         }
         if let Some(will) = &connect.will {
             if check_response_topic(&will.properties).is_err() {
@@ -155,12 +169,13 @@ impl Broker {
         }
     }
 
-    fn accept(&mut self, key: ConnectionKey, connect: &Connect<'_>, now_ms: u64) {
+    fn accept(&mut self, key: ConnectionKey, connect: &Connect<'_>, is_mqtt: bool, now_ms: u64) {
         let is_assigned = connect.client_id.is_empty();
         let client_id = if is_assigned { self.assign_client_id() } else { Arc::from(connect.client_id) };
         let mark = self.journal.mark();
         let (session_key, session_present) = self.claim_session(&client_id, connect, now_ms);
-        let agreed = self.agree(key, session_key, connect, now_ms);
+        let agreed = self.settle(connect, is_mqtt);
+        self.attach(key, session_key, connect, &agreed, now_ms);
         self.remember_will(session_key, connect);
         self.journal_session(session_key);
         self.metrics.clients_connected += 1;
@@ -174,16 +189,8 @@ impl Broker {
             session_present,
             keep_alive_secs: agreed.keep_alive_secs,
         });
-        let limits = &self.config.limits;
-        let properties = ConnackProperties {
-            session_expiry_interval_secs: agreed.expiry_was_changed.then_some(agreed.expiry_interval_secs),
-            receive_maximum: (limits.receive_maximum != u16::MAX).then_some(limits.receive_maximum),
-            maximum_packet_size: Some(limits.maximum_packet_size_bytes),
-            assigned_client_id: is_assigned.then_some(&*client_id),
-            topic_alias_maximum: (limits.topic_alias_maximum != 0).then_some(limits.topic_alias_maximum),
-            server_keep_alive_secs: agreed.keep_alive_was_changed.then_some(agreed.keep_alive_secs),
-            ..ConnackProperties::default()
-        };
+        let assigned = if is_assigned { &*client_id } else { "" };
+        let properties = agreed.connack_properties(&self.config.limits, assigned);
         // 3.1 has no Session Present flag; the codec leaves it out there.
         let connack = Connack { session_present, reason_code: ReasonCode::Success, properties };
         let sequence = self.journal.sequence_since(mark);
@@ -222,14 +229,8 @@ impl Broker {
         (key, false)
     }
 
-    /// Settles what CONNECT asks for against the limits, on both sides of the conversation.
-    fn agree(
-        &mut self,
-        key: ConnectionKey,
-        session_key: SessionKey,
-        connect: &Connect<'_>,
-        now_ms: u64,
-    ) -> Agreed {
+    /// Settles what CONNECT asks for against the limits.
+    fn settle(&self, connect: &Connect<'_>, is_mqtt: bool) -> Agreed {
         let limits = &self.config.limits;
         let asked_expiry_secs = if connect.version.is_v5() {
             connect.properties.session_expiry_interval_secs.unwrap_or(0)
@@ -247,29 +248,48 @@ impl Broker {
             // 3.x cannot be told of another value, so its own stays.
             _ => connect.keep_alive_secs,
         };
-        let is_mqtt = self.connections.get(key.index()).is_some_and(Connection::is_mqtt);
         let (receive_maximum, peer_receive_maximum) = if connect.version.is_v5() && is_mqtt {
             (limits.receive_maximum, connect.properties.receive_maximum.unwrap_or(u16::MAX))
         } else {
             // 3.x and a WebSocket of bare payloads cannot be told of a window.
             (u16::MAX, limits.maximum_inflight_messages.max(1))
         };
+        Agreed {
+            asked_expiry_secs,
+            expiry_interval_secs,
+            expiry_was_changed: connect.version.is_v5() && expiry_interval_secs != asked_expiry_secs,
+            keep_alive_secs,
+            keep_alive_was_changed: keep_alive_secs != connect.keep_alive_secs,
+            receive_maximum,
+            peer_receive_maximum,
+        }
+    }
+
+    /// Joins the connection and the Session, on both sides of the conversation.
+    fn attach(
+        &mut self,
+        key: ConnectionKey,
+        session_key: SessionKey,
+        connect: &Connect<'_>,
+        agreed: &Agreed,
+        now_ms: u64,
+    ) {
+        let limits = &self.config.limits;
         if let Some(session) = self.sessions.get_mut(session_key.index()) {
             session.endpoint = Endpoint::Network(key);
             session.version = connect.version;
-            session.lifetime = Lifetime::from_interval_secs(expiry_interval_secs);
+            session.lifetime = Lifetime::from_interval_secs(agreed.expiry_interval_secs);
             session.will_at_ms = None;
             session.ends_at_ms = None;
-            session.inbound.resume(receive_maximum);
-            session.outbound.resume(peer_receive_maximum);
+            session.inbound.resume(agreed.receive_maximum);
+            session.outbound.resume(agreed.peer_receive_maximum);
             self.timers.disarm(TimerKey::Session(session_key), &mut session.timer);
         }
         if let Some(connection) = self.connections.get_mut(key.index()) {
             connection.session = Some(session_key);
             connection.phase = Phase::AwaitStore;
-            connection.keep_alive = KeepAlive::new(keep_alive_secs, now_ms);
-            connection.maximum_packet_size = connect.properties.maximum_packet_size.unwrap_or(u32::MAX);
-            connection.expiry_interval_at_connect_secs = asked_expiry_secs;
+            connection.keep_alive = KeepAlive::new(agreed.keep_alive_secs, now_ms);
+            connection.expiry_interval_at_connect_secs = agreed.asked_expiry_secs;
             if connect.version.is_v5() {
                 let theirs = connect.properties.topic_alias_maximum.unwrap_or(0);
                 connection.inbound_aliases = InboundAliases::new(limits.topic_alias_maximum);
@@ -281,12 +301,6 @@ impl Broker {
                 }
                 None => self.timers.disarm(TimerKey::Connection(key), &mut connection.timer),
             }
-        }
-        Agreed {
-            expiry_interval_secs,
-            expiry_was_changed: connect.version.is_v5() && expiry_interval_secs != asked_expiry_secs,
-            keep_alive_secs,
-            keep_alive_was_changed: keep_alive_secs != connect.keep_alive_secs,
         }
     }
 
@@ -388,10 +402,29 @@ impl Broker {
 
 /// What was settled at CONNECT.
 struct Agreed {
+    asked_expiry_secs: u32,
     expiry_interval_secs: u32,
     expiry_was_changed: bool,
     keep_alive_secs: u16,
     keep_alive_was_changed: bool,
+    receive_maximum: u16,
+    /// Ours towards the client.
+    peer_receive_maximum: u16,
+}
+
+impl Agreed {
+    /// What CONNACK tells a 5.0 client; `assigned` is empty where it brought an identifier of its own.
+    fn connack_properties<'a>(&self, limits: &Limits, assigned: &'a str) -> ConnackProperties<'a> {
+        ConnackProperties {
+            session_expiry_interval_secs: self.expiry_was_changed.then_some(self.expiry_interval_secs),
+            receive_maximum: (limits.receive_maximum != u16::MAX).then_some(limits.receive_maximum),
+            maximum_packet_size: Some(limits.maximum_packet_size_bytes),
+            assigned_client_id: (!assigned.is_empty()).then_some(assigned),
+            topic_alias_maximum: (limits.topic_alias_maximum != 0).then_some(limits.topic_alias_maximum),
+            server_keep_alive_secs: self.keep_alive_was_changed.then_some(self.keep_alive_secs),
+            ..ConnackProperties::default()
+        }
+    }
 }
 
 /// Topics that only the broker publishes to.

@@ -47,7 +47,8 @@ impl Broker {
         self.metrics.retained_bytes -= old.held_bytes() as u64;
         self.retained_expiry.remove(&(old.expires_at_ms, Arc::clone(old.topic_name())));
         if !is_reserved(old.topic_name()) {
-            self.journal.record(|| StoreOperation::DeleteRetained { topic_name: Arc::clone(old.topic_name()) });
+            self.journal
+                .record(|| StoreOperation::DeleteRetained { topic_name: Arc::clone(old.topic_name()) });
         }
     }
 

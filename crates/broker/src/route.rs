@@ -259,7 +259,8 @@ impl Broker {
             // QoS 0 is not kept for anybody who is away.
             .or_else(|| {
                 group.pick(|key, options| {
-                    options.qos.min(fan_qos) != QoS::AtMostOnce && session_of(key).is_some_and(Session::is_durable)
+                    options.qos.min(fan_qos) != QoS::AtMostOnce
+                        && session_of(key).is_some_and(Session::is_durable)
                 })
             });
         match picked {

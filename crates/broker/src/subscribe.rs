@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use topicwire_codec::{
-    PacketType, QoS, ReasonCode, ReasonCodes, RetainHandling, Suback, Subscribe, SubscribeFilter, Unsuback, Unsubscribe,
-    UserProperties,
+    PacketType, QoS, ReasonCode, ReasonCodes, RetainHandling, Suback, Subscribe, SubscribeFilter, Unsuback,
+    Unsubscribe, UserProperties,
 };
 use topicwire_topics::SubscriptionFilter;
 

@@ -157,8 +157,7 @@ impl<M: Clone> Outbound<M> {
     /// [`NoFreePacketId`]: 65,535 exchanges are open.
     pub fn begin(&mut self, qos: QoS, message: M) -> Result<PacketId, NoFreePacketId> {
         let stage = if qos == QoS::ExactlyOnce { Stage::AwaitPubrec } else { Stage::AwaitPuback };
-        let exchange =
-            Exchange { order: self.next_order, stage, message: Some(message), holds_quota: true };
+        let exchange = Exchange { order: self.next_order, stage, message: Some(message), holds_quota: true };
         let packet_id = self.inflight.open(exchange).ok_or(NoFreePacketId)?;
         self.next_order += 1;
         self.send_quota = self.send_quota.saturating_sub(1);
