@@ -54,7 +54,7 @@ export interface ListenerOptions {
 
 /** A hook that is only asked about topics that its filter matches. */
 export interface FilteredHook<Hook> {
-  /** An MQTT topic filter. `#` does not match topics that begin with `$` [MQTT-4.7.2-1]. */
+  /** An MQTT topic filter. For a hook `#` is every topic, those that begin with `$` too: a rule about all has no hole. */
   readonly filter: string
   readonly handler: Hook
 }
@@ -80,8 +80,8 @@ export interface BrokerOptions {
   readonly listeners?: readonly ListenerOptions[]
   /**
    * The web origins (`https://example.org`) whose pages may open a WebSocket; `*` is any. Default: the origin whose
-   * host is the request's own, and loopback origins when the peer is on loopback. Clients that send no Origin, which
-   * browsers always do, are not concerned.
+   * host is the request's own; loopback origins, and pages opened as files (`null`), when the peer is on loopback.
+   * Clients that send no Origin, which browsers always do, are not concerned.
    */
   readonly allowedOrigins?: readonly string[] | '*'
   /** See `Limits`; what is left out keeps its default. */
@@ -284,5 +284,6 @@ function isLogger(value: unknown): boolean {
 }
 
 function isOrigin(value: string): boolean {
-  return URL.canParse(value) && new URL(value).origin === value
+  // Pages that were opened as files, and sandboxed ones, say 'null'.
+  return value === 'null' || (URL.canParse(value) && new URL(value).origin === value)
 }

@@ -70,7 +70,10 @@ describe('isOriginAllowed', () => {
     ['localhost from elsewhere', 'http://localhost:5173', 'localhost:1883', REMOTE, PUBLIC, undefined, false],
     ['a file from here', 'file://', 'localhost:1883', LOCAL, LOCAL, undefined, true],
     ['a file from elsewhere', 'file://', 'broker.example', REMOTE, PUBLIC, undefined, false],
-    ['null, which anybody can send', 'null', 'localhost:1883', LOCAL, LOCAL, undefined, false],
+    ['a page opened as a file', 'null', 'localhost:1883', LOCAL, LOCAL, undefined, true],
+    ['null from elsewhere', 'null', 'broker.example', REMOTE, PUBLIC, undefined, false],
+    ['null, with a list', 'null', 'localhost:1883', LOCAL, LOCAL, ['http://a.example'], false],
+    ['null, on the list', 'null', 'broker.example', REMOTE, PUBLIC, ['null'], true],
     ['a site from here', 'https://evil.example', 'localhost:1883', LOCAL, LOCAL, undefined, false],
     [
       'a site whose name was bound to loopback',

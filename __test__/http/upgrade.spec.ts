@@ -66,7 +66,7 @@ describe('an upgrade that is refused', () => {
   })
 
   it.each(['/mqtt', '/echo', '/topics/a', '/'])('is a 403 on %s as well', async (path) => {
-    const [status] = await http.refused(path, [], { origin: 'null' })
+    const [status] = await http.refused(path, [], { origin: 'https://evil.example' })
     expect(status).toBe(403)
     expect(http.acceptor.warnings[0]).toContain('serve it over HTTP')
   })

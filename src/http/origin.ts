@@ -19,8 +19,11 @@ export interface OriginRequest {
  *
  * - a page from the same host as the request's Host header may, on whatever port it was served; but not when the
  *   connection came in on loopback under another name than a loopback one, which is what DNS rebinding looks like;
- * - a page from a loopback host, or `file://`, may when the peer is on loopback: page and broker are on one machine.
- *   Browsers send `null` for a page that was opened as a file, but any site can make a page that sends it.
+ * - a page from a loopback host, or one that was opened as a file, may when the peer is on loopback: page and broker
+ *   are on one machine. Browsers say `null` for a file, and for nothing at all (`about:blank`), which is how most
+ *   people try their first WebSocket. A site can make a frame that says `null` as well, so whoever visits strange
+ *   sites beside a broker without `authenticate` lists the origins that may connect: `allowedOrigins` has no `null`
+ *   unless it is put there.
  */
 export function isOriginAllowed(
   request: OriginRequest,
@@ -31,7 +34,7 @@ export function isOriginAllowed(
   if (allowedOrigins !== undefined) return allowedOrigins.includes(origin)
 
   const peerIsLocal = request.remoteAddress !== undefined && isLoopback(request.remoteAddress)
-  if (origin === 'file://') return peerIsLocal
+  if (origin === 'null' || origin === 'file://') return peerIsLocal
   const page = hostName(origin)
   if (page === undefined) return false
   if (isLoopback(page)) return peerIsLocal
