@@ -110,7 +110,10 @@ impl Broker {
             }
         };
         let reason_code = match decided {
-            Ok(Outcome { is_over_quota: true, .. }) => ReasonCode::QuotaExceeded,
+            Ok(Outcome { is_over_quota: true, .. }) => {
+                self.metrics.publish_refused += 1;
+                ReasonCode::QuotaExceeded
+            }
             Ok(Outcome { matched: 0, .. }) => ReasonCode::NoMatchingSubscribers,
             Ok(_) => ReasonCode::Success,
             Err(reason_code) => {

@@ -2,7 +2,10 @@
 #![allow(clippy::panic, reason = "how a test fails")]
 
 mod connect;
+mod properties;
 mod qos;
+mod retained;
 mod sessions;
+mod subscriptions;
 mod support;
 mod wills;

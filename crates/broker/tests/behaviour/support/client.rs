@@ -1,6 +1,6 @@
 //! What clients do in one line, and what tests ask of them.
 
-use topicwire_broker::{Event, Question, Token, Verdict};
+use topicwire_broker::{Event, LocalHandle, Question, Token, Verdict};
 use topicwire_codec::{
     Ack, Connect, Disconnect, Packet, PacketId, PacketType, Publish, QoS, ReasonCode, Subscribe,
     SubscribeFilter, SubscribeFilters, SubscribeOptions, TopicFilters, Unsubscribe, UserProperties, Version,
@@ -285,6 +285,18 @@ impl Bench {
 
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
         self.events.drain(..).collect()
+    }
+
+    /// What in-process subscribers got: whose, the topic, the payload as text, and RETAIN.
+    pub(crate) fn local_messages(&mut self) -> Vec<(LocalHandle, String, String, bool)> {
+        let messages = self.take_events().into_iter().filter_map(|event| match event {
+            Event::Message { handle, message, retain, .. } => {
+                let text = String::from_utf8(message.payload().to_vec()).unwrap();
+                Some((handle, message.topic_name().to_string(), text, retain))
+            }
+            _ => None,
+        });
+        messages.collect()
     }
 
     /// The oldest question that was asked and not taken yet.
