@@ -68,7 +68,15 @@ describe('an upgrade that is refused', () => {
   it.each(['/mqtt', '/echo', '/topics/a', '/'])('is a 403 on %s as well', async (path) => {
     const [status] = await http.refused(path, [], { origin: 'https://evil.example' })
     expect(status).toBe(403)
-    expect(http.acceptor.warnings[0]).toContain('serve it over HTTP')
+    expect(http.acceptor.warnings).toHaveLength(1)
+  })
+
+  it('tells a page that was opened as a file, and is not on the list, what to do', async () => {
+    const strict = await HttpListener.start({ allowedOrigins: ['https://good.example'] })
+    const [status] = await strict.refused('/mqtt', [], { origin: 'null' })
+    expect(status).toBe(403)
+    expect(strict.acceptor.warnings[0]).toContain('serve it over HTTP')
+    await strict.listener.close()
   })
 
   it('lets a page of this machine in', async () => {
