@@ -502,3 +502,32 @@ fn quality(qos: u32) -> QoS {
 fn word(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broker() -> NativeBroker {
+        let core = Broker::new(topicwire_broker::Config::default(), topicwire_broker::HookFilters::default(), 0);
+        NativeBroker { core: Some(Box::new(core)), events: Vec::new() }
+    }
+
+    #[test]
+    fn a_panic_ends_its_broker_and_nothing_else() {
+        let (mut torn, mut other) = (broker(), broker());
+        let quiet = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        let result = torn.run(|_| -> u32 { panic!("a bug for the test") });
+        std::panic::set_hook(quiet);
+        let problem = result.unwrap_err();
+        assert_eq!(problem.status, Code::Panic);
+        assert!(problem.reason.contains("a bug for the test"));
+        assert_eq!(torn.open(0.0).unwrap_err().status, Code::BrokerClosed);
+        assert_eq!(other.open(0.0).unwrap(), 0);
+    }
+
+    #[test]
+    fn metrics_have_as_many_names_as_values() {
+        assert_eq!(metric_names().len(), broker().metrics().unwrap().len());
+    }
+}
