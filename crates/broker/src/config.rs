@@ -135,6 +135,9 @@ pub struct Config {
     pub shard: u16,
     /// True where a store keeps what is promised: operations are emitted and acknowledgements withheld.
     pub durable: bool,
+    /// A payload of at least this many bytes is not copied into each out-buffer but shared by them until it is
+    /// drained. `docs/architecture.md` has the figures behind the default.
+    pub apart_bytes: usize,
     /// How many queued messages of a durable Session stay in memory; the rest is fetched from the store.
     pub queue_window_messages: usize,
     /// Milliseconds between `$SYS` publications; 0 turns them off.
@@ -150,6 +153,7 @@ impl Default for Config {
             seed: 0,
             shard: 0,
             durable: false,
+            apart_bytes: 8 << 10,
             queue_window_messages: 1_000,
             sys_interval_ms: 10_000,
             version: concat!("topicwire ", env!("CARGO_PKG_VERSION")).to_owned(),

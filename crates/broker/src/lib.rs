@@ -44,7 +44,6 @@ pub use input::InputStatus;
 pub use local::{LocalError, LocalOutcome, LocalPublish};
 pub use message::{Delivery, Message};
 pub use metrics::{DropReason, Metrics};
-pub use out_buffer::APART_BYTES;
 pub use session::SubscriptionOptions;
 pub use topic_url::TopicUrlRequest;
 pub use transmit::Transmit;

@@ -5,10 +5,6 @@ use std::sync::Arc;
 
 use crate::message::Message;
 
-/// A payload of at least this many bytes is not copied into each out-buffer but shared by them until it is
-/// drained. `docs/architecture.md` has the figures behind the number.
-pub const APART_BYTES: usize = 8 << 10;
-
 #[derive(Debug)]
 enum Segment {
     Bytes(Vec<u8>),

@@ -10,7 +10,6 @@ use topicwire_session::AliasUse;
 use crate::connection::{Connection, Framing};
 use crate::message::{Delivery, Message, remaining_expiry_secs};
 use crate::metrics::Metrics;
-use crate::out_buffer::APART_BYTES;
 use crate::route::{FanOut, Merged};
 use crate::transmit::Outlet;
 
@@ -43,6 +42,8 @@ impl Head {
 pub(crate) struct Writer<'a> {
     pub(crate) outlet: &'a mut Outlet,
     pub(crate) metrics: &'a mut Metrics,
+    /// From how many bytes a payload is kept apart: `Config::apart_bytes`.
+    pub(crate) apart_bytes: usize,
     pub(crate) now_ms: u64,
 }
 
@@ -63,7 +64,7 @@ impl Writer<'_> {
         let is_plain = merged.subscription_ids.is_empty()
             && connection.outbound_aliases.is_off()
             && connection.is_mqtt()
-            && fan.payload.len() < APART_BYTES;
+            && fan.payload.len() < self.apart_bytes;
         if !is_plain {
             let head = Head {
                 dup: false,
@@ -178,7 +179,7 @@ impl Writer<'_> {
             }
         }
         let payload_len = parts.payload.len();
-        if payload_len < APART_BYTES {
+        if payload_len < self.apart_bytes {
             let encoded = self
                 .outlet
                 .append(connection, |out| fanout::encode_publish(version, parts, &delivery, out).is_ok());

@@ -2,6 +2,9 @@
 #![allow(clippy::panic, reason = "how a test fails")]
 
 mod connect;
+mod hooks;
+mod limits;
+mod local;
 mod properties;
 mod qos;
 mod retained;

@@ -20,7 +20,8 @@ fn properties_are_passed_on_unaltered_at_every_qos() {
             publish.properties.response_topic = Some("answers/1");
             publish.properties.correlation_data = Some(b"\0\xff");
             publish.properties.message_expiry_interval_secs = Some(30);
-            publish.properties.user_properties = UserProperties::from_pairs(&[("b", "1"), ("a", "2"), ("b", "3")]);
+            publish.properties.user_properties =
+                UserProperties::from_pairs(&[("b", "1"), ("a", "2"), ("b", "3")]);
         });
         for client in [plain, with_id] {
             let got = bench.publish_of(client);
@@ -124,14 +125,17 @@ fn a_subscriber_that_takes_aliases_gets_them_within_its_maximum() {
     let got = bench.publishes(subscriber);
     let seen: Vec<_> =
         got.iter().map(|it| (it.topic_name.as_str(), it.topic_alias, it.is_alias_only)).collect();
-    assert_eq!(seen, [
-        ("topic/one", Some(1), false),
-        ("topic/two", Some(2), false),
-        ("topic/three", None, false),
-        ("topic/one", Some(1), true),
-        ("topic/two", Some(2), true),
-        ("topic/three", None, false),
-    ]);
+    assert_eq!(
+        seen,
+        [
+            ("topic/one", Some(1), false),
+            ("topic/two", Some(2), false),
+            ("topic/three", None, false),
+            ("topic/one", Some(1), true),
+            ("topic/two", Some(2), true),
+            ("topic/three", None, false),
+        ]
+    );
     // What is sent again on another connection speaks that connection's aliases.
     bench.cut(subscriber);
     let (subscriber, _) = bench.connect_durably(Version::V5_0, "s");

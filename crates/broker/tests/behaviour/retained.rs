@@ -135,10 +135,10 @@ fn a_shared_subscription_gets_no_retained_messages() {
 
 #[test]
 fn two_filters_of_one_subscribe_owe_a_message_once_with_the_highest_qos() {
-    for filters in [[line("t", QoS::AtLeastOnce), line("#", QoS::AtMostOnce)], [
-        line("#", QoS::AtMostOnce),
-        line("t", QoS::AtLeastOnce),
-    ]] {
+    for filters in [
+        [line("t", QoS::AtLeastOnce), line("#", QoS::AtMostOnce)],
+        [line("#", QoS::AtMostOnce), line("t", QoS::AtLeastOnce)],
+    ] {
         let mut bench = Bench::new();
         let client = bench.connect(Version::V5_0, "c");
         bench.retain(client, "t", "m");
@@ -191,7 +191,8 @@ fn retained_messages_of_qos_1_keep_to_the_window() {
     assert_eq!(bench.publishes(client).len(), 4);
     bench.ping(client);
     // The rest follows as the client acknowledges.
-    let (client, _) = bench.connect_with(Version::V5_0, "d", |connect| connect.properties.receive_maximum = Some(4));
+    let (client, _) =
+        bench.connect_with(Version::V5_0, "d", |connect| connect.properties.receive_maximum = Some(4));
     bench.acknowledging(client);
     bench.subscribe(client, "r/+", QoS::AtLeastOnce);
     assert_eq!(bench.publishes(client).len(), 50);

@@ -15,18 +15,21 @@ fn suback_has_one_code_for_each_filter_in_their_order() {
         line("$share//x", QoS::AtLeastOnce),
         line("c", QoS::AtMostOnce),
     ];
-    assert_eq!(bench.subscribe_to(client, &filters, None), [
-        ReasonCode::GrantedQoS2,
-        ReasonCode::TopicFilterInvalid,
-        ReasonCode::GrantedQoS1,
-        ReasonCode::TopicFilterInvalid,
-        ReasonCode::GRANTED_QOS_0,
-    ]);
+    assert_eq!(
+        bench.subscribe_to(client, &filters, None),
+        [
+            ReasonCode::GrantedQoS2,
+            ReasonCode::TopicFilterInvalid,
+            ReasonCode::GrantedQoS1,
+            ReasonCode::TopicFilterInvalid,
+            ReasonCode::GRANTED_QOS_0,
+        ]
+    );
     let old = bench.connect(Version::V3_1_1, "old");
-    assert_eq!(bench.subscribe_to(old, &filters[..2], None), [
-        ReasonCode::GrantedQoS2,
-        ReasonCode::UnspecifiedError
-    ]);
+    assert_eq!(
+        bench.subscribe_to(old, &filters[..2], None),
+        [ReasonCode::GrantedQoS2, ReasonCode::UnspecifiedError]
+    );
 }
 
 #[test]
@@ -35,12 +38,15 @@ fn unsubscribe_says_what_there_was_and_stops_what_there_is() {
     let client = bench.connect(Version::V5_0, "c");
     bench.subscribe(client, "a", QoS::AtLeastOnce);
     bench.subscribe(client, "$share/g/a", QoS::AtLeastOnce);
-    assert_eq!(bench.unsubscribe(client, &["a", "b", "a/#/b", "$share/g/a"]), [
-        ReasonCode::Success,
-        ReasonCode::NoSubscriptionExisted,
-        ReasonCode::TopicFilterInvalid,
-        ReasonCode::Success,
-    ]);
+    assert_eq!(
+        bench.unsubscribe(client, &["a", "b", "a/#/b", "$share/g/a"]),
+        [
+            ReasonCode::Success,
+            ReasonCode::NoSubscriptionExisted,
+            ReasonCode::TopicFilterInvalid,
+            ReasonCode::Success,
+        ]
+    );
     assert_eq!(bench.broker.subscription_count(), 0);
     assert_eq!(bench.publish(client, "a", "m", QoS::AtLeastOnce), ReasonCode::NoMatchingSubscribers);
 }
@@ -213,16 +219,20 @@ fn limits_on_subscriptions_have_their_reasons() {
         limits.maximum_topic_levels = 3;
     });
     let client = bench.connect(Version::V5_0, "c");
-    let filters = ["a", "b", "c", "a", "a/b/c", "a/b/c/d", "$share/g/a/b/c/d"].map(|it| line(it, QoS::AtMostOnce));
-    assert_eq!(bench.subscribe_to(client, &filters, None), [
-        ReasonCode::GRANTED_QOS_0,
-        ReasonCode::GRANTED_QOS_0,
-        ReasonCode::QuotaExceeded,
-        ReasonCode::GRANTED_QOS_0,
-        ReasonCode::QuotaExceeded,
-        ReasonCode::TopicFilterInvalid,
-        ReasonCode::TopicFilterInvalid,
-    ]);
+    let filters =
+        ["a", "b", "c", "a", "a/b/c", "a/b/c/d", "$share/g/a/b/c/d"].map(|it| line(it, QoS::AtMostOnce));
+    assert_eq!(
+        bench.subscribe_to(client, &filters, None),
+        [
+            ReasonCode::GRANTED_QOS_0,
+            ReasonCode::GRANTED_QOS_0,
+            ReasonCode::QuotaExceeded,
+            ReasonCode::GRANTED_QOS_0,
+            ReasonCode::QuotaExceeded,
+            ReasonCode::TopicFilterInvalid,
+            ReasonCode::TopicFilterInvalid,
+        ]
+    );
     assert_eq!(bench.publish(client, "a/b/c", "m", QoS::AtLeastOnce), ReasonCode::NoMatchingSubscribers);
     bench.send_publish(client, "a/b/c/d", b"m", QoS::AtLeastOnce, |_| {});
     assert_eq!(bench.closed(client), Some(ReasonCode::TopicNameInvalid));

@@ -263,6 +263,11 @@ impl Bench {
         self.publishes(client).iter().map(|publish| publish.text().to_owned()).collect()
     }
 
+    /// Forgets the PUBLISHes that have come.
+    pub(crate) fn forget_publishes(&mut self, client: Client) {
+        self.publishes(client);
+    }
+
     /// Payloads that came to a topic URL, and whether each is text.
     pub(crate) fn frames(&mut self, client: Client) -> Vec<(bool, Vec<u8>)> {
         self.wire(client).frames.as_mut().map(|frames| frames.drain(..).collect()).unwrap_or_default()
