@@ -99,7 +99,7 @@ describe('payloads at the ends of the range', () => {
       requireInstalled([subscriber], context)
       const { inbox, close } = await subscriber.subscribe(`sizes/${subscriber.slug}`, 1)
       // two publishers that frame differently: whole packets over TCP, and WebSocket frames of 64 KiB and less
-      const senders = installed.filter(({ slug }) => slug === 'mqttjs-wss-v5' || slug === 'paho2-v4')
+      const senders = installed.filter(({ slug }) => slug === 'mqttjs-wss-v5' || slug === 'paho2-mqtt-v4')
       for (const sender of senders) {
         for (const size of sizes) {
           const payload = Buffer.alloc(size, `${sender.slug} ${size} ÿ`)

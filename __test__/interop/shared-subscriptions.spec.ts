@@ -7,7 +7,7 @@ import { openMqttJs } from './peers/mqtt-js.js'
 import type { Peer, Subscription } from './peers/peer.js'
 
 const MESSAGES = 60
-const MEMBERS = ['paho2-v5', 'paho1-v4', 'mqttjs-ws-v5', 'mqttjs-mqtts-v4', 'mosquitto-311']
+const MEMBERS = ['paho2-mqtt-v5', 'paho1-mqtt-v4', 'mqttjs-ws-v5', 'mqttjs-mqtts-v4', 'mosquitto-311']
 
 describeWithPeers(['paho1', 'paho2', 'mosquitto-clients'], 'a group of five programs', () => {
   let broker: BrokerUnderTest

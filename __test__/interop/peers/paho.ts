@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { findPeer } from '../../support/peers.js'
-import type { BrokerAddress, BrokerUnderTest } from '../broker-under-test.js'
+import type { BrokerAddress, BrokerUnderTest, Scheme } from '../broker-under-test.js'
 import { Inbox, type Peer, type PublishOptions, type Qos, type Received } from './peer.js'
 
 export type Generation = 1 | 2
@@ -23,8 +23,8 @@ export interface PahoClientOptions {
   readonly password?: string
   readonly properties?: PahoProperties
   readonly will?: { topic: string; payload: Buffer; qos?: Qos; retain?: boolean; properties?: PahoProperties }
-  /** TLS with this certificate as the only one that is trusted. */
-  readonly certificate?: string
+  /** Default `mqtt`. With TLS the broker's certificate is the only one that is trusted. */
+  readonly scheme?: Scheme
 }
 
 export interface Connack {
@@ -72,16 +72,20 @@ export class PahoProcess {
   }
 
   async open(broker: BrokerAddress, options: PahoClientOptions = {}): Promise<PahoClient> {
+    const { scheme = 'mqtt', will, ...rest } = options
+    const isEncrypted = scheme === 'mqtts' || scheme === 'wss'
     const name = `c${this.#lastId + 1}`
     const inbox = new Inbox()
     this.#inboxes.set(name, inbox)
     const connack = (await this.request(name, 'open', {
-      host: options.certificate === undefined ? broker.host : 'localhost',
+      host: isEncrypted ? 'localhost' : broker.host,
       port: broker.port,
       clientId: '',
       version: 4,
-      ...options,
-      will: options.will && { ...options.will, payload: options.will.payload.toString('base64') },
+      ...rest,
+      ...(isEncrypted && { certificate: broker.certificate }),
+      ...(scheme.startsWith('ws') && { transport: 'websockets' }),
+      ...(will && { will: { ...will, payload: will.payload.toString('base64') } }),
     })) as Connack
     return new PahoClient(this, name, inbox, connack)
   }
@@ -176,22 +180,22 @@ function received({ payload, topic, qos, retain, properties }: Event): Received 
 }
 
 /** A peer of the matrix: one client publishes, and each subscription is a client of its own. */
-export function pahoPeer(generation: Generation, version: ProtocolVersion): Peer {
+export function pahoPeer(generation: Generation, version: ProtocolVersion, scheme: Scheme = 'mqtt'): Peer {
   let process: PahoProcess | undefined
   let publisher: PahoClient | undefined
   let broker: BrokerUnderTest | undefined
   return {
-    name: `paho-mqtt ${generation === 1 ? '1.6' : '2'} (${version === 5 ? '5.0' : '3.1.1'})`,
-    slug: `paho${generation}-v${version}`,
+    name: `paho-mqtt ${generation === 1 ? '1.6' : '2'} ${scheme}:// (${version === 5 ? '5.0' : '3.1.1'})`,
+    slug: `paho${generation}-${scheme}-v${version}`,
     program: `paho${generation}`,
     async open(underTest) {
       broker = underTest
       process = new PahoProcess(generation)
-      publisher = await process.open(underTest, { version })
+      publisher = await process.open(underTest, { version, scheme })
     },
     async subscribe(topicFilter, qos) {
       if (process === undefined || broker === undefined) throw new Error('the peer is not open')
-      const client = await process.open(broker, { version })
+      const client = await process.open(broker, { version, scheme })
       const [granted] = await client.subscribe(topicFilter, qos)
       if (granted !== qos) throw new Error(`asked for QoS ${qos}, was granted ${granted}`)
       return { inbox: client.inbox, close: () => client.close() }

@@ -60,6 +60,8 @@ class Client:
         arguments = {"client_id": request["clientId"], "protocol": request["version"]}
         if not self.is_v5:
             arguments["clean_session"] = request.get("clean", True)
+        if request.get("transport"):
+            arguments["transport"] = request["transport"]
         if hasattr(mqtt, "CallbackAPIVersion"):
             arguments["callback_api_version"] = mqtt.CallbackAPIVersion.VERSION2
         self.client = mqtt.Client(**arguments)
@@ -85,6 +87,8 @@ class Client:
             self.client.username_pw_set(request["username"], request.get("password"))
         if request.get("certificate"):
             self.client.tls_set_context(ssl.create_default_context(cadata=request["certificate"]))
+        if request.get("transport") == "websockets":
+            self.client.ws_set_options(path="/mqtt")
         options = {"keepalive": request.get("keepAlive", 60)}
         if self.is_v5:
             options["clean_start"] = request.get("clean", True)
