@@ -2,9 +2,11 @@
 #![allow(clippy::panic, reason = "how a test fails")]
 
 mod connect;
+mod durable;
 mod hooks;
 mod limits;
 mod local;
+mod malformed;
 mod properties;
 mod qos;
 mod retained;
