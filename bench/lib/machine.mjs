@@ -1,6 +1,7 @@
 /** What a figure is worth nothing without: the machine it was measured on, and what else it was doing. */
 import { readFileSync } from 'node:fs'
 import { arch, cpus, loadavg, release, totalmem, type } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { cores } from './children.mjs'
 
 /** The machine now. */
@@ -37,6 +38,26 @@ function stealShare() {
   } catch {
     return null
   }
+}
+
+/** Waits until the machine does next to nothing, at most for `patienceMs`. */
+export async function calm(patienceMs) {
+  const deadline = Date.now() + patienceMs
+  while (Date.now() < deadline) {
+    const before = times()
+    await sleep(500)
+    const after = times()
+    if ((after.busy - before.busy) / (after.all - before.all) < 0.1) return
+  }
+}
+
+function times() {
+  const all = cpus().map(({ times: { user, nice, sys, idle, irq } }) => ({
+    busy: user + nice + sys + irq,
+    idle,
+  }))
+  const busy = all.reduce((sum, core) => sum + core.busy, 0)
+  return { busy, all: all.reduce((sum, core) => sum + core.idle, busy) }
 }
 
 /** The machine in lines for people. */

@@ -4,6 +4,9 @@ import { ratioSpread, spread } from './stats.mjs'
 /** A fixed rate is held when so much of it arrives within the measurement. */
 const leastShareOfRate = 0.95
 
+/** When others use more of a core than this, a run is called disturbed. */
+export const disturbedAbove = 0.1
+
 /** Why a run does not count, as a short phrase; undefined for one that does. */
 export function voidReason(run) {
   const { report } = run
@@ -83,8 +86,8 @@ function idleFigures(runs) {
  * The busiest of both cores, not counting what broker and generator used, as a share of the measurement: whether
  * somebody else was at work. Interrupts that are charged to nobody are in it.
  */
-function otherCpu({ report, pinned }) {
-  if (pinned === null || report.broker === null) return undefined
+export function otherCpu({ report, pinned }) {
+  if (pinned === null || report.broker == null) return undefined
   const others = [
     report.cores[pinned.broker].busy - report.broker.cpuSeconds,
     report.cores[pinned.generator].busy - report.generator.cpuSeconds,

@@ -1,7 +1,6 @@
 /** The summary as a table for a terminal, which is also valid Markdown. */
 
-/** When others use more of a core than this, the table says so. */
-const disturbedAbove = 0.1
+import { disturbedAbove } from './summary.mjs'
 
 /** A scenario and its rows. @returns {string} */
 export function table({ scenario, rows }) {
