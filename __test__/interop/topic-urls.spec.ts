@@ -5,6 +5,7 @@ import { describeWithPeers } from '../support/peers.js'
 import { type BrokerUnderTest, startBroker, topicUrl } from './broker-under-test.js'
 import { BrowserUnderTest, PageSocket } from './peers/chromium.js'
 import { openMqttJs } from './peers/mqtt-js.js'
+import { Workshop } from './programs.js'
 
 const BYTES = Buffer.from([0x00, 0xff, 0xfe, 0x80, 0x0a])
 
@@ -175,6 +176,14 @@ describeWithPeers(['chromium'], 'a page with a WebSocket', () => {
     await (await PageSocket.open(local, address)).close()
     const foreign = await browser.open(undefined, 'elsewhere.test')
     await expect(PageSocket.open(foreign, address)).rejects.toThrow('1006')
+  })
+
+  test('a page that was opened as a file is let in on loopback', async () => {
+    const workshop = await Workshop.open()
+    const path = await workshop.write('page.html', '<!doctype html><title>a file</title>')
+    const file = await browser.openAddress(`file://${path}`)
+    await (await PageSocket.open(file, broker.topicUrl('chat/room1'))).close()
+    await workshop.close()
   })
 
   test('a page of another site that is on the list is let in', async () => {

@@ -81,6 +81,20 @@ for (const generation of [2, 1] as Generation[]) {
       },
     )
 
+    test('a client that falls silent is given up after one and a half times its keep alive', async () => {
+      const paho = new PahoProcess(generation)
+      const topic = `wills/paho${generation}-silent`
+      const payload = Buffer.from(`${generation} does not answer`)
+      await paho.open(broker, { version: 4, keepAlive: 1, will: { topic, payload } })
+      paho.freeze()
+      const frozenAt = performance.now()
+      await witness.inbox.findPayload(payload)
+      // [MQTT-3.1.2-22]; the last packet may have come up to a second before
+      expect(performance.now() - frozenAt).toBeGreaterThan(400)
+      expect(performance.now() - frozenAt).toBeLessThan(3_000)
+      await paho.kill()
+    })
+
     test('disconnect() takes the will along', async () => {
       const paho = new PahoProcess(generation)
       const topic = `wills/paho${generation}-goodbye`

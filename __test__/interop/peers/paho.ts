@@ -99,6 +99,11 @@ export class PahoProcess {
     })
   }
 
+  /** SIGSTOP: the sockets stay open and nobody is at home. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP')
+  }
+
   /** SIGKILL: the kernel closes the sockets and no client says goodbye. */
   async kill(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
@@ -150,6 +155,10 @@ export class PahoClient {
   async subscribe(topicFilter: string, qos: Qos): Promise<number[]> {
     const answer = await this.#process.request(this.#name, 'subscribe', { filter: topicFilter, qos })
     return (answer as { granted: number[] }).granted
+  }
+
+  async unsubscribe(topicFilter: string): Promise<void> {
+    await this.#process.request(this.#name, 'unsubscribe', { filter: topicFilter })
   }
 
   async publish(

@@ -67,11 +67,13 @@ class Client:
         self.client = mqtt.Client(**arguments)
         self.client.on_connect = self.on_connect
         self.client.on_subscribe = self.on_subscribe
+        self.client.on_unsubscribe = self.on_unsubscribe
         self.client.on_message = self.on_message
         self.connected = threading.Event()
         self.connack = None
         self.granted = {}
         self.subscribed = threading.Condition()
+        self.unsubscribed = threading.Event()
 
     def open(self, request):
         will = request.get("will")
@@ -117,6 +119,16 @@ class Client:
         with self.subscribed:
             self.granted[packet_id] = [number(code) for code in reason_codes]
             self.subscribed.notify_all()
+
+    def unsubscribe(self, request):
+        self.unsubscribed.clear()
+        self.client.unsubscribe(request["filter"])
+        if not self.unsubscribed.wait(TIMEOUT_SECS):
+            raise TimeoutError("no UNSUBACK")
+        return {}
+
+    def on_unsubscribe(self, client, userdata, *rest):
+        self.unsubscribed.set()
 
     def on_message(self, client, userdata, message):
         write({
@@ -167,7 +179,7 @@ def main():
             if operation == "open":
                 clients[name] = Client(name, request)
                 result = clients[name].open(request)
-            elif operation in ("subscribe", "publish"):
+            elif operation in ("subscribe", "unsubscribe", "publish"):
                 result = getattr(clients[name], operation)(request)
             elif operation in ("close", "drop"):
                 result = getattr(clients.pop(name), operation)()
