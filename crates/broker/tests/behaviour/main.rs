@@ -9,6 +9,7 @@ mod local;
 mod malformed;
 mod properties;
 mod qos;
+mod random;
 mod retained;
 mod sessions;
 mod subscriptions;

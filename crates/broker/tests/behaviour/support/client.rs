@@ -234,6 +234,12 @@ impl Bench {
         self.wire(client).got.pop_front().expect("another packet")
     }
 
+    /// Up to so many of the packets that have come.
+    pub(crate) fn take_some(&mut self, client: Client, count: usize) -> Vec<Got> {
+        let got = &mut self.wire(client).got;
+        got.drain(..count.min(got.len())).collect()
+    }
+
     /// Everything that has come and was not taken yet.
     pub(crate) fn rest(&mut self, client: Client) -> Vec<Got> {
         self.wire(client).got.drain(..).collect()
