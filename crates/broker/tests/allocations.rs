@@ -1,0 +1,115 @@
+//! The path that a stream of QoS 0 messages takes asks the allocator for nothing.
+//!
+//! Counted on a broker that has warmed up: buffers, routes and tables have the size they keep.
+
+use topicwire_broker::{Broker, Config, ConnectionKey, HookFilters};
+use topicwire_codec::{
+    Connect, PacketId, Publish, QoS, Subscribe, SubscribeFilter, SubscribeFilters, SubscribeOptions,
+    UserProperties, Version,
+};
+
+const NOW_MS: u64 = 1_000;
+
+struct Stage {
+    broker: Broker,
+    arena: Vec<u8>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let config = Config { sys_interval_ms: 0, ..Config::default() };
+        Self { broker: Broker::new(config, HookFilters::default(), NOW_MS), arena: vec![0; 1 << 20] }
+    }
+
+    fn client(&mut self, version: Version, client_id: &str, topic_filter: Option<&str>) -> ConnectionKey {
+        let key = self.broker.open(NOW_MS);
+        let mut bytes = Vec::new();
+        Connect::new(version, client_id).encode(version, &mut bytes).unwrap();
+        if let Some(topic_filter) = topic_filter {
+            let filters =
+                [SubscribeFilter { topic_filter, options: SubscribeOptions::from_qos(QoS::AtMostOnce) }];
+            let subscribe = Subscribe {
+                packet_id: PacketId::MIN,
+                subscription_id: None,
+                user_properties: UserProperties::default(),
+                filters: SubscribeFilters::from_slice(&filters),
+            };
+            subscribe.encode(version, &mut bytes).unwrap();
+        }
+        self.broker.receive(key, &bytes, NOW_MS);
+        self.drain();
+        while self.broker.poll_event().is_some() {}
+        key
+    }
+
+    fn drain(&mut self) -> usize {
+        let mut bytes = 0;
+        while let Some(transmit) = self.broker.poll_transmit(&mut self.arena, NOW_MS) {
+            bytes += transmit.length;
+        }
+        bytes
+    }
+
+    /// Allocations in a hundred turns, each with this chunk, after as many to warm up.
+    fn allocations(&mut self, publisher: ConnectionKey, chunk: &[u8]) -> u64 {
+        let turn = |stage: &mut Self| {
+            stage.broker.receive(publisher, chunk, NOW_MS);
+            assert!(stage.drain() > 0);
+        };
+        (0..100).for_each(|_| turn(self));
+        allocation_counter::measure(|| (0..100).for_each(|_| turn(self))).count_total
+    }
+}
+
+fn chunk(version: Version, publish: &Publish<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for _ in 0..100 {
+        publish.encode(version, &mut bytes).unwrap();
+    }
+    bytes
+}
+
+#[test]
+fn ten_thousand_messages_to_one_subscriber_allocate_nothing() {
+    for (from, to) in [
+        (Version::V3_1_1, Version::V3_1_1),
+        (Version::V5_0, Version::V5_0),
+        (Version::V3_1_1, Version::V5_0),
+        (Version::V5_0, Version::V3_1_1),
+    ] {
+        let mut stage = Stage::new();
+        stage.client(to, "s", Some("a/+/c"));
+        let publisher = stage.client(from, "p", None);
+        let bytes = chunk(from, &Publish::new("a/b/c", &[b'x'; 64]));
+        assert_eq!(stage.allocations(publisher, &bytes), 0, "{from:?} to {to:?}");
+    }
+}
+
+#[test]
+fn a_fan_out_to_a_hundred_allocates_nothing() {
+    let mut stage = Stage::new();
+    for n in 0..100 {
+        let version = [Version::V3_1_1, Version::V5_0][n % 2];
+        stage.client(version, &n.to_string(), Some("t"));
+    }
+    let publisher = stage.client(Version::V5_0, "p", None);
+    let bytes = chunk(Version::V5_0, &Publish::new("t", &[b'x'; 64]));
+    assert_eq!(stage.allocations(publisher, &bytes), 0);
+}
+
+#[test]
+fn properties_that_are_passed_on_allocate_nothing() {
+    let mut stage = Stage::new();
+    stage.client(Version::V5_0, "s", Some("t"));
+    let publisher = stage.client(Version::V5_0, "p", None);
+    let mut publish = Publish::new("t", &[b'x'; 64]);
+    publish.properties.content_type = Some("text/plain");
+    publish.properties.message_expiry_interval_secs = Some(60);
+    let bytes = chunk(Version::V5_0, &publish);
+    assert_eq!(stage.allocations(publisher, &bytes), 0);
+}
+
+#[test]
+fn the_counter_counts() {
+    assert!(allocation_counter::measure(|| drop(std::hint::black_box(vec![1u8; 100]))).count_total > 0);
+}
