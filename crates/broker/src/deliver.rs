@@ -81,7 +81,7 @@ impl Broker {
         } else {
             self.config.limits.maximum_out_buffer_bytes
         };
-        let Self { sessions, connections, outlet, metrics, .. } = self;
+        let Self { sessions, connections, outlet, metrics, config, .. } = self;
         let connection = sessions
             .get(session_key.index())
             .and_then(Session::connection)
@@ -93,7 +93,7 @@ impl Broker {
         if is_full || connection.phase != Phase::Open {
             return self.drop_for(session_key, DropReason::OutBufferFull);
         }
-        let mut writer = Writer { outlet, metrics, now_ms };
+        let mut writer = Writer { outlet, metrics, apart_bytes: config.apart_bytes, now_ms };
         match writer.write_fan_out(connection, fan, terms.merged, (QoS::AtMostOnce, terms.retain, None)) {
             Ok(()) => Offer::Settled,
             Err(TooLarge) => self.drop_for(session_key, DropReason::TooLarge),
@@ -108,7 +108,7 @@ impl Broker {
         terms: &Terms<'_>,
         now_ms: u64,
     ) -> Offer {
-        let Self { sessions, connections, outlet, metrics, journal, .. } = self;
+        let Self { sessions, connections, outlet, metrics, journal, config, .. } = self;
         let Some(session) = sessions.get_mut(session_key.index()) else { return Offer::Settled };
         let connection = session.connection().and_then(|key| connections.get_mut(key.index()));
         let Some(connection) = connection else { return Offer::Settled };
@@ -129,7 +129,7 @@ impl Broker {
             return self.enqueue(session_key, fan, terms, now_ms);
         };
         record_exchange(journal, session, packet_id, position, terms.qos);
-        let mut writer = Writer { outlet, metrics, now_ms };
+        let mut writer = Writer { outlet, metrics, apart_bytes: config.apart_bytes, now_ms };
         match writer.write_fan_out(connection, fan, terms.merged, (terms.qos, terms.retain, Some(packet_id)))
         {
             Ok(()) => Offer::Settled,

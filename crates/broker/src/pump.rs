@@ -173,10 +173,11 @@ impl Broker {
         head: &Head,
         now_ms: u64,
     ) -> Result<(), TooLarge> {
-        let Self { sessions, connections, outlet, metrics, .. } = self;
+        let Self { sessions, connections, outlet, metrics, config, .. } = self;
         let key = sessions.get(session_key.index()).and_then(Session::connection);
         let Some(connection) = key.and_then(|key| connections.get_mut(key.index())) else { return Ok(()) };
-        Writer { outlet, metrics, now_ms }.write_message(connection, message, head)
+        Writer { outlet, metrics, apart_bytes: config.apart_bytes, now_ms }
+            .write_message(connection, message, head)
     }
 
     /// Asks the store for the next stretch of a queue that has run low.
