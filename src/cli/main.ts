@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs'
 import { type ErrorCode, MqttError } from '../errors.js'
 import type { Broker } from '../index.js'
 import type { Logger } from '../logger.js'
+import { explainMissingAddon, isLoaderError } from '../native-missing.js'
 import { type BrokerOptions, resolveOptions } from '../options.js'
 import { parseArguments } from './args.js'
 import { type Bound, banner, wantsColor } from './banner.js'
@@ -45,12 +46,20 @@ async function main(): Promise<number | undefined> {
   const logger = createLogger(process.stderr, level[parsed.verbosity], settings.logFormat, color)
 
   // Loaded late: `--help` and mistakes in the configuration are answered without the native addon.
-  const { Broker } = await import('../index.js')
+  const { Broker } = await importPackage()
   const broker = await Broker.start({ ...settings.options, logger })
   logEvents(broker, logger)
   endInOrder(broker, logger)
   if (parsed.verbosity !== 'quiet') process.stdout.write(bannerOf(version, broker, settings.options))
   return undefined
+}
+
+async function importPackage(): Promise<typeof import('../index.js')> {
+  try {
+    return await import('../index.js')
+  } catch (error) {
+    throw isLoaderError(error) ? explainMissingAddon(error) : error
+  }
 }
 
 function ownVersion(): string {
