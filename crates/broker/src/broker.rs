@@ -20,11 +20,13 @@ use std::sync::Arc;
 
 use foldhash::quality::SeedableRandomState;
 use slab::Slab;
+use topicwire_codec::ReasonCode;
 use topicwire_session::Timers;
 use topicwire_topics::{Retained, Subscriptions};
 
 use crate::config::{Config, HookFilters};
 use crate::connection::{Connection, Framing};
+use crate::end::Ending;
 use crate::event::Event;
 use crate::hook::Token;
 use crate::message::Message;
@@ -155,6 +157,11 @@ impl Broker {
         self.timers.arm(TimerKey::Connection(key), &mut connection.timer, deadline_ms);
         self.metrics.connections += 1;
         self.metrics.connections_opened += 1;
+        let others = self.metrics.connections.saturating_sub(self.metrics.clients_connected);
+        if others > u64::from(self.config.limits.maximum_connections).max(1) {
+            self.metrics.connects_refused += 1;
+            self.end_connection(key, Ending::ByServer(ReasonCode::ServerBusy), now_ms);
+        }
         key
     }
 

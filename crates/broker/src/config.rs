@@ -27,7 +27,8 @@ pub struct Limits {
     pub maximum_keep_alive_secs: u16,
     /// Milliseconds until CONNECT must have arrived.
     pub connect_timeout_ms: u32,
-    /// Network Connections at once.
+    /// Network Connections with an accepted CONNECT at once. As many again may be on their way in or out; a further
+    /// one is closed as soon as it is opened.
     pub maximum_connections: u32,
     /// Sessions at once, with and without a connection.
     pub maximum_sessions: u32,

@@ -297,7 +297,7 @@ impl Broker {
             }
             match connection.keep_alive.server_deadline_ms() {
                 Some(deadline_ms) => {
-                    self.timers.arm(TimerKey::Connection(key), &mut connection.timer, deadline_ms)
+                    self.timers.arm(TimerKey::Connection(key), &mut connection.timer, deadline_ms);
                 }
                 None => self.timers.disarm(TimerKey::Connection(key), &mut connection.timer),
             }

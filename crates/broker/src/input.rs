@@ -170,7 +170,7 @@ impl Broker {
                 // Not before CONNACK, and not kept by anything else that waits for the store.
                 if self.connections.get(key.index()).is_some_and(|it| it.phase == Phase::AwaitStore) {
                     self.acknowledge(key, 0, AckEffect::None, now_ms, |_, out| {
-                        out.extend_from_slice(&PINGRESP)
+                        out.extend_from_slice(&PINGRESP);
                     });
                 } else {
                     self.send(key, |_, out| out.extend_from_slice(&PINGRESP));

@@ -255,6 +255,20 @@ fn a_refused_client_id_connection_or_session_has_its_reason_and_its_counter() {
 }
 
 #[test]
+fn transports_that_never_connect_are_bounded_as_well() {
+    let mut bench = Bench::with_limits(|limits| limits.maximum_connections = 3);
+    let connected = bench.connect(Version::V5_0, "c");
+    let transports: Vec<_> = (0..10).map(|_| bench.open(Version::V5_0)).collect();
+    bench.run();
+    let closed = transports.iter().filter(|it| bench.closed(**it) == Some(ReasonCode::ServerBusy)).count();
+    assert_eq!((closed, bench.broker.metrics().connects_refused), (7, 7));
+    bench.ping(connected);
+    bench.advance_secs(10);
+    assert_eq!(bench.broker.metrics().connections, 1);
+    bench.connect(Version::V5_0, "d");
+}
+
+#[test]
 fn a_client_takes_its_own_connection_over_although_the_broker_is_full() {
     let mut bench = Bench::with_limits(|limits| limits.maximum_connections = 1);
     let old = bench.connect(Version::V5_0, "a");

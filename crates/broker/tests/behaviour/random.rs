@@ -255,7 +255,9 @@ impl World {
                         .collect();
                     let distinct: HashSet<_> = exactly.iter().collect();
                     assert_eq!(distinct.len(), exactly.len(), "twice: {exactly:?}");
-                    mine.filter(|(_, text)| seen.insert(text.clone())).map(|it| it.1.clone()).collect::<Vec<_>>()
+                    mine.filter(|(_, text)| seen.insert(text.clone()))
+                        .map(|it| it.1.clone())
+                        .collect::<Vec<_>>()
                 };
                 // All of them, each for the first time in the order it was sent in.
                 assert_eq!(of(true), publisher.sent.get("surely").cloned().unwrap_or_default());

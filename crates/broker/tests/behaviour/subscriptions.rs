@@ -83,6 +83,20 @@ fn overlapping_subscriptions_deliver_once_with_the_highest_qos_and_all_identifie
 }
 
 #[test]
+fn the_highest_qos_counts_whichever_filter_has_it() {
+    let filters = ["a/b", "a/+", "#"];
+    for highest in 0..filters.len() {
+        let mut bench = Bench::new();
+        let client = bench.connect(Version::V5_0, "c");
+        for (n, filter) in filters.iter().enumerate() {
+            bench.subscribe(client, filter, if n == highest { QoS::ExactlyOnce } else { QoS::AtLeastOnce });
+        }
+        bench.publish(client, "a/b", "m", QoS::ExactlyOnce);
+        assert_eq!(bench.publish_of(client).qos, QoS::ExactlyOnce, "{}", filters[highest]);
+    }
+}
+
+#[test]
 fn a_queued_message_keeps_its_identifiers() {
     let mut bench = Bench::new();
     let (client, _) = bench.connect_durably(Version::V5_0, "c");

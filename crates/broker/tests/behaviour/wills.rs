@@ -77,9 +77,9 @@ fn a_3_1_1_disconnect_discards_the_will() {
     for is_cut in [false, true] {
         let (client, _) = bench.connect_with(Version::V3_1_1, "c", |connect| connect.will = Some(will(0)));
         if is_cut {
-            bench.cut(client)
+            bench.cut(client);
         } else {
-            bench.disconnect(client)
+            bench.disconnect(client);
         }
         assert_eq!(bench.publishes(watcher).len(), usize::from(is_cut));
     }
