@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import mqtt, { type MqttClient } from 'mqtt'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Broker, type BrokerOptions, type Message, MqttError } from '../src/index.js'
+import { clientOver, nextEvent } from './support/mqtt-js.js'
 import { until } from './support/until.js'
 
 const open: { close(): unknown }[] = []
@@ -20,13 +21,9 @@ async function start(options: BrokerOptions = {}): Promise<Broker> {
 
 /** An MQTT.js client at the other end of a stream. */
 async function client(stream: Duplex, options: mqtt.IClientOptions = {}): Promise<MqttClient> {
-  const made = new mqtt.MqttClient(() => stream as never, {
-    protocolVersion: 5,
-    reconnectPeriod: 0,
-    ...options,
-  })
+  const made = clientOver(stream, options)
   open.push({ close: () => made.end(true) })
-  await once(made, 'connect')
+  await nextEvent(made, 'connect')
   return made
 }
 
@@ -75,7 +72,7 @@ describe('a broker', () => {
   it('tells 5.0 clients that it is going down', async () => {
     const broker = await start({ port: 0 })
     const peer = await client(broker.connect())
-    const goodbye = once(peer, 'disconnect')
+    const goodbye = nextEvent(peer, 'disconnect')
     await broker.close()
     const [packet] = (await goodbye) as [{ reasonCode: number }]
     expect(packet.reasonCode).toBe(0x8b)
@@ -238,7 +235,7 @@ describe('publishing and subscribing in process', () => {
     const broker = await start()
     const peer = await client(broker.connect())
     await peer.subscribeAsync('to/peer', { qos: 2 })
-    const arrived = once(peer, 'message')
+    const arrived = nextEvent(peer, 'message')
     await broker.publish('to/peer', JSON.stringify({ n: 1 }), { qos: 2 })
     expect(String((await arrived)[1])).toBe('{"n":1}')
 

@@ -1,7 +1,7 @@
-import { once } from 'node:events'
-import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
+import type { IClientOptions, MqttClient } from 'mqtt'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Broker, type BrokerOptions } from '../src/index.js'
+import { clientOver, nextEvent } from './support/mqtt-js.js'
 import { until } from './support/until.js'
 
 const open: { close(): unknown }[] = []
@@ -17,25 +17,21 @@ async function start(options: BrokerOptions): Promise<Broker> {
 }
 
 function dial(broker: Broker, options: IClientOptions = {}): MqttClient {
-  const made = new mqtt.MqttClient(() => broker.connect() as never, {
-    protocolVersion: 5,
-    reconnectPeriod: 0,
-    ...options,
-  })
+  const made = clientOver(broker.connect(), options)
   open.push({ close: () => made.end(true) })
   return made
 }
 
 async function connected(broker: Broker, options: IClientOptions = {}): Promise<MqttClient> {
   const made = dial(broker, options)
-  await once(made, 'connect')
+  await nextEvent(made, 'connect')
   return made
 }
 
 /** The Reason Code that a client is refused with. */
 async function refusal(broker: Broker, options: IClientOptions = {}): Promise<number> {
   const made = dial(broker, options)
-  const [error] = (await once(made, 'error')) as [{ code: number }]
+  const [error] = (await nextEvent(made, 'error')) as [{ code: number }]
   return error.code
 }
 
@@ -89,7 +85,7 @@ describe('authenticate', () => {
     const received: string[] = []
     broker.subscribe('early', (message) => received.push(message.text()))
     client.publish('early', 'x')
-    await once(client, 'connect')
+    await nextEvent(client, 'connect')
     await until(() => received.length === 1, 'the message')
   })
 

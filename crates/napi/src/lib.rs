@@ -8,6 +8,8 @@
 //! What lives here: [`broker`] with its [`events`] as a byte stream, and [`topic_router`]. `src/native.ts` is the
 //! only JavaScript that imports it.
 
+#![allow(clippy::needless_pass_by_value, reason = "exports are handed owned values by napi")]
+
 pub mod broker;
 pub mod error;
 pub mod events;
