@@ -41,6 +41,11 @@ const NOT_RUN: readonly { readonly pattern: RegExp; readonly reason: string }[] 
   },
 ]
 
+/** Documents whose JavaScript is fragments rather than programs, and so has no types to check. */
+const FRAGMENTS: ReadonlyMap<string, string> = new Map([
+  ['docs/errors.md', 'shows how an error is caught and takes Broker for granted'],
+])
+
 const STARTS_A_BROKER = /\bnpm start\b|Broker\.start\(\{ port/
 
 const files = ['README.md', ...(await readdir(join(ROOT, 'docs'))).map((name) => `docs/${name}`)]
@@ -92,6 +97,36 @@ test('a block that shows a file shows all of it', async () => {
     }
   }
 })
+
+test('JavaScript blocks use what there is, with the types of the package', async () => {
+  const workshop = await Workshop.open()
+  try {
+    for (const { name, sections } of documents.filter((document) => !FRAGMENTS.has(document.name))) {
+      for (const { language, words, text, line } of sections.flatMap(({ blocks }) => blocks)) {
+        if (language !== 'js' || words.has('browser')) continue
+        await workshop.write(`${name.replace(/\W/g, '-')}-line-${line}.mjs`, text)
+      }
+    }
+    const settings = {
+      compilerOptions: {
+        allowJs: true,
+        checkJs: true,
+        noEmit: true,
+        module: 'nodenext',
+        target: 'es2023',
+        lib: ['es2023', 'esnext.disposable'],
+        types: ['node'],
+        typeRoots: [join(ROOT, 'node_modules/@types')],
+        skipLibCheck: true,
+      },
+      include: ['*.mjs'],
+    }
+    await workshop.write('tsconfig.json', JSON.stringify(settings))
+    await workshop.start('node', [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.']).succeeds(60_000)
+  } finally {
+    await workshop.close()
+  }
+}, 60_000)
 
 function isRun({ language, text }: Block): boolean {
   return !NOT_PROGRAMS.has(language) && !NOT_RUN.some(({ pattern }) => pattern.test(text))
