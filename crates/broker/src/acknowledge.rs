@@ -131,8 +131,8 @@ impl Broker {
         write: impl FnOnce(Version, &mut Vec<u8>),
     ) {
         let Some(connection) = self.connections.get_mut(key.index()) else { return };
-        let last = connection.withheld.back().map(|withheld| withheld.sequence);
-        if last.is_none() && (sequence == 0 || self.journal.is_stored(sequence)) {
+        let is_first = connection.withheld.is_empty();
+        if is_first && (sequence == 0 || self.journal.is_stored(sequence)) {
             self.send(key, write);
             self.acknowledged(key, effect, now_ms);
             return;
@@ -140,8 +140,7 @@ impl Broker {
         let mut bytes = std::mem::take(&mut self.scratch.packet);
         bytes.clear();
         write(connection.version, &mut bytes);
-        let sequence = sequence.max(last.unwrap_or(0));
-        if last.is_none() {
+        if is_first {
             self.withholding.push(key);
         }
         connection.withheld.push_back(Withheld { sequence, bytes: SmallVec::from_slice(&bytes), effect });

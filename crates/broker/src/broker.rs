@@ -105,6 +105,8 @@ pub struct Broker {
     pub(crate) dropping: Vec<SessionKey>,
     /// Connections with an acknowledgement that waits for the store.
     pub(crate) withholding: Vec<ConnectionKey>,
+    /// Matches in the larger routes that are kept beside connections.
+    pub(crate) kept_matches: usize,
     pub(crate) assigned_count: u64,
     /// Of the last question that was put to a hook.
     pub(crate) last_token: Token,
@@ -135,6 +137,7 @@ impl Broker {
             scratch: Scratch::default(),
             dropping: Vec::new(),
             withholding: Vec::new(),
+            kept_matches: 0,
             assigned_count: 0,
             last_token: 0,
             is_draining: false,

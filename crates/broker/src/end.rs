@@ -32,6 +32,7 @@ impl Broker {
         if let Some(mut connection) = self.connections.try_remove(key.index()) {
             self.timers.disarm(TimerKey::Connection(key), &mut connection.timer);
             self.outlet.forget(&connection);
+            self.kept_matches -= connection.route.take().map_or(0, |route| route.weight());
             self.metrics.connections -= 1;
         }
     }
@@ -67,7 +68,7 @@ impl Broker {
         connection.input_head = 0;
         connection.held = crate::hook::Held::default();
         connection.withheld.clear();
-        connection.route = None;
+        self.kept_matches -= connection.route.take().map_or(0, |route| route.weight());
         let session = connection.session.take();
         let reason_code = match ending {
             Ending::ByPeer(reason_code) => Some(reason_code),

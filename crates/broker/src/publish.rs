@@ -48,7 +48,7 @@ impl Broker {
             return Err(AliasError::NoTopicName.into());
         }
         let verdict = connection.held.take_verdict();
-        let mut route = connection.route.take().unwrap_or_default();
+        let mut route = self.take_route(key);
         self.refresh_route(&mut route, topic_name)?;
         if verdict.is_none() && (route.authorize || route.on_publish) && !is_reserved(topic_name) {
             self.ask_about_publish(key, session_key, publish, &route);
@@ -58,13 +58,6 @@ impl Broker {
         let taken = self.take_publish(key, session_key, publish, packet, &route, verdict, now_ms);
         self.keep_route(key, route);
         taken
-    }
-
-    #[inline]
-    fn keep_route(&mut self, key: ConnectionKey, route: Box<Route>) {
-        if let Some(connection) = self.connections.get_mut(key.index()) {
-            connection.route = Some(route);
-        }
     }
 
     /// The PUBLISH is read, resolved and decided upon: window, routing, acknowledgement.

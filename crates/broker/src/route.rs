@@ -10,7 +10,7 @@ use topicwire_codec::fanout::{self, PublishLayout};
 use topicwire_codec::{PacketId, QoS, Version};
 use topicwire_topics::{GroupId, Matches, TopicName};
 
-use crate::broker::{Broker, SessionKey};
+use crate::broker::{Broker, ConnectionKey, SessionKey};
 use crate::config::HookFilters;
 use crate::deliver::Offer;
 use crate::fault::Fault;
@@ -38,6 +38,28 @@ impl Default for Route {
             authorize: false,
             on_publish: false,
         }
+    }
+}
+
+impl Route {
+    /// Up to so many matches a route is kept without a thought.
+    const SMALL: usize = 256;
+    /// How many matches the larger routes of all publishers may hold together: sixteen bytes each. A publisher past it
+    /// is matched anew for each message, which costs less than sending the message to so many.
+    const MOST_KEPT: usize = 1 << 20;
+
+    /// What keeping it takes of [`Route::MOST_KEPT`].
+    #[inline]
+    pub(crate) fn weight(&self) -> usize {
+        let capacity = self.matches.plain.capacity();
+        if capacity > Self::SMALL { capacity } else { 0 }
+    }
+
+    /// Lets go of the matches.
+    #[cold]
+    fn forget(&mut self) {
+        self.matches = Matches::default();
+        self.generation = u64::MAX;
     }
 }
 
@@ -190,6 +212,26 @@ impl Broker {
         Ok(())
     }
 
+    /// Takes a connection's route out, to be used while the broker is borrowed.
+    #[inline]
+    pub(crate) fn take_route(&mut self, key: ConnectionKey) -> Box<Route> {
+        let route = self.connections.get_mut(key.index()).and_then(|connection| connection.route.take());
+        let route = route.unwrap_or_default();
+        self.kept_matches -= route.weight();
+        route
+    }
+
+    /// Puts it back beside the connection.
+    #[inline]
+    pub(crate) fn keep_route(&mut self, key: ConnectionKey, mut route: Box<Route>) {
+        let Some(connection) = self.connections.get_mut(key.index()) else { return };
+        if self.kept_matches + route.weight() > Route::MOST_KEPT {
+            route.forget();
+        }
+        self.kept_matches += route.weight();
+        connection.route = Some(route);
+    }
+
     /// Gives the frame buffers to a message, and takes them back in [`Broker::finish_fan_out`].
     pub(crate) fn fan_out<'a>(
         &mut self,
@@ -308,5 +350,45 @@ impl Outcome {
     fn add(&mut self, offer: Offer) {
         self.matched += 1;
         self.is_over_quota |= offer == Offer::OverQuota;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use topicwire_codec::{Connect, Publish, Subscribe, SubscribeFilter, SubscribeOptions};
+
+    use super::*;
+    use crate::config::Config;
+
+    fn client(broker: &mut Broker, client_id: &str, topic_filter: &str) -> ConnectionKey {
+        let key = broker.open(0);
+        let filters =
+            [SubscribeFilter { topic_filter, options: SubscribeOptions::from_qos(QoS::AtMostOnce) }];
+        let mut bytes = Vec::new();
+        Connect::new(Version::V5_0, client_id).encode(Version::V5_0, &mut bytes).unwrap();
+        Subscribe::new(PacketId::MIN, &filters).encode(Version::V5_0, &mut bytes).unwrap();
+        broker.receive(key, &bytes, 0);
+        key
+    }
+
+    #[test]
+    fn what_large_routes_hold_is_counted_and_given_back() {
+        let mut broker = Broker::new(Config::default(), HookFilters::default(), 0);
+        for n in 0..=Route::SMALL {
+            client(&mut broker, &n.to_string(), "t");
+        }
+        let publishers = [client(&mut broker, "p", "x"), client(&mut broker, "q", "x")];
+        for topic_name in ["t", "x", "t"] {
+            let mut bytes = Vec::new();
+            Publish::new(topic_name, b"m").encode(Version::V5_0, &mut bytes).unwrap();
+            for publisher in publishers {
+                broker.receive(publisher, &bytes, 0);
+            }
+        }
+        assert!(broker.kept_matches > 2 * Route::SMALL, "{}", broker.kept_matches);
+        broker.close(publishers[0], 0);
+        assert!(broker.kept_matches > Route::SMALL, "{}", broker.kept_matches);
+        broker.shut_down(0);
+        assert_eq!(broker.kept_matches, 0);
     }
 }

@@ -340,6 +340,35 @@ fn the_limits_of_a_queue_count_what_is_in_the_store() {
 }
 
 #[test]
+fn a_question_waits_until_what_it_depends_on_has_been_taken() {
+    let mut bench = Bench::durable(Commits::ByHand, |config| config.queue_window_messages = 1);
+    let subscriber = settled(&mut bench, "s");
+    bench.send_subscribe(subscriber, &[line("t", QoS::AtLeastOnce)], None);
+    commit(&mut bench);
+    bench.cut(subscriber);
+    let publisher = bench.connect(Version::V3_1_1, "p");
+    for text in ["1", "2", "3"] {
+        bench.send_publish(publisher, "t", text.as_bytes(), QoS::AtLeastOnce, |_| {});
+    }
+    let subscriber = settled(&mut bench, "s");
+    assert_eq!(bench.texts(subscriber), ["1", "2", "3"]);
+    // Now with the batch still in the broker when the question is asked.
+    bench.send_ack(subscriber, PacketType::Puback, 1);
+    bench.cut(subscriber);
+    for text in ["4", "5", "6"] {
+        bench.send_publish(publisher, "t", text.as_bytes(), QoS::AtLeastOnce, |_| {});
+    }
+    let (subscriber, _) = bench.try_connect(Version::V5_0, "s", keep_session);
+    let batch = bench.broker.poll_store_batch().unwrap();
+    topicwire_broker::store::Store::commit(bench.store.as_mut().unwrap(), &batch).unwrap();
+    bench.broker.stored(batch.sequence, bench.now_ms);
+    bench.run();
+    assert!(bench.broker.poll_fetch().is_none());
+    commit(&mut bench);
+    assert_eq!(bench.texts(subscriber), ["2", "3", "4", "5", "6"]);
+}
+
+#[test]
 fn a_clean_start_does_not_get_the_answer_to_the_old_sessions_question() {
     let mut bench = Bench::durable(Commits::ByHand, |config| config.queue_window_messages = 2);
     let subscriber = settled(&mut bench, "s");
