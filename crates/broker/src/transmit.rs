@@ -103,15 +103,7 @@ impl Broker {
                 connection.is_dirty = false;
                 continue;
             }
-            let length = connection.out.drain_into(arena);
-            self.outlet.buffered_bytes -= length as u64;
-            self.metrics.bytes_sent += length as u64;
-            if connection.out.len() < Limits::OUT_BUFFER_LOW_BYTES
-                && connection.phase == Phase::Open
-                && let Some(session) = connection.session
-            {
-                self.pump(session, now_ms);
-            }
+            let length = self.fill(arena, key, now_ms);
             let Some(connection) = self.connections.get_mut(key.index()) else { continue };
             let mut closing = None;
             if connection.out.is_empty() {
@@ -127,6 +119,30 @@ impl Broker {
             }
         }
         None
+    }
+
+    /// Moves a connection's bytes to the start of `arena` until one of the two has no more. What this makes room for
+    /// in the out-buffer follows in the same piece, so that a connection has one piece in an arena.
+    fn fill(&mut self, arena: &mut [u8], key: ConnectionKey, now_ms: u64) -> usize {
+        let mut length = 0;
+        while let Some(connection) = self.connections.get_mut(key.index()) {
+            let drained = connection.out.drain_into(arena.get_mut(length..).unwrap_or_default());
+            length += drained;
+            self.outlet.buffered_bytes -= drained as u64;
+            if connection.out.len() < Limits::OUT_BUFFER_LOW_BYTES
+                && connection.phase == Phase::Open
+                && let Some(session) = connection.session
+            {
+                self.pump(session, now_ms);
+            }
+            let has_more =
+                self.connections.get(key.index()).is_some_and(|connection| !connection.out.is_empty());
+            if !has_more || length == arena.len() {
+                break;
+            }
+        }
+        self.metrics.bytes_sent += length as u64;
+        length
     }
 
     /// True where [`Broker::poll_transmit`] has something.
