@@ -369,6 +369,30 @@ fn a_question_waits_until_what_it_depends_on_has_been_taken() {
 }
 
 #[test]
+fn a_new_message_does_not_overtake_what_is_still_in_the_store() {
+    let mut bench = Bench::durable(Commits::ByHand, |config| config.queue_window_messages = 1);
+    let subscriber = settled(&mut bench, "s");
+    bench.send_subscribe(subscriber, &[line("t", QoS::AtLeastOnce)], None);
+    commit(&mut bench);
+    bench.cut(subscriber);
+    let publisher = bench.connect(Version::V3_1_1, "p");
+    for text in ["1", "2", "3"] {
+        bench.send_publish(publisher, "t", text.as_bytes(), QoS::AtLeastOnce, |_| {});
+    }
+    let (subscriber, _) = bench.try_connect(Version::V5_0, "s", keep_session);
+    let batch = bench.broker.poll_store_batch().unwrap();
+    topicwire_broker::store::Store::commit(bench.store.as_mut().unwrap(), &batch).unwrap();
+    bench.broker.stored(batch.sequence, bench.now_ms);
+    bench.run();
+    // The queue in memory is empty, the window is open, and the rest has not been fetched yet.
+    assert_eq!(bench.texts(subscriber), ["1"]);
+    bench.send_publish(publisher, "t", b"4", QoS::AtLeastOnce, |_| {});
+    assert_eq!(bench.texts(subscriber), Vec::<String>::new());
+    commit(&mut bench);
+    assert_eq!(bench.texts(subscriber), ["2", "3", "4"]);
+}
+
+#[test]
 fn a_clean_start_does_not_get_the_answer_to_the_old_sessions_question() {
     let mut bench = Bench::durable(Commits::ByHand, |config| config.queue_window_messages = 2);
     let subscriber = settled(&mut bench, "s");

@@ -284,6 +284,25 @@ fn payloads_kept_apart_arrive_whole_through_any_arena() {
 }
 
 #[test]
+fn a_long_out_buffer_does_not_keep_the_short_ones_waiting() {
+    let mut bench = Bench::new();
+    let (greedy, modest) = (bench.connect(Version::V5_0, "greedy"), bench.connect(Version::V5_0, "modest"));
+    bench.subscribe(greedy, "#", QoS::AtMostOnce);
+    let mut bytes = Vec::new();
+    for _ in 0..100 {
+        topicwire_codec::Publish::new("t", &[0; 1_000]).encode(Version::V5_0, &mut bytes).unwrap();
+    }
+    bench.receive(greedy, &bytes);
+    bench.receive(modest, &[0xC0, 0]);
+    let mut arena = [0; 1_000];
+    let served: Vec<_> = std::iter::from_fn(|| bench.broker.poll_transmit(&mut arena, bench.now_ms))
+        .map(|transmit| transmit.length)
+        .collect();
+    assert!(served.len() > 100);
+    assert_eq!(served.iter().position(|length| *length == 2), Some(1));
+}
+
+#[test]
 fn identifiers_run_out_neither_after_65535_messages_nor_with_one_left_open() {
     let mut bench = Bench::new();
     let subscriber = bench.connect(Version::V5_0, "s");

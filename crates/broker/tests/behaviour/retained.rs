@@ -74,7 +74,8 @@ fn retain_as_published_leaves_the_flag_as_it_came() {
     bench.subscribe_as(client, "t", QoS::AtMostOnce, |options| options.retain_as_published = true);
     bench.retain(client, "t", "retained");
     bench.publish(client, "t", "not", QoS::AtMostOnce);
-    assert_eq!(bench.publishes(client).iter().map(|it| it.retain).collect::<Vec<_>>(), [true, false]);
+    bench.publish_with(client, "t", b"as it came, verbatim", QoS::AtMostOnce, |it| it.retain = true);
+    assert_eq!(bench.publishes(client).iter().map(|it| it.retain).collect::<Vec<_>>(), [true, false, true]);
 }
 
 #[test]
