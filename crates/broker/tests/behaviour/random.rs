@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use topicwire_codec::{Packet, PacketType, Publish, QoS, ReasonCode, Version};
+use topicwire_codec::{Connect, Packet, PacketType, Publish, QoS, ReasonCode, Version};
 
 use crate::support::*;
 
@@ -25,6 +25,7 @@ enum Happening {
     Freeze { subscriber: usize },
     Thaw { subscriber: usize },
     Wait { ms: u64 },
+    Commit,
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -38,6 +39,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => (0..SUBSCRIBERS).prop_map(|subscriber| Happening::Freeze { subscriber }),
         1 => (0..SUBSCRIBERS).prop_map(|subscriber| Happening::Thaw { subscriber }),
         1 => (1..20_000u64).prop_map(|ms| Happening::Wait { ms }),
+        2 => Just(Happening::Commit),
     ]
 }
 
@@ -46,6 +48,8 @@ struct Actor {
     client_id: String,
     version: Version,
     client: Option<Client>,
+    /// CONNACK has come.
+    is_in: bool,
     is_frozen: bool,
     /// As a publisher: identifier, QoS, payload and whether PUBREC has come, in the order sent.
     open: VecDeque<(u16, QoS, String, bool)>,
@@ -68,6 +72,7 @@ impl World {
                 client_id: format!("{}{n}", if n < PUBLISHERS { 'p' } else { 's' }),
                 version: [Version::V5_0, Version::V3_1_1, Version::V3_1][n % 3],
                 client: None,
+                is_in: false,
                 is_frozen: false,
                 open: VecDeque::new(),
                 sent: BTreeMap::new(),
@@ -94,17 +99,22 @@ impl World {
         if actor.client.is_some_and(|client| self.bench.closed(client).is_none()) {
             return;
         }
-        let set = |connect: &mut topicwire_codec::Connect<'_>| {
-            keep_session(connect);
-            if connect.version.is_v5() {
-                connect.properties.receive_maximum = Some(3);
-                connect.properties.topic_alias_maximum = Some(4);
-            }
-        };
-        let (client, _) = self.bench.connect_with(actor.version, &actor.client_id, set);
-        actor.client = Some(client);
-        actor.is_frozen = false;
-        // What is not acknowledged is sent again, in its order.
+        let mut connect = Connect::new(actor.version, &actor.client_id);
+        keep_session(&mut connect);
+        if actor.version.is_v5() {
+            connect.properties.receive_maximum = Some(3);
+            connect.properties.topic_alias_maximum = Some(4);
+        }
+        let client = self.bench.open(actor.version);
+        self.bench.send(client, &Packet::Connect(connect));
+        (actor.client, actor.is_in, actor.is_frozen) = (Some(client), false, false);
+    }
+
+    /// CONNACK has come: what is not acknowledged is sent again, in its order.
+    fn resume(&mut self, at: usize) {
+        let actor = &mut self.actors[at];
+        let Some(client) = actor.client else { return };
+        actor.is_in = true;
         for (id, qos, payload, has_pubrec) in &actor.open {
             if *has_pubrec {
                 self.bench.send_ack(client, PacketType::Pubrel, *id);
@@ -120,9 +130,21 @@ impl World {
         }
     }
 
+    /// What was acknowledged to its publisher has reached every subscriber or is in the store for it.
+    fn assert_safe(&self, payload: &str) {
+        let Some(store) = &self.bench.store else { return };
+        for actor in &self.actors[PUBLISHERS..] {
+            let is_received = actor.received.iter().any(|(_, text)| text == payload);
+            let session = store.session(&actor.client_id).expect("a durable session");
+            let is_stored =
+                session.deliveries.values().any(|it| it.delivery.message.payload() == payload.as_bytes());
+            assert!(is_received || is_stored, "{payload} for {}", actor.client_id);
+        }
+    }
+
     fn publish(&mut self, at: usize, qos: QoS) {
         let actor = &mut self.actors[at];
-        let Some(client) = actor.client else { return };
+        let Some(client) = actor.client.filter(|_| actor.is_in) else { return };
         // Within what the broker takes at once.
         if actor.open.len() >= 8 {
             return;
@@ -142,11 +164,11 @@ impl World {
 
     /// Takes up to so many packets and answers them; true where there was one.
     fn answer(&mut self, at: usize, count: usize) -> bool {
-        let actor = &mut self.actors[at];
-        let Some(client) = actor.client else { return false };
+        let Some(client) = self.actors[at].client else { return false };
         let mut did_something = false;
         for got in self.bench.take_some(client, count) {
             did_something = true;
+            let actor = &mut self.actors[at];
             match got {
                 Got::Publish(publish) => {
                     let is_new = match publish.qos {
@@ -167,16 +189,20 @@ impl World {
                     actor.awaiting_pubrel.remove(&id);
                     self.bench.send_ack(client, PacketType::Pubcomp, id);
                 }
+                Got::Connack(_) => self.resume(at),
                 Got::Puback(id, reason_code) => {
                     assert!(!reason_code.is_error());
-                    actor.open.retain(|open| open.0 != id);
+                    let place = actor.open.iter().position(|open| open.0 == id).expect("an open exchange");
+                    let (_, _, payload, _) = actor.open.remove(place).unwrap();
+                    self.assert_safe(&payload);
                 }
                 Got::Pubrec(id, reason_code) => {
                     assert!(!reason_code.is_error());
-                    for open in actor.open.iter_mut().filter(|open| open.0 == id) {
-                        open.3 = true;
-                    }
+                    let open = actor.open.iter_mut().find(|open| open.0 == id).expect("an open exchange");
+                    open.3 = true;
+                    let payload = open.2.clone();
                     self.bench.send_ack(client, PacketType::Pubrel, id);
+                    self.assert_safe(&payload);
                 }
                 Got::Pubcomp(id, _) => actor.open.retain(|open| open.0 != id),
                 Got::Disconnect(reason_code) => assert_eq!(reason_code, ReasonCode::SessionTakenOver),
@@ -211,6 +237,7 @@ impl World {
             }
             Happening::Thaw { subscriber } => self.thaw(PUBLISHERS + subscriber),
             Happening::Wait { ms } => self.bench.advance_ms(ms),
+            Happening::Commit => self.commit(),
         }
     }
 
@@ -223,8 +250,16 @@ impl World {
         }
     }
 
+    /// The store does what it has been given so far, and what follows from that happens.
+    fn commit(&mut self) {
+        self.bench.commit();
+        self.bench.run();
+    }
+
     /// Everybody comes back and answers until all is quiet.
     fn heal(&mut self) {
+        self.bench.commits = Commits::AtOnce;
+        self.bench.run();
         for at in 0..self.actors.len() {
             self.thaw(at);
             self.come_back(at);
@@ -292,12 +327,16 @@ proptest! {
         happenings in vec(happening(), 1..250),
         arena in prop_oneof![Just(1usize), Just(7), Just(64 << 10)],
         window in prop_oneof![Just(None), Just(Some(1usize)), Just(Some(4)), Just(Some(1000))],
+        is_slow in any::<bool>(),
     ) {
         let bench = match window {
             None => Bench::new(),
             Some(window) => Bench::durable(Commits::AtOnce, |config| config.queue_window_messages = window),
         };
         let mut world = World::new(bench.arena(arena));
+        if is_slow {
+            world.bench.commits = Commits::ByHand;
+        }
         for happening in &happenings {
             world.happen(happening);
         }
