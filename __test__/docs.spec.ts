@@ -46,6 +46,9 @@ const FRAGMENTS: ReadonlyMap<string, string> = new Map([
   ['docs/errors.md', 'shows how an error is caught and takes Broker for granted'],
 ])
 
+/** `npm start` compiles first where something has changed. */
+const START_TIMEOUT_MS = 30_000
+
 const STARTS_A_BROKER = /\bnpm start\b|Broker\.start\(\{ port/
 
 const files = ['README.md', ...(await readdir(join(ROOT, 'docs'))).map((name) => `docs/${name}`)]
@@ -202,7 +205,10 @@ class SectionRun {
       await program.ends(Number(block.values.get('exit') ?? 0))
       return async () => expect(linesOf(program.output)).toEqual(expect.arrayContaining(expected))
     }
-    const isUp = [program.waitFor((output) => showsFirst(output, expected), 'sign of life'), subscribed]
+    const isUp = [
+      program.waitFor((output) => showsFirst(output, expected), 'sign of life', START_TIMEOUT_MS),
+      subscribed,
+    ]
     await Promise.race(isUp.filter((sign) => sign !== undefined))
     return () =>
       program.waitFor((output) => showsInOrder(output, expected), `output:\n${expected.join('\n')}`)
@@ -215,7 +221,12 @@ class SectionRun {
 
   async #launch(block: Block): Promise<Program> {
     const text = this.#withPorts(block.text)
-    const environment = { NO_COLOR: '1', TOPICWIRE_PORT: String(this.#ports.main) }
+    // the addon is up to date since the tests began; `npm start` need not look again
+    const environment = {
+      NO_COLOR: '1',
+      TOPICWIRE_PORT: String(this.#ports.main),
+      TOPICWIRE_SKIP_NATIVE: '1',
+    }
     switch (block.language) {
       case 'js': {
         const path = await this.#workshop.write(`line-${block.line}.mjs`, text)
