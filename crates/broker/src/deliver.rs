@@ -87,10 +87,14 @@ impl Broker {
             .and_then(Session::connection)
             .and_then(|key| connections.get_mut(key.index()));
         let Some(connection) = connection else { return Offer::Settled };
+        // Before CONNACK has left, its client is as good as away.
+        if connection.phase != Phase::Open {
+            return Offer::Settled;
+        }
         let waiting_bytes = connection.out.len();
         // A message larger than the whole buffer still passes an empty one.
         let is_full = waiting_bytes > 0 && (waiting_bytes + fan.payload.len()) as u64 > most;
-        if is_full || connection.phase != Phase::Open {
+        if is_full {
             return self.drop_for(session_key, DropReason::OutBufferFull);
         }
         let mut writer = Writer { outlet, metrics, apart_bytes: config.apart_bytes, now_ms };

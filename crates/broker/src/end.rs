@@ -105,7 +105,6 @@ impl Broker {
     ) {
         let Some(session) = self.sessions.get_mut(session_key.index()) else { return };
         session.endpoint = Endpoint::Offline;
-        session.owed.clear();
         self.metrics.clients_connected -= 1;
         self.events.push_back(Event::Disconnected {
             connection,

@@ -240,6 +240,38 @@ fn a_connection_that_goes_before_its_answers_takes_them_along() {
 }
 
 #[test]
+fn what_was_withheld_does_not_follow_the_end_of_its_connection() {
+    let mut bench = by_hand();
+    let client = bench.open(Version::V5_0);
+    bench.freeze(client);
+    let mut connect = topicwire_codec::Connect::new(Version::V5_0, "c");
+    keep_session(&mut connect);
+    bench.send(client, &topicwire_codec::Packet::Connect(connect));
+    bench.send_bytes(client, &[0, 0]);
+    commit(&mut bench);
+    bench.thaw(client);
+    assert_eq!(bench.closed(client), Some(ReasonCode::MalformedPacket));
+    assert_eq!(bench.rest(client), []);
+}
+
+#[test]
+fn qos_0_passes_a_client_by_that_is_not_in_yet() {
+    let mut bench = by_hand();
+    let client = settled(&mut bench, "c");
+    bench.send_subscribe(client, &[line("t", QoS::AtLeastOnce)], None);
+    commit(&mut bench);
+    bench.cut(client);
+    commit(&mut bench);
+    let (client, _) = bench.try_connect(Version::V5_0, "c", keep_session);
+    let publisher = bench.connect(Version::V5_0, "p");
+    bench.publish(publisher, "t", "missed", QoS::AtMostOnce);
+    bench.send_publish(publisher, "t", b"kept", QoS::AtLeastOnce, |_| {});
+    commit(&mut bench);
+    assert_eq!(bench.texts(client), ["kept"]);
+    assert_eq!(bench.broker.metrics().dropped_count(), 0);
+}
+
+#[test]
 fn a_queue_longer_than_its_window_arrives_in_order_and_once() {
     let mut bench = Bench::durable(Commits::AtOnce, |config| {
         config.queue_window_messages = 16;

@@ -144,6 +144,19 @@ fn a_subscriber_that_takes_aliases_gets_them_within_its_maximum() {
 }
 
 #[test]
+fn the_broker_spends_no_more_aliases_than_it_wants_to() {
+    let mut bench = Bench::with_limits(|limits| limits.topic_alias_maximum = 1);
+    let (client, _) =
+        bench.connect_with(Version::V5_0, "c", |connect| connect.properties.topic_alias_maximum = Some(100));
+    bench.subscribe(client, "#", QoS::AtMostOnce);
+    for topic_name in ["topic/one", "topic/two"] {
+        bench.publish(client, topic_name, "m", QoS::AtMostOnce);
+    }
+    let aliases: Vec<_> = bench.publishes(client).iter().map(|it| it.topic_alias).collect();
+    assert_eq!(aliases, [Some(1), None]);
+}
+
+#[test]
 fn a_message_that_waits_is_sent_with_what_is_left_and_not_after_its_time() {
     let mut bench = Bench::new();
     let (subscriber, _) = bench.connect_durably(Version::V5_0, "s");

@@ -200,6 +200,27 @@ fn retained_messages_of_qos_1_keep_to_the_window() {
 }
 
 #[test]
+fn a_session_is_owed_the_rest_although_its_connection_was_lost() {
+    let mut bench = Bench::new();
+    let publisher = bench.connect(Version::V5_0, "p");
+    for n in 0..20 {
+        bench.retain(publisher, &format!("r/{n}"), &n.to_string());
+    }
+    let set = |connect: &mut topicwire_codec::Connect<'_>| {
+        keep_session(connect);
+        connect.properties.receive_maximum = Some(2);
+    };
+    let (client, _) = bench.connect_with(Version::V5_0, "c", set);
+    bench.subscribe(client, "r/+", QoS::AtLeastOnce);
+    assert_eq!(bench.publishes(client).len(), 2);
+    bench.cut(client);
+    let (client, _) = bench.connect_durably(Version::V5_0, "c");
+    let again = bench.publishes(client);
+    assert_eq!(again.iter().filter(|it| it.dup).count(), 2);
+    assert_eq!(again.len(), 20);
+}
+
+#[test]
 fn a_message_that_is_replaced_while_it_is_owed_is_not_sent() {
     let mut bench = Bench::new();
     let client = bench.connect(Version::V5_0, "p");
