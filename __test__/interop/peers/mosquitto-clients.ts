@@ -70,6 +70,7 @@ export async function mosquittoSub(
 
 export function mosquittoPeer(version: MosquittoVersion): Peer {
   let broker: BrokerUnderTest | undefined
+  const subscriptions = new Set<Subscription>()
   return {
     name: `mosquitto_pub/sub -V ${version} (${NAMES[version]})`,
     slug: `mosquitto-${version}`,
@@ -79,13 +80,18 @@ export function mosquittoPeer(version: MosquittoVersion): Peer {
     },
     async subscribe(topicFilter, qos) {
       if (broker === undefined) throw new Error('the peer is not open')
-      return mosquittoSub(broker, ['-V', version, '-t', topicFilter, '-q', String(qos)])
+      const subscription = await mosquittoSub(broker, ['-V', version, '-t', topicFilter, '-q', String(qos)])
+      subscriptions.add(subscription)
+      return subscription
     },
     async publish(topicName, payload, { qos = 0, retain = false } = {}) {
       if (broker === undefined) throw new Error('the peer is not open')
       const args = ['-V', version, '-t', topicName, '-q', String(qos), ...(retain ? ['-r'] : [])]
       await mosquittoPub(broker, args, payload)
     },
-    async close() {},
+    async close() {
+      // left alone they would try for ever to find a broker that is gone
+      await Promise.all([...subscriptions].map((subscription) => subscription.close()))
+    },
   }
 }
