@@ -41,7 +41,7 @@ export class TopicRouter {
   }
 
   /**
-   * The ids of all filters that match a topic name, each once, in no particular order.
+   * The ids of all filters that match a topic name, each once, in ascending order.
    *
    * @throws MqttError ERR_MQTT_INVALID_TOPIC_NAME.
    */
