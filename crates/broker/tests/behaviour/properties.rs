@@ -157,6 +157,23 @@ fn the_broker_spends_no_more_aliases_than_it_wants_to() {
 }
 
 #[test]
+fn an_alias_is_left_out_where_it_would_make_the_packet_too_large() {
+    for room in 0..12 {
+        let mut bench = Bench::new();
+        let (client, _) = bench.connect_with(Version::V5_0, "c", |connect| {
+            connect.properties.topic_alias_maximum = Some(1);
+            // A PUBLISH of exactly this size without an alias: 2 + 2 + 5 + 1 + payload.
+            connect.properties.maximum_packet_size = Some(60 + room);
+        });
+        bench.subscribe(client, "topic", QoS::AtMostOnce);
+        bench.forget_bytes(client);
+        bench.publish(client, "topic", &"x".repeat(50), QoS::AtMostOnce);
+        assert_eq!(bench.publish_of(client).topic_alias.is_some(), room >= 6, "{room}");
+        assert!(bench.received_bytes(client) <= 60 + room as usize);
+    }
+}
+
+#[test]
 fn a_message_that_waits_is_sent_with_what_is_left_and_not_after_its_time() {
     let mut bench = Bench::new();
     let (subscriber, _) = bench.connect_durably(Version::V5_0, "s");

@@ -284,6 +284,11 @@ impl Bench {
         self.wire(client).received_bytes
     }
 
+    /// Counts what the client is sent from now on.
+    pub(crate) fn forget_bytes(&mut self, client: Client) {
+        self.wire(client).received_bytes = 0;
+    }
+
     /// Why the broker closed the transport; none where it has not.
     pub(crate) fn closed(&mut self, client: Client) -> Option<ReasonCode> {
         self.wire(client).closing.map(|closing| closing.reason_code)
