@@ -109,18 +109,13 @@ describeWithPeers(['chromium'], 'a page with a WebSocket', () => {
   })
 
   describe('?qos=', () => {
-    test.each([
-      { qos: 0, published: 0 },
-      { qos: 1, published: 1 },
-      // a frame has no acknowledgement to hang the second half of QoS 2 on
-      { qos: 2, published: 1 },
-    ])('with $qos messages are published at QoS $published', async ({ qos, published }) => {
+    test.each([0, 1, 2])('with %i messages are published at that QoS', async (qos) => {
       const { client, inbox } = device
       await client.subscribeAsync(`levels/${qos}`, { qos: 2 })
       const socket = await open(`levels/${qos}`, { qos: String(qos) })
       await socket.send(`at ${qos}`)
       expect(await inbox.findPayload(Buffer.from(`at ${qos}`))).toMatchObject({
-        qos: published,
+        qos,
         topicName: `levels/${qos}`,
       })
       await socket.close()

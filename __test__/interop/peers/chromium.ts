@@ -200,8 +200,6 @@ export function chromiumPeer(): Peer {
     name: 'Chromium WebSocket on /topics/',
     slug: 'chromium',
     program: 'chromium',
-    // a frame has no acknowledgement, so nothing that is sent on a topic URL is QoS 2
-    publishesAtMost: 1,
     async open(underTest) {
       broker = underTest
       browser = await BrowserUnderTest.launch()

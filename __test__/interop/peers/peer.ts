@@ -35,8 +35,6 @@ export interface Peer {
   readonly slug: string
   /** The program that must be installed, or undefined when the peer comes with `npm install`. */
   readonly program: PeerName | undefined
-  /** The highest QoS at which it can publish, where that is not 2. */
-  readonly publishesAtMost?: Qos
   /** Starts what lives as long as the peer: a process, a connection, a browser. */
   open(broker: BrokerUnderTest): Promise<void>
   /** Resolves when the broker has granted the subscription. */

@@ -7,8 +7,8 @@
 //! would be dropped, not that the browser has confirmed them.
 
 use topicwire_codec::{
-    Connect, ConnectProperties, PacketId, Publish, PublishProperties, QoS, ReasonCode, RetainHandling,
-    Subscribe, SubscribeFilter, SubscribeFilters, SubscribeOptions, UserProperties, Version,
+    Ack, Connect, ConnectProperties, PacketId, PacketType, Publish, PublishProperties, QoS, ReasonCode,
+    RetainHandling, Subscribe, SubscribeFilter, SubscribeFilters, SubscribeOptions, UserProperties, Version,
 };
 use topicwire_topics::SubscriptionFilter;
 
@@ -23,7 +23,7 @@ use crate::input::InputStatus;
 pub struct TopicUrlRequest<'a> {
     /// The topic. With a wildcard it is subscribed to and not published to.
     pub topic_filter: &'a str,
-    /// QoS of the subscription; what is published has it too, but not more than 1.
+    /// QoS of the subscription and of what is published.
     pub qos: QoS,
     /// Whether the retained message is sent first.
     pub retained: bool,
@@ -64,6 +64,10 @@ impl TopicUrl {
         };
         // Only a payload that no packet can hold fails, and the transport refuses that first.
         let _ = publish.encode(Version::V5_0, input);
+        if let Some(packet_id) = packet_id.filter(|_| self.qos == QoS::ExactlyOnce) {
+            // The frame came once; the second half of the exchange has nothing to wait for.
+            let _ = Ack::new(packet_id, ReasonCode::Success).encode(PacketType::Pubrel, Version::V5_0, input);
+        }
     }
 }
 
@@ -78,7 +82,7 @@ impl Broker {
             .is_ok_and(|filter| filter.share_name.is_none() && !filter.topic_filter.has_wildcards());
         let topic_url = TopicUrl {
             topic_name: is_plain.then(|| request.topic_filter.into()),
-            qos: request.qos.min(QoS::AtLeastOnce),
+            qos: request.qos,
             last_packet_id: 0,
         };
         let key = self.open_framed(Framing::Payloads(Box::new(topic_url)), now_ms);
