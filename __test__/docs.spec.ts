@@ -41,11 +41,6 @@ const NOT_RUN: readonly { readonly pattern: RegExp; readonly reason: string }[] 
   },
 ]
 
-/** Documents whose JavaScript is fragments rather than programs, and so has no types to check. */
-const FRAGMENTS: ReadonlyMap<string, string> = new Map([
-  ['docs/errors.md', 'shows how an error is caught and takes Broker for granted'],
-])
-
 /** `npm start` compiles first where something has changed. */
 const START_TIMEOUT_MS = 30_000
 
@@ -104,7 +99,7 @@ test('a block that shows a file shows all of it', async () => {
 test('JavaScript blocks use what there is, with the types of the package', async () => {
   const workshop = await Workshop.open()
   try {
-    for (const { name, sections } of documents.filter((document) => !FRAGMENTS.has(document.name))) {
+    for (const { name, sections } of documents) {
       for (const { language, words, text, line } of sections.flatMap(({ blocks }) => blocks)) {
         if (language !== 'js' || words.has('browser')) continue
         await workshop.write(`${name.replace(/\W/g, '-')}-line-${line}.mjs`, text)
