@@ -81,7 +81,7 @@ impl Chaos {
             properties.message_expiry_interval_secs = [None, Some(0), Some(2), Some(20)][more % 4];
             properties.topic_alias = [None, None, Some(1), Some(9)][how % 4];
         }
-        let topic_name = if how % 11 == 0 { "" } else { TOPICS[more % TOPICS.len()] };
+        let topic_name = if how.is_multiple_of(11) { "" } else { TOPICS[more % TOPICS.len()] };
         let packet_id = (qos != QoS::AtMostOnce).then(|| packet_id((how % 6) as u16 + 1));
         let publish = Publish {
             qos,
@@ -96,7 +96,7 @@ impl Chaos {
     fn subscribe(&mut self, client: Client, version: Version, how: usize, more: usize) {
         let options = SubscribeOptions {
             qos: qos(how),
-            no_local: how % 13 == 0,
+            no_local: how.is_multiple_of(13),
             retain_as_published: how & 2 != 0,
             retain_handling: RetainHandling::from_u8((more % 3) as u8).unwrap(),
         };
@@ -188,7 +188,7 @@ impl Chaos {
             13..16 => self.subscribe(client, version, how, more),
             16..22 => {
                 let kinds = [PacketType::Puback, PacketType::Pubrec, PacketType::Pubrel, PacketType::Pubcomp];
-                let code = if version.is_v5() && how % 5 == 0 {
+                let code = if version.is_v5() && how.is_multiple_of(5) {
                     ReasonCode::UnspecifiedError
                 } else {
                     ReasonCode::Success
