@@ -51,6 +51,16 @@ fn a_session_that_never_expires_is_there_after_a_century() {
 }
 
 #[test]
+fn a_session_that_ends_early_takes_its_deadline_along() {
+    let mut bench = Bench::new();
+    let (client, _) = expiring(&mut bench, 1_000);
+    bench.cut(client);
+    let client = bench.connect(Version::V5_0, "c");
+    bench.disconnect(client);
+    bench.assert_empty();
+}
+
+#[test]
 fn clean_start_forgets_the_session_and_its_queue() {
     let mut bench = Bench::new();
     let (client, _) = expiring(&mut bench, 100);

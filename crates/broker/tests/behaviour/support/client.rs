@@ -374,6 +374,9 @@ impl Bench {
     pub(crate) fn assert_empty(&self) {
         self.assert_quiet();
         assert_eq!((self.broker.session_count(), self.broker.subscription_count()), (0, 0));
+        if !self.has_sys && self.broker.retained_count() == 0 {
+            assert_eq!(self.broker.next_deadline_ms(), None);
+        }
     }
 }
 

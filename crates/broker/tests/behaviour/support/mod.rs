@@ -59,6 +59,8 @@ pub(crate) struct Bench {
     pub(crate) store: Option<MemoryStore>,
     pub(crate) commits: Commits,
     pub(crate) fetches: usize,
+    /// `$SYS` is on, and always has a deadline.
+    has_sys: bool,
     arena: Vec<u8>,
     chunk: usize,
     wires: Vec<Wire>,
@@ -99,6 +101,7 @@ impl Bench {
     pub(crate) fn build(config: Config, hooks: HookFilters) -> Self {
         let now_ms = 1_000_000;
         Self {
+            has_sys: config.sys_interval_ms > 0,
             broker: Broker::new(config, hooks, now_ms),
             now_ms,
             store: None,
