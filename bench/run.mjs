@@ -62,14 +62,17 @@ await main(async () => {
   printHead(bench)
 
   const results = []
+  let path
   for (const scenario of options.scenarios) {
     const runs = await runScenario(bench, scenario)
     if (runs.length === 0) continue
     const summary = summarise(scenario, present, runs)
     console.log(table(summary))
     results.push({ scenario, summary: summary.rows, runs })
+    // After each load, so that a run that is stopped keeps what it has.
+    path = writeResults(bench, results)
   }
-  console.log(`wrote ${writeResults(bench, results)}`)
+  if (path !== undefined) console.log(`wrote ${path}`)
   return results.some(({ runs }) => runs.some((run) => voidReason(run) !== undefined)) ? 1 : 0
 })
 
