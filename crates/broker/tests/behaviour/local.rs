@@ -154,6 +154,31 @@ fn a_frozen_topic_url_of_qos_1_gets_everything_when_it_reads_again() {
 }
 
 #[test]
+fn a_topic_url_runs_into_no_window_and_out_of_no_identifiers() {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let mut bench = Bench::new();
+        let browser = bench.open_topic_url(&TopicUrlRequest { qos, ..url("t") });
+        for _ in 0..70_000 {
+            bench.send_bytes(browser, b"m");
+        }
+        assert_eq!(bench.frames(browser).len(), 70_000);
+        assert_eq!(bench.closed(browser), None);
+    }
+    // Not even while the acknowledgements, which it does not see, wait for a store.
+    let mut bench = Bench::durable(Commits::ByHand, |config| config.limits.receive_maximum = 10);
+    let (subscriber, _) = bench.try_connect(Version::V5_0, "s", keep_session);
+    bench.send_subscribe(subscriber, &[line("t", QoS::AtLeastOnce)], None);
+    bench.commit();
+    let browser = bench.open_topic_url(&TopicUrlRequest { qos: QoS::AtLeastOnce, ..url("t") });
+    for _ in 0..100 {
+        bench.send_bytes(browser, b"m");
+    }
+    assert!(bench.broker.poll_store_batch().is_some());
+    assert_eq!(bench.frames(browser).len(), 100);
+    assert_eq!(bench.closed(browser), None);
+}
+
+#[test]
 fn a_topic_url_with_a_wildcard_that_publishes_is_closed() {
     let mut bench = Bench::new();
     for filter in ["t/#", "+", "$share/g/t"] {
