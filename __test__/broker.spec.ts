@@ -170,7 +170,10 @@ describe('events', () => {
     const stream = broker.connect()
     await client(stream)
     stream.destroy()
-    expect(((await lost) as [object])[0]).toMatchObject({ reason: 'Connection lost' })
+    expect(((await lost) as [object])[0]).toMatchObject({
+      reason: 'Connection lost',
+      remoteAddress: 'memory',
+    })
 
     const broken = once(broker, 'protocolError')
     broker.connect().write(Buffer.from([0x30, 0x00]))

@@ -5,17 +5,16 @@
 import { EventEmitter } from 'node:events'
 import { createRequire } from 'node:module'
 import type { Duplex } from 'node:stream'
-import type { BrokerEvents, ClientInfo, ConnectEvent, DisconnectEvent, RefuseEvent } from './broker-events.js'
-import type { AnyConnection } from './connection.js'
+import { Announcer, tell } from './announcer.js'
+import type { BrokerEvents } from './broker-events.js'
 import { Core } from './core.js'
 import { MqttError } from './errors.js'
 import { EventKind, type EventReader } from './events.js'
 import { HookRunner } from './hooks/runner.js'
-import type { ProtocolVersion } from './hooks/types.js'
 import { type Listener, type ListenerAddress, listen } from './listeners/listener.js'
 import type { Logger } from './logger.js'
 import { Message, type MessageProperties } from './message.js'
-import { dropReasonNames, metricNames, type NativeProperties, reasonCodeName } from './native.js'
+import { metricNames, type NativeProperties } from './native.js'
 import { type BrokerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import {
   type MessageHandler,
@@ -61,6 +60,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
   readonly logger: Logger
   readonly #core: Core
   readonly #hooks: HookRunner
+  readonly #announcer: Announcer
   readonly #listeners: Listener[] = []
   readonly #handlers = new Map<number, MessageHandler>()
   readonly #streams = new Set<MessageStream>()
@@ -87,6 +87,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
       },
     )
     this.#hooks = new HookRunner(options, this.#core)
+    this.#announcer = new Announcer(this, (id) => this.#core.connection(id))
   }
 
   /**
@@ -270,7 +271,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
   #onFailure(error: MqttError): void {
     this.logger.error({ err: error, code: error.code }, error.message)
     for (const stream of this.#streams) stream.end()
-    if (this.listenerCount('error') > 0) this.#tell(() => this.emit('error', error))
+    if (this.listenerCount('error') > 0) tell(() => this.emit('error', error))
   }
 
   /** Reads one event to its end, then tells those who listen. */
@@ -289,7 +290,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
         this.#hooks.askSubscribe(reader)
         break
       default:
-        this.#onRareEvent(kind, reader)
+        this.#announcer.announce(kind, reader)
     }
   }
 
@@ -302,97 +303,8 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     const payload = reader.bytes()
     const handler = this.#handlers.get(handle)
     if (handler === undefined) return
-    this.#tell(() => handler(new Message(topicName, payload, qos, retain, forwarded)))
+    tell(() => handler(new Message(topicName, payload, qos, retain, forwarded)))
   }
-
-  #onRareEvent(kind: number, reader: EventReader): void {
-    if (kind === EventKind.connected) this.#onConnected(reader)
-    else if (kind === EventKind.disconnected) this.#onDisconnected(reader)
-    else if (kind === EventKind.refused) this.#onRefused('refuse', reader)
-    else if (kind === EventKind.protocolError) this.#onRefused('protocolError', reader)
-    else if (kind === EventKind.subscribed) {
-      const qos = reader.byte() as 0 | 1 | 2
-      const event = { clientId: reader.string(), topicFilter: reader.string(), qos }
-      this.#tell(() => this.emit('subscribe', event))
-    } else if (kind === EventKind.unsubscribed) {
-      const event = { clientId: reader.string(), topicFilter: reader.string() }
-      this.#tell(() => this.emit('unsubscribe', event))
-    } else if (kind === EventKind.dropped) {
-      const count = reader.word()
-      const reason = dropReasonNames()[reader.byte()] ?? 'unknown'
-      const event = { clientId: reader.string(), count, reason }
-      this.#tell(() => this.emit('drop', event))
-    } else {
-      throw new MqttError('ERR_MQTT_NATIVE_STALE')
-    }
-  }
-
-  #onConnected(reader: EventReader): void {
-    const connection = this.#core.connection(reader.word())
-    const version = reader.byte() as ProtocolVersion
-    const flags = reader.byte()
-    const keepAliveSecs = reader.short()
-    const clientId = reader.string()
-    const username = reader.string()
-    if (connection === undefined) return
-    connection.clientId = clientId
-    if ((flags & 4) !== 0) connection.username = username
-    const event: ConnectEvent = {
-      ...clientInfo(connection, clientId),
-      version,
-      cleanStart: (flags & 1) !== 0,
-      sessionPresent: (flags & 2) !== 0,
-      keepAliveSecs,
-    }
-    this.#tell(() => this.emit('connect', event))
-  }
-
-  #onDisconnected(reader: EventReader): void {
-    const connection = this.#core.connection(reader.word())
-    const hasReason = reader.byte() === 1
-    const reasonCode = reader.byte()
-    const clientId = reader.string()
-    const event: DisconnectEvent = {
-      ...clientInfo(connection, clientId),
-      ...(hasReason && { reasonCode }),
-      reason: hasReason ? disconnectReason(reasonCode) : 'Connection lost',
-    }
-    this.#tell(() => this.emit('disconnect', event))
-  }
-
-  #onRefused(name: 'refuse' | 'protocolError', reader: EventReader): void {
-    const connection = this.#core.connection(reader.word())
-    const reasonCode = reader.byte()
-    const clientId = reader.string()
-    const detail = reader.string()
-    if (connection !== undefined) connection.detail = detail
-    const reason = reasonCodeName(reasonCode)
-    const event: RefuseEvent = { ...clientInfo(connection, clientId), reasonCode, reason, detail }
-    this.#tell(() => this.emit(name, event))
-  }
-
-  /**
-   * Calls code that is not ours. What it throws is the process's affair, as from any event listener, but not before
-   * the rest of this turn's events have been read.
-   */
-  #tell(call: () => void): void {
-    try {
-      call()
-    } catch (error) {
-      process.nextTick(() => {
-        throw error
-      })
-    }
-  }
-}
-
-function clientInfo(connection: AnyConnection | undefined, clientId: string): ClientInfo {
-  const { username, remoteAddress = 'unknown', protocol = 'mqtt' } = connection ?? {}
-  return { clientId, ...(username !== undefined && { username }), remoteAddress, protocol }
-}
-
-function disconnectReason(reasonCode: number): string {
-  return reasonCode === 0 ? 'Normal disconnection' : reasonCodeName(reasonCode)
 }
 
 function nativeProperties(options: PublishOptions): NativeProperties | undefined {

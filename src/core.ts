@@ -62,6 +62,8 @@ export class Core {
   readonly #epoch = Date.now() - performance.now()
   #arena: Buffer = Buffer.allocUnsafeSlow(ARENA_BYTES)
   #openCount = 0
+  /** Connections whose transport is gone since the last turn. */
+  readonly #gone: AnyConnection[] = []
   #isTurnDue = false
   #isDispatching = false
   #hasMoreQuestions = false
@@ -141,12 +143,17 @@ export class Core {
     this.#run(() => this.#schedule(this.#native.writable(connection.id)))
   }
 
-  /** A transport is gone. */
+  /**
+   * A transport is gone. The core hears of it at the end of the turn, where its number stays this connection's until
+   * the events about it have been told.
+   */
   closed(connection: AnyConnection): void {
-    if (this.#connections[connection.id] !== connection) return
-    this.#connections[connection.id] = undefined
-    this.#openCount -= 1
-    this.#run(() => this.#schedule(this.#native.close(connection.id, this.now())))
+    if (this.#failure?.code === 'ERR_MQTT_PANIC') {
+      this.#openCount -= 1
+      return
+    }
+    this.#gone.push(connection)
+    this.#schedule(EVENTS)
   }
 
   /** Answers a question; see `NativeBroker.decide` for the numbers. */
@@ -244,13 +251,22 @@ export class Core {
     this.#isTurnDue = false
     if (this.#failure?.code === 'ERR_MQTT_PANIC') return
     try {
+      const gone = this.#gone.splice(0)
+      for (const connection of gone) this.#native.close(connection.id, this.now())
       this.#dispatch()
+      for (const connection of gone) this.#forget(connection)
       this.#drain()
       this.#armTimer()
       this.#schedule(this.#native.status())
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  #forget(connection: AnyConnection): void {
+    this.#openCount -= 1
+    // A handler may have opened a connection that was given the same number.
+    if (this.#connections[connection.id] === connection) this.#connections[connection.id] = undefined
   }
 
   /**
