@@ -6,18 +6,25 @@ use smallvec::SmallVec;
 use topicwire_codec::{Ack, PacketType, ReasonCode, Version};
 use topicwire_session::{PubrecStep, Stage};
 
-use crate::broker::{Broker, ConnectionKey};
+use crate::broker::{Broker, ConnectionKey, SessionKey};
 use crate::connection::{AckEffect, Phase, Withheld};
 use crate::deliver::{record_end, record_stage};
 use crate::end::Ending;
 use crate::fault::Fault;
 use crate::input::Flow;
-use crate::store::StoreOperation;
+use crate::session::Session;
+use crate::store::{Journal, StoreOperation};
 
 /// Acknowledgements that one connection may have waiting for the store; past it, it is cut off.
 const MOST_WITHHELD: usize = 1 << 17;
 
 impl Broker {
+    /// The Session at the other end of a connection, and where its changes are recorded.
+    fn conversation(&mut self, key: ConnectionKey) -> Option<(SessionKey, &mut Session, &mut Journal)> {
+        let session_key = self.connections.get(key.index())?.session?;
+        Some((session_key, self.sessions.get_mut(session_key.index())?, &mut self.journal))
+    }
+
     /// PUBACK: a QoS 1 delivery is over.
     pub(crate) fn handle_puback(
         &mut self,
@@ -25,12 +32,9 @@ impl Broker {
         ack: &Ack<'_>,
         now_ms: u64,
     ) -> Result<Flow, Fault> {
-        let Some(session_key) = self.connection_mut(key).and_then(|connection| connection.session) else {
-            return Ok(Flow::Stop);
-        };
-        let Some(session) = self.sessions.get_mut(session_key.index()) else { return Ok(Flow::Stop) };
+        let Some((session_key, session, journal)) = self.conversation(key) else { return Ok(Flow::Stop) };
         if let Some(delivery) = session.outbound.handle_puback(ack.packet_id) {
-            record_end(&mut self.journal, session, delivery.position, Some(ack.packet_id));
+            record_end(journal, session, delivery.position, Some(ack.packet_id));
             self.pump(session_key, now_ms);
         }
         Ok(Flow::Next)
@@ -43,21 +47,18 @@ impl Broker {
         ack: &Ack<'_>,
         now_ms: u64,
     ) -> Result<Flow, Fault> {
-        let Some(session_key) = self.connection_mut(key).and_then(|connection| connection.session) else {
-            return Ok(Flow::Stop);
-        };
-        let Some(session) = self.sessions.get_mut(session_key.index()) else { return Ok(Flow::Stop) };
-        let mark = self.journal.mark();
+        let Some((session_key, session, journal)) = self.conversation(key) else { return Ok(Flow::Stop) };
+        let mark = journal.mark();
         let reason_code = match session.outbound.handle_pubrec(ack.packet_id, ack.reason_code.is_error()) {
             PubrecStep::Refused(delivery) => {
-                record_end(&mut self.journal, session, delivery.position, Some(ack.packet_id));
+                record_end(journal, session, delivery.position, Some(ack.packet_id));
                 self.pump(session_key, now_ms);
                 return Ok(Flow::Next);
             }
             PubrecStep::SendPubrel(delivery) => {
                 if let Some(delivery) = delivery {
                     let position = delivery.position;
-                    record_stage(&mut self.journal, session, ack.packet_id, position, Stage::AwaitPubcomp);
+                    record_stage(journal, session, ack.packet_id, position, Stage::AwaitPubcomp);
                 }
                 ReasonCode::Success
             }
@@ -80,15 +81,12 @@ impl Broker {
         ack: &Ack<'_>,
         now_ms: u64,
     ) -> Result<Flow, Fault> {
-        let Some(session_key) = self.connection_mut(key).and_then(|connection| connection.session) else {
-            return Ok(Flow::Stop);
-        };
-        let Some(session) = self.sessions.get_mut(session_key.index()) else { return Ok(Flow::Stop) };
-        let mark = self.journal.mark();
+        let Some((_, session, journal)) = self.conversation(key) else { return Ok(Flow::Stop) };
+        let mark = journal.mark();
         let was_known = session.inbound.release(ack.packet_id);
         if was_known && session.is_durable() {
             let client_id = &session.client_id;
-            self.journal.record(|| StoreOperation::DeleteInbound {
+            journal.record(|| StoreOperation::DeleteInbound {
                 client_id: Arc::clone(client_id),
                 packet_id: ack.packet_id,
             });
@@ -109,12 +107,9 @@ impl Broker {
         ack: &Ack<'_>,
         now_ms: u64,
     ) -> Result<Flow, Fault> {
-        let Some(session_key) = self.connection_mut(key).and_then(|connection| connection.session) else {
-            return Ok(Flow::Stop);
-        };
-        let Some(session) = self.sessions.get_mut(session_key.index()) else { return Ok(Flow::Stop) };
+        let Some((session_key, session, journal)) = self.conversation(key) else { return Ok(Flow::Stop) };
         if session.outbound.handle_pubcomp(ack.packet_id) {
-            record_end(&mut self.journal, session, 0, Some(ack.packet_id));
+            record_end(journal, session, 0, Some(ack.packet_id));
             self.pump(session_key, now_ms);
         }
         Ok(Flow::Next)
