@@ -508,7 +508,8 @@ mod tests {
     use super::*;
 
     fn broker() -> NativeBroker {
-        let core = Broker::new(topicwire_broker::Config::default(), topicwire_broker::HookFilters::default(), 0);
+        let core =
+            Broker::new(topicwire_broker::Config::default(), topicwire_broker::HookFilters::default(), 0);
         NativeBroker { core: Some(Box::new(core)), events: Vec::new() }
     }
 
