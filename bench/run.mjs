@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { inRoot, main, Stop, say } from '../scripts/lib/project.mjs'
 import { brokers as allBrokers } from './brokers.mjs'
 import { cores, freePort, startBroker, stop, tieChildren } from './lib/children.mjs'
+import { freeze } from './lib/frozen.mjs'
 import { buildGenerator, runIdle, runLoad, selfCosts } from './lib/generator.mjs'
 import { calm, describeMachine, machine } from './lib/machine.mjs'
 import { disturbedAbove, otherCpu, summarise, voidReason } from './lib/summary.mjs'
@@ -156,7 +157,7 @@ async function runScenario(bench, scenario) {
 
 /** The ceiling needs no repeats and has no memory worth reading; idle memory hardly varies between repeats. */
 function takesPart(broker, scenario, repeat, options) {
-  if (broker.isCeiling && repeat > 0) return false
+  if (broker.isCeiling && (repeat > 0 || scenario.frozen !== undefined)) return false
   if (scenario.idle === undefined) return !broker.isSaturatedOnly || scenario.load.rate === undefined
   return repeat === 0 && !broker.isCeiling && !broker.isSaturatedOnly && (broker.isOurs || options.all)
 }
@@ -175,6 +176,7 @@ async function runOnce({ options, loadgen, scratch }, scenario, broker) {
   const canCollect = scenario.idle !== undefined && broker.isNode === true
   const port = await freePort()
   let child
+  let release
   try {
     child = await startBroker(broker, { port, scratch, loadgen, canCollect })
     const target = { port, pid: child.pid, canCollect }
@@ -183,11 +185,13 @@ async function runOnce({ options, loadgen, scratch }, scenario, broker) {
       return await runIdle(loadgen, { ...scenario.idle, steps }, target)
     }
     const times = { seconds: options.seconds, warmUpSeconds: Math.max(0.5, options.seconds / 3) }
+    if (scenario.frozen !== undefined) release = await freeze(port, scenario.frozen)
     return await runLoad(loadgen, { ...times, ...scenario.load, ...broker.load }, target)
   } catch (error) {
     if (error instanceof Stop) return { clean: false, error: error.message }
     throw error
   } finally {
+    release?.()
     if (child !== undefined) await stop(child)
   }
 }
