@@ -99,6 +99,8 @@ export declare function metricNames(): Array<string>
 export interface NativeLimits {
   /** Bytes. */
   maximumPacketSizeBytes: number
+  /** Bytes. */
+  maximumConnectPacketBytes: number
   /** 1 to 65,535. */
   receiveMaximum: number
   /** 0 to 65,535. */

@@ -14,6 +14,8 @@ export type QueueFullPolicy = 'reject' | 'dropNewest' | 'dropOldest'
 export interface Limits {
   /** The largest control packet that is accepted, in bytes, header included. Default 10485760 (10 MiB). */
   readonly maximumPacketSizeBytes: number
+  /** The largest CONNECT, in bytes: what is held for somebody who has not been let in yet. Default 1048576 (1 MiB). */
+  readonly maximumConnectPacketBytes: number
   /** QoS 1 and 2 messages that one client may have under way towards the broker. Default 1024. */
   readonly receiveMaximum: number
   /** Topic aliases that one client may set, and that the broker uses towards one client. Default 32; 0 is none. */
@@ -47,7 +49,10 @@ export interface Limits {
   readonly queueFullPolicy: QueueFullPolicy
   /** Bytes that wait to be written to one connection; QoS 0 beyond it is dropped. Default 4194304 (4 MiB). */
   readonly maximumOutBufferBytes: number
-  /** Bytes of all queues and out-buffers of the broker together. Default 1073741824 (1 GiB). */
+  /**
+   * Bytes of all queues and out-buffers of the broker together; as many may be kept of packets that have not come
+   * whole. Default 1073741824 (1 GiB).
+   */
   readonly maximumBufferedBytes: number
   /** Topics with a retained message. Default 1000000. */
   readonly maximumRetainedMessages: number
@@ -72,6 +77,7 @@ const MOST_BYTES = Number.MAX_SAFE_INTEGER
 /** Defaults and ranges of all limits that are numbers. */
 export const limitRanges: Readonly<Record<Exclude<keyof Limits, 'queueFullPolicy'>, LimitRange>> = {
   maximumPacketSizeBytes: { default: 10 * MIB, minimum: 32, maximum: LONGEST_PACKET },
+  maximumConnectPacketBytes: { default: MIB, minimum: 32, maximum: LONGEST_PACKET },
   receiveMaximum: { default: 1024, minimum: 1, maximum: UINT16 },
   topicAliasMaximum: { default: 32, minimum: 0, maximum: UINT16 },
   maximumKeepAliveSecs: { default: 0, minimum: 0, maximum: UINT16 },

@@ -19,6 +19,9 @@ pub enum QueueFullPolicy {
 pub struct Limits {
     /// Bytes of the largest packet that is read, 1 to 268,435,460. Announced to 5.0 clients.
     pub maximum_packet_size_bytes: u32,
+    /// Bytes of the largest CONNECT: what is held for somebody who has not been let in yet. Never more than
+    /// `maximum_packet_size_bytes`.
+    pub maximum_connect_packet_bytes: u32,
     /// Unacknowledged QoS 1 and 2 PUBLISHes a 5.0 client may have towards us, 1 to 65,535.
     pub receive_maximum: u16,
     /// Topic aliases a client may set, and at most as many that we set towards it, 0 to 65,535.
@@ -51,6 +54,8 @@ pub struct Limits {
     /// Bytes that wait for one Network Connection to take them. QoS 0 is dropped past it.
     pub maximum_out_buffer_bytes: u64,
     /// Bytes in all out-buffers and queues together. Past it every connection and Session is held to a small share.
+    /// As many bytes may be kept of packets that have not come whole; past that, who holds more than a small share
+    /// is cut off.
     pub maximum_buffered_bytes: u64,
     /// Retained messages.
     pub maximum_retained_messages: u32,
@@ -62,6 +67,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             maximum_packet_size_bytes: 10_485_760,
+            maximum_connect_packet_bytes: 1 << 20,
             receive_maximum: 1024,
             topic_alias_maximum: 32,
             maximum_keep_alive_secs: 0,

@@ -71,6 +71,8 @@ pub(crate) struct Connection {
     /// Bytes that do not make a whole packet yet, or that wait behind a held one; used up to `input_head`.
     pub(crate) input: Vec<u8>,
     pub(crate) input_head: usize,
+    /// What of it `Metrics::input_bytes` counts.
+    pub(crate) counted_input_bytes: u64,
     pub(crate) held: Held,
     /// How far the questions about a CONNECT have come.
     pub(crate) connect_answers: u8,
@@ -104,6 +106,7 @@ impl Connection {
             framing,
             input: Vec::new(),
             input_head: 0,
+            counted_input_bytes: 0,
             held: Held::default(),
             connect_answers: 0,
             out: OutBuffer::default(),

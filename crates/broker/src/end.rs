@@ -65,6 +65,7 @@ impl Broker {
         let version = connection.version;
         connection.phase = Phase::Over;
         connection.input = Vec::new();
+        self.metrics.input_bytes -= std::mem::take(&mut connection.counted_input_bytes);
         connection.input_head = 0;
         connection.held = crate::hook::Held::default();
         connection.withheld.clear();

@@ -7,6 +7,7 @@ use topicwire_codec::{
 };
 
 use crate::broker::{Broker, ConnectionKey};
+use crate::config::Limits;
 use crate::connection::{AckEffect, Framing, Phase};
 use crate::end::Ending;
 use crate::event::Event;
@@ -58,7 +59,7 @@ impl Broker {
         {
             connection.input.extend_from_slice(rest);
         }
-        self.input_status(key)
+        self.settle_input(key, now_ms)
     }
 
     /// The host's answer to a question. Reading goes on where it stopped.
@@ -80,6 +81,23 @@ impl Broker {
                 connection.put_input(input, head + used);
             }
         }
+        self.settle_input(key, now_ms)
+    }
+
+    /// Counts what is kept of a connection's input. Where all connections together keep too much, those that keep
+    /// more than a small share are cut off as they send more.
+    fn settle_input(&mut self, key: ConnectionKey, now_ms: u64) -> InputStatus {
+        let Some(connection) = self.connections.get_mut(key.index()) else { return InputStatus::default() };
+        let kept_bytes = (connection.input.len() - connection.input_head) as u64;
+        self.metrics.input_bytes += kept_bytes;
+        self.metrics.input_bytes -= std::mem::replace(&mut connection.counted_input_bytes, kept_bytes);
+        if kept_bytes > Limits::SCARCE_SHARE_BYTES
+            && self.metrics.input_bytes > self.config.limits.maximum_buffered_bytes
+        {
+            let fault =
+                Fault::new(ReasonCode::QuotaExceeded, "all connections keep more than maximumBufferedBytes");
+            self.handle_fault(key, &[], fault, now_ms);
+        }
         self.input_status(key)
     }
 
@@ -90,7 +108,11 @@ impl Broker {
 
     /// Handles every whole packet at the start of `bytes`; returns how many bytes that were.
     fn consume(&mut self, key: ConnectionKey, bytes: &[u8], now_ms: u64) -> usize {
-        let limit = self.config.limits.maximum_packet_size_bytes;
+        let limits = &self.config.limits;
+        let is_connected =
+            self.connections.get(key.index()).is_some_and(|connection| connection.session.is_some());
+        let most = if is_connected { u32::MAX } else { limits.maximum_connect_packet_bytes };
+        let mut limit = limits.maximum_packet_size_bytes.min(most);
         let mut used = 0;
         let mut count = 0u64;
         let outcome = loop {
@@ -99,6 +121,8 @@ impl Broker {
                 Ok(Split::Frame(frame)) => {
                     match self.handle_frame(key, &frame, packet_at(bytes, used, &frame), now_ms) {
                         Ok(Flow::Next) => {
+                            // The first packet that is taken is CONNECT.
+                            limit = self.config.limits.maximum_packet_size_bytes;
                             used += frame.length;
                             count += 1;
                         }

@@ -70,6 +70,8 @@ pub struct Metrics {
     pub clients_connected: u64,
     /// The highest value of the former.
     pub clients_maximum: u64,
+    /// Bytes of packets that have not come whole, or that wait behind a hook, now.
+    pub input_bytes: u64,
     /// Bytes in all out-buffers now.
     pub out_buffer_bytes: u64,
     /// Bytes in all queues now.

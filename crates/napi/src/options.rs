@@ -8,6 +8,8 @@ use topicwire_broker::{Config, HookFilters, Limits, QueueFullPolicy};
 pub struct NativeLimits {
     /// Bytes.
     pub maximum_packet_size_bytes: u32,
+    /// Bytes.
+    pub maximum_connect_packet_bytes: u32,
     /// 1 to 65,535.
     pub receive_maximum: u32,
     /// 0 to 65,535.
@@ -92,6 +94,7 @@ impl NativeLimits {
         let short = |value: u32| u16::try_from(value).unwrap_or(u16::MAX);
         Limits {
             maximum_packet_size_bytes: self.maximum_packet_size_bytes,
+            maximum_connect_packet_bytes: self.maximum_connect_packet_bytes,
             receive_maximum: short(self.receive_maximum),
             topic_alias_maximum: short(self.topic_alias_maximum),
             maximum_keep_alive_secs: short(self.maximum_keep_alive_secs),

@@ -254,7 +254,9 @@ impl Chaos {
         if self.bench.broker.session_count() == 0 {
             self.bench.assert_empty();
         }
-        assert_eq!((metrics.connections, metrics.clients_connected, metrics.out_buffer_bytes), (0, 0, 0));
+        let gauges =
+            (metrics.connections, metrics.clients_connected, metrics.out_buffer_bytes, metrics.input_bytes);
+        assert_eq!(gauges, (0, 0, 0, 0));
         if self.bench.broker.retained_count() == 0 {
             assert_eq!(metrics.retained_bytes, 0);
         }

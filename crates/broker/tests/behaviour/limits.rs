@@ -221,6 +221,35 @@ fn a_packet_above_the_maximum_size_ends_the_connection_before_it_is_there() {
 }
 
 #[test]
+fn a_connect_above_its_own_limit_is_refused_before_it_is_there() {
+    let mut bench = Bench::with_limits(|limits| limits.maximum_connect_packet_bytes = 100);
+    let stranger = bench.open(Version::V5_0);
+    bench.send_bytes(stranger, &[0x10, 0xE5, 0x01]);
+    assert_eq!(bench.closed(stranger), Some(ReasonCode::PacketTooLarge));
+    let client = bench.connect(Version::V5_0, "c");
+    bench.send_publish(client, "t", &[b'x'; 900], QoS::AtMostOnce, |_| {});
+    assert_eq!(bench.closed(client), None);
+}
+
+#[test]
+fn packets_that_never_come_whole_hold_no_more_than_all_buffers_may() {
+    let mut bench = Bench::with_limits(|limits| limits.maximum_buffered_bytes = 250_000);
+    let clients: Vec<_> = (0..4).map(|n| bench.connect(Version::V5_0, &format!("c{n}"))).collect();
+    // A megabyte is announced by each, a hundred thousand bytes are sent.
+    let mut bytes = vec![0x30, 0xC0, 0x84, 0x3D];
+    bytes.resize(100_000, b'x');
+    for client in &clients {
+        bench.send_bytes(*client, &bytes);
+    }
+    assert_eq!(clients.iter().filter(|client| bench.closed(**client).is_none()).count(), 2);
+    assert_eq!(bench.broker.metrics().input_bytes, 200_000);
+    for client in &clients {
+        bench.cut(*client);
+    }
+    assert_eq!(bench.broker.metrics().input_bytes, 0);
+}
+
+#[test]
 fn queued_messages_wait_in_the_queue_and_not_in_the_out_buffer() {
     let mut bench = Bench::new();
     let (subscriber, _) = bench.connect_durably(Version::V5_0, "s");
