@@ -52,7 +52,7 @@ export interface UnsubscribeEvent {
   readonly topicFilter: string
 }
 
-/** Messages for a client were dropped. */
+/** Messages for a client were dropped. Told at most once a second for each client. */
 export interface DropEvent {
   readonly clientId: string
   /** How many since the last such event about this client. */

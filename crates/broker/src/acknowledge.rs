@@ -66,11 +66,7 @@ impl Broker {
             PubrecStep::Unknown if ack.reason_code.is_error() => return Ok(Flow::Next),
             PubrecStep::Unknown => ReasonCode::PacketIdentifierNotFound,
         };
-        let pubrel = Ack::new(ack.packet_id, reason_code);
-        let sequence = self.journal.sequence_since(mark);
-        self.acknowledge(key, sequence, AckEffect::None, now_ms, |version, out| {
-            let _ = pubrel.encode(PacketType::Pubrel, version, out);
-        });
+        self.answer(key, PacketType::Pubrel, &Ack::new(ack.packet_id, reason_code), mark, now_ms);
         Ok(Flow::Next)
     }
 
@@ -92,11 +88,7 @@ impl Broker {
             });
         }
         let reason_code = if was_known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
-        let pubcomp = Ack::new(ack.packet_id, reason_code);
-        let sequence = self.journal.sequence_since(mark);
-        self.acknowledge(key, sequence, AckEffect::None, now_ms, |version, out| {
-            let _ = pubcomp.encode(PacketType::Pubcomp, version, out);
-        });
+        self.answer(key, PacketType::Pubcomp, &Ack::new(ack.packet_id, reason_code), mark, now_ms);
         Ok(Flow::Next)
     }
 
@@ -113,6 +105,15 @@ impl Broker {
             self.pump(session_key, now_ms);
         }
         Ok(Flow::Next)
+    }
+
+    /// Answers the second half of a QoS 2 exchange, once what has been recorded since `mark` is stored.
+    fn answer(&mut self, key: ConnectionKey, packet_type: PacketType, ack: &Ack<'_>, mark: u64, now_ms: u64) {
+        let sequence = self.journal.sequence_since(mark);
+        self.acknowledge(key, sequence, AckEffect::None, now_ms, |version, out| {
+            // Without properties nothing is too long.
+            let _ = ack.encode(packet_type, version, out);
+        });
     }
 
     /// Sends an acknowledgement, or keeps it until the batch with this sequence is stored (0: nothing to wait

@@ -26,6 +26,7 @@ use topicwire_topics::{Retained, Subscriptions};
 
 use crate::config::{Config, HookFilters};
 use crate::connection::{Connection, Framing};
+use crate::drops::Drops;
 use crate::end::Ending;
 use crate::event::Event;
 use crate::hook::Token;
@@ -71,6 +72,7 @@ pub(crate) fn slab_key(index: usize) -> u32 {
 pub(crate) enum TimerKey {
     Connection(ConnectionKey),
     Session(SessionKey),
+    Drops,
     Sys,
 }
 
@@ -101,8 +103,7 @@ pub struct Broker {
     pub(crate) metrics: Metrics,
     pub(crate) sys: SysTopics,
     pub(crate) scratch: Scratch,
-    /// Sessions that have dropped something since they last said so.
-    pub(crate) dropping: Vec<SessionKey>,
+    pub(crate) drops: Drops,
     /// Connections with an acknowledgement that waits for the store.
     pub(crate) withholding: Vec<ConnectionKey>,
     /// Matches in the larger routes that are kept beside connections.
@@ -135,7 +136,7 @@ impl Broker {
             metrics: Metrics::default(),
             sys: SysTopics::new(now_ms),
             scratch: Scratch::default(),
-            dropping: Vec::new(),
+            drops: Drops::default(),
             withholding: Vec::new(),
             kept_matches: 0,
             assigned_count: 0,
@@ -189,6 +190,7 @@ impl Broker {
                     }
                     self.session_due(key, now_ms);
                 }
+                TimerKey::Drops => self.drops_due(now_ms),
                 TimerKey::Sys => self.sys_due(now_ms),
             }
         }
@@ -198,16 +200,13 @@ impl Broker {
     /// The next piece of news for the host.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        if self.events.is_empty() && !self.dropping.is_empty() {
-            self.report_drops();
-        }
         self.events.pop_front()
     }
 
     /// True where [`Broker::poll_event`] has something.
     #[must_use]
     pub fn has_events(&self) -> bool {
-        !self.events.is_empty() || !self.dropping.is_empty()
+        !self.events.is_empty()
     }
 
     /// The operations since the last call, where there is a store and there are any.

@@ -282,35 +282,6 @@ impl Broker {
         self.metrics.queued_bytes -= queued.bytes as u64;
         Some(queued)
     }
-
-    /// Counts a message that a Session does not get, and remembers to say so.
-    #[cold]
-    pub(crate) fn drop_for(&mut self, session_key: SessionKey, reason: DropReason) -> Offer {
-        self.metrics.drop_message(reason);
-        if let Some(session) = self.sessions.get_mut(session_key.index()) {
-            if session.drops == 0 {
-                self.dropping.push(session_key);
-            }
-            session.drops += 1;
-            session.last_drop = reason;
-        }
-        Offer::Settled
-    }
-
-    /// One event per Session that has dropped something since the last time.
-    pub(crate) fn report_drops(&mut self) {
-        for key in std::mem::take(&mut self.dropping) {
-            if let Some(session) = self.sessions.get_mut(key.index())
-                && session.drops > 0
-            {
-                self.events.push_back(Event::Dropped {
-                    client_id: Arc::clone(&session.client_id),
-                    count: std::mem::take(&mut session.drops),
-                    reason: session.last_drop,
-                });
-            }
-        }
-    }
 }
 
 fn new_delivery(session: &mut Session, fan: &mut FanOut<'_>, terms: &Terms<'_>) -> Delivery {

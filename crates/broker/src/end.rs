@@ -154,6 +154,7 @@ impl Broker {
         self.publish_will(key, now_ms);
         let Some(mut session) = self.sessions.try_remove(key.index()) else { return };
         self.timers.disarm(TimerKey::Session(key), &mut session.timer);
+        self.report_last_drops(key, &mut session);
         self.metrics.queued_bytes -= session.outbound.queued_bytes() as u64;
         self.metrics.queued_messages -= session.outbound.queued_count() as u64;
         if !session.is_local() {

@@ -88,7 +88,8 @@ pub enum Event {
         /// The RETAIN flag of the delivery.
         retain: bool,
     },
-    /// Messages for a client were dropped: how many since the last such event, and why the last of them.
+    /// Messages for a client were dropped: how many since the last such event, and why the last of them. At most
+    /// once a second for each client.
     Dropped {
         /// Whose.
         client_id: Arc<str>,

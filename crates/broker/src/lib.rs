@@ -15,6 +15,7 @@ mod config;
 mod connect;
 mod connection;
 mod deliver;
+mod drops;
 mod end;
 mod event;
 mod fault;

@@ -33,6 +33,7 @@ fn a_full_queue_is_told_to_the_publisher_and_not_acknowledged_as_taken() {
         }
         assert_eq!(bench.broker.metrics().dropped, [0, 2, 0, 0, 0]);
         assert_eq!(bench.broker.metrics().queued_messages, 3);
+        bench.advance_ms(0);
         let drops: Vec<_> = bench
             .take_events()
             .into_iter()
@@ -45,6 +46,37 @@ fn a_full_queue_is_told_to_the_publisher_and_not_acknowledged_as_taken() {
         assert!(drops.iter().all(|it| it.0 == "s" && it.2 == DropReason::QueueFull));
         assert_eq!(queue_of(&mut bench), ["0", "1", "2"]);
     }
+}
+
+#[test]
+fn drops_are_told_at_most_once_a_second_with_their_sum() {
+    let mut bench = Bench::with_limits(|limits| limits.maximum_out_buffer_bytes = 4_096);
+    let frozen = bench.connect(Version::V5_0, "frozen");
+    bench.subscribe(frozen, "t", QoS::AtMostOnce);
+    bench.freeze(frozen);
+    let publisher = bench.connect(Version::V5_0, "p");
+    let drops_told = |bench: &mut Bench| -> Vec<u64> {
+        let events = bench.take_events().into_iter();
+        events
+            .filter_map(|event| if let Event::Dropped { count, .. } = event { Some(count) } else { None })
+            .collect()
+    };
+    let payload = "x".repeat(4_000);
+    bench.publish(publisher, "t", &payload, QoS::AtMostOnce);
+    bench.publish(publisher, "t", &payload, QoS::AtMostOnce);
+    bench.advance_ms(0);
+    assert_eq!(drops_told(&mut bench), [1]);
+    for _ in 0..9 {
+        bench.publish(publisher, "t", &payload, QoS::AtMostOnce);
+        bench.advance_ms(100);
+        assert!(drops_told(&mut bench).is_empty());
+    }
+    bench.advance_ms(100);
+    assert_eq!(drops_told(&mut bench), [9]);
+    // What was dropped last is told with the end of the Session, and the clock has nothing left to do.
+    bench.publish(publisher, "t", &payload, QoS::AtMostOnce);
+    bench.cut(frozen);
+    assert_eq!(drops_told(&mut bench), [1]);
 }
 
 #[test]
