@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run, runPackageBin } from './project.mjs'
+import { cargoResults, vitestResults, workspacePackages, writeResults } from './results.mjs'
 
 /** @typedef {{ passed: number, failed: number, skipped: string[] }} Counts */
 
@@ -16,17 +17,20 @@ export async function runCargoTests() {
       output += chunk
     },
   })
+  writeResults('cargo', cargoResults(withoutColor(output), workspacePackages()))
   return countCargo(output, exitCode)
 }
 
-/** Runs vitest; `args` are its own. @returns {Promise<Counts>} */
+/** Runs vitest; `args` are its own, and make it a run that is not kept. @returns {Promise<Counts>} */
 export async function runVitest(args = []) {
   const directory = mkdtempSync(join(tmpdir(), 'topicwire-tests-'))
   try {
     const report = join(directory, 'vitest.json')
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
     const exitCode = await runPackageBin('vitest', 'vitest', ['run', ...reporters, ...args])
-    return countVitest(readReport(report), exitCode)
+    const results = readReport(report)
+    if (args.length === 0) writeResults('vitest', vitestResults(results))
+    return countVitest(results, exitCode)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }

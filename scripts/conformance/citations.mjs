@@ -1,0 +1,23 @@
+/**
+ * How a statement is named: by version and id together, since 5.0 and 3.1.1 use the same numbers for different rules.
+ * A `key` is `5.0 MQTT-3.8.1-1` or `3.1.1 MQTT-3.8.1-1`, everywhere in these modules.
+ */
+
+export const versions = ['5.0', '3.1.1']
+
+/** The key of a row. */
+export function keyOf({ version, id }) {
+  return `${version} ${id}`
+}
+
+/** The keys that a text cites: `[MQTT-3.8.1-1]` is 5.0's, `v3.1.1 [MQTT-3.8.1-1]` is 3.1.1's. @returns {Set<string>} */
+export function citedKeys(text) {
+  const found = text.matchAll(/(v3\.1\.1\s+)?\[(MQTT-[\d.]+-\d+)\]/g)
+  return new Set([...found].map(([, old, id]) => `${old === undefined ? '5.0' : '3.1.1'} ${id}`))
+}
+
+/** The key of an entry of a vector's `statements`, which are written without brackets. */
+export function statementKey(statement) {
+  const old = /^v3\.1\.1 (.+)$/.exec(statement)
+  return old === null ? `5.0 ${statement}` : `3.1.1 ${old[1]}`
+}
