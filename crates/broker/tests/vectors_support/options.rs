@@ -1,0 +1,45 @@
+//! The options of an exchange, under the names that `Broker.start` has for them, as a core's configuration.
+
+use topicwire_broker::{Config, Limits};
+
+/// The configuration of an exchange.
+pub(crate) fn config(options: &toml::Table) -> Result<Config, String> {
+    let mut config = Config { seed: 0x5eed, sys_interval_ms: 0, ..Config::default() };
+    for (name, value) in options {
+        match (name.as_str(), value) {
+            ("limits", toml::Value::Table(limits)) => {
+                for (name, value) in limits {
+                    let number = value.as_integer().and_then(|number| u64::try_from(number).ok());
+                    let number = number.ok_or_else(|| format!("limits.{name} is not a number"))?;
+                    set_limit(&mut config.limits, name, number)?;
+                }
+            }
+            _ => return Err(format!("options.{name} is not one that the core's tests know")),
+        }
+    }
+    Ok(config)
+}
+
+fn set_limit(limits: &mut Limits, name: &str, number: u64) -> Result<(), String> {
+    let short = || u16::try_from(number).map_err(|_| format!("limits.{name} is too large"));
+    let word = || u32::try_from(number).map_err(|_| format!("limits.{name} is too large"));
+    match name {
+        "maximumPacketSizeBytes" => limits.maximum_packet_size_bytes = word()?,
+        "maximumConnectPacketBytes" => limits.maximum_connect_packet_bytes = word()?,
+        "receiveMaximum" => limits.receive_maximum = short()?,
+        "topicAliasMaximum" => limits.topic_alias_maximum = short()?,
+        "maximumKeepAliveSecs" => limits.maximum_keep_alive_secs = short()?,
+        "connectTimeoutMs" => limits.connect_timeout_ms = word()?,
+        "maximumConnections" => limits.maximum_connections = word()?,
+        "maximumSessions" => limits.maximum_sessions = word()?,
+        "sessionExpiryIntervalMaximumSecs" => limits.session_expiry_interval_maximum_secs = word()?,
+        "maximumClientIdBytes" => limits.maximum_client_id_bytes = word()?,
+        "maximumSubscriptionsPerSession" => limits.maximum_subscriptions_per_session = word()?,
+        "maximumTopicLevels" => limits.maximum_topic_levels = word()?,
+        "maximumInflightMessages" => limits.maximum_inflight_messages = short()?,
+        "maximumQueuedMessages" => limits.maximum_queued_messages = word()?,
+        "maximumRetainedMessages" => limits.maximum_retained_messages = word()?,
+        _ => return Err(format!("limits.{name} is not one that the core's tests know")),
+    }
+    Ok(())
+}
