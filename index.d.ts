@@ -51,6 +51,8 @@ export declare class NativeBroker {
   decide(connection: number, token: number, answer: number, nowMs: number): number
   /** The answer of an `onPublish` hook that changes the message. */
   decideReplace(connection: number, token: number, replacement: NativeReplacement, nowMs: number): number
+  /** The answer of an authentication method that does not refuse. */
+  decideAuthentication(connection: number, token: number, step: NativeAuthenticationStep, nowMs: number): number
   /** The answer about a SUBSCRIBE: one byte per filter, 0 allows, anything else is the Reason Code. */
   decideFilters(connection: number, token: number, answers: Uint8Array, nowMs: number): number
   /** Publishes from this process. Returns how many received it, or -1 where a limit was reached. */
@@ -95,6 +97,16 @@ export declare function dropReasonNames(): Array<string>
 /** The names of what `NativeBroker.metrics` returns, in its order. */
 export declare function metricNames(): Array<string>
 
+/** What an authentication method says. */
+export interface NativeAuthenticationStep {
+  /** True: the client is authenticated. False: it is asked on. */
+  isComplete: boolean
+  /** Whom it is, where that is complete. */
+  username?: string
+  /** At most 65,535 bytes. */
+  data?: Uint8Array
+}
+
 /** The limits, in the words of `src/limits.ts`, where their ranges are checked. */
 export interface NativeLimits {
   /** Bytes. */
@@ -109,6 +121,8 @@ export interface NativeLimits {
   maximumKeepAliveSecs: number
   /** Milliseconds. */
   connectTimeoutMs: number
+  /** AUTH packets. */
+  maximumAuthenticationRounds: number
   /** Connections. */
   maximumConnections: number
   /** Sessions. */
@@ -151,6 +165,8 @@ export interface NativeOptions {
   version: string
   /** Whether `authenticate` is asked. */
   authenticate: boolean
+  /** Names of the authentication methods. */
+  enhancedAuthentication: Array<string>
   /** Filters of the `authorizePublish` hooks. */
   authorizePublish: Array<string>
   /** Filters of the `authorizeSubscribe` hooks. */

@@ -3,7 +3,14 @@
  * questions, which are many, have ways of their own (broker.ts, hooks/runner.ts).
  */
 import type { EventEmitter } from 'node:events'
-import type { BrokerEvents, ClientInfo, ConnectEvent, DisconnectEvent, RefuseEvent } from './broker-events.js'
+import type {
+  BrokerEvents,
+  ClientInfo,
+  ConnectEvent,
+  DisconnectEvent,
+  ReauthenticateEvent,
+  RefuseEvent,
+} from './broker-events.js'
 import type { AnyConnection } from './connection.js'
 import { MqttError } from './errors.js'
 import { EventKind, type EventReader } from './events.js'
@@ -41,6 +48,7 @@ export class Announcer {
   announce(kind: number, reader: EventReader): void {
     if (kind === EventKind.connected) this.#connected(reader)
     else if (kind === EventKind.disconnected) this.#disconnected(reader)
+    else if (kind === EventKind.reAuthenticated) this.#reAuthenticated(reader)
     else if (kind === EventKind.refused) this.#refused('refuse', reader)
     else if (kind === EventKind.protocolError) this.#refused('protocolError', reader)
     else if (kind === EventKind.subscribed) this.#subscribed(reader)
@@ -68,6 +76,20 @@ export class Announcer {
       keepAliveSecs,
     }
     this.#emit('connect', event)
+  }
+
+  #reAuthenticated(reader: EventReader): void {
+    const connection = this.#find(reader.word())
+    const reasonCode = reader.byte()
+    const clientId = reader.string()
+    const detail = reader.string()
+    const event: ReauthenticateEvent = {
+      ...clientInfo(connection, clientId),
+      reasonCode,
+      reason: reasonCodeName(reasonCode),
+      ...(detail !== '' && { detail }),
+    }
+    this.#emit('reauthenticate', event)
   }
 
   #disconnected(reader: EventReader): void {

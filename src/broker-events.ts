@@ -20,6 +20,16 @@ export interface ConnectEvent extends ClientInfo {
   readonly keepAliveSecs: number
 }
 
+/** A client has authenticated once more, or has failed to: then its connection is being closed. */
+export interface ReauthenticateEvent extends ClientInfo {
+  /** 0, or why not. */
+  readonly reasonCode: number
+  /** Its name in the standard. */
+  readonly reason: string
+  /** What was wrong, in words; absent where nothing was. */
+  readonly detail?: string
+}
+
 /** A client is gone. */
 export interface DisconnectEvent extends ClientInfo {
   /** The Reason Code that was received or sent; undefined where the connection was simply lost. */
@@ -65,6 +75,8 @@ export interface DropEvent {
 export interface BrokerEvents {
   connect: [event: ConnectEvent]
   disconnect: [event: DisconnectEvent]
+  /** A client whose CONNECT named an authentication method has used it again. */
+  reauthenticate: [event: ReauthenticateEvent]
   /** A CONNECT was refused. */
   refuse: [event: RefuseEvent]
   /** A peer broke the protocol; its connection is being closed. */

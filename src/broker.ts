@@ -10,6 +10,7 @@ import type { BrokerEvents } from './broker-events.js'
 import { Core } from './core.js'
 import { MqttError } from './errors.js'
 import { EventKind, type EventReader } from './events.js'
+import { AuthenticationRunner } from './hooks/authentication.js'
 import { HookRunner } from './hooks/runner.js'
 import { type Listener, type ListenerAddress, listen } from './listeners/listener.js'
 import type { Logger } from './logger.js'
@@ -60,6 +61,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
   readonly logger: Logger
   readonly #core: Core
   readonly #hooks: HookRunner
+  readonly #authentication: AuthenticationRunner
   readonly #announcer: Announcer
   readonly #listeners: Listener[] = []
   readonly #handlers = new Map<number, MessageHandler>()
@@ -77,6 +79,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
         sysIntervalMs: options.sysIntervalSecs * 1000,
         version: `topicwire ${ownVersion()}`,
         authenticate: options.authenticate !== undefined,
+        enhancedAuthentication: [...options.enhancedAuthentication.keys()],
         authorizePublish: options.authorizePublish.map((hook) => hook.filter),
         authorizeSubscribe: options.authorizeSubscribe.map((hook) => hook.filter),
         onPublish: options.onPublish.map((hook) => hook.filter),
@@ -87,6 +90,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
       },
     )
     this.#hooks = new HookRunner(options, this.#core)
+    this.#authentication = new AuthenticationRunner(options, this.#core)
     this.#announcer = new Announcer(this, (id) => this.#core.connection(id))
   }
 
@@ -282,6 +286,9 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
         break
       case EventKind.askAuthenticate:
         this.#hooks.askAuthenticate(reader)
+        break
+      case EventKind.askEnhancedAuthentication:
+        this.#authentication.ask(reader)
         break
       case EventKind.askPublish:
         this.#hooks.askPublish(reader)

@@ -15,6 +15,7 @@ import {
   EVENTS,
   fromNative,
   HELD,
+  type NativeAuthenticationStep,
   NativeBroker,
   type NativeProperties,
   type NativeReplacement,
@@ -40,6 +41,8 @@ export interface CoreOptions {
   readonly sysIntervalMs: number
   readonly version: string
   readonly authenticate: boolean
+  /** Names of the methods. */
+  readonly enhancedAuthentication: readonly string[]
   readonly authorizePublish: readonly string[]
   readonly authorizeSubscribe: readonly string[]
   readonly onPublish: readonly string[]
@@ -79,6 +82,7 @@ export class Core {
       {
         ...options,
         seed: randomBytes(16).toString('hex'),
+        enhancedAuthentication: [...options.enhancedAuthentication],
         authorizePublish: [...options.authorizePublish],
         authorizeSubscribe: [...options.authorizeSubscribe],
         onPublish: [...options.onPublish],
@@ -168,6 +172,15 @@ export class Core {
       } else if (answer instanceof Uint8Array) {
         this.#follow(connection, native.decideFilters(connectionId, token, answer, now))
       } else this.#follow(connection, native.decideReplace(connectionId, token, answer, now))
+    })
+  }
+
+  /** Answers the question of an authentication method that does not refuse. */
+  decideAuthentication(connectionId: number, token: number, step: NativeAuthenticationStep): void {
+    const connection = this.#connections[connectionId]
+    if (connection === undefined) return
+    this.#run(() => {
+      this.#follow(connection, this.#native.decideAuthentication(connectionId, token, step, this.now()))
     })
   }
 

@@ -16,6 +16,8 @@ export const EventKind = {
   askAuthenticate: 9,
   askPublish: 10,
   askSubscribe: 11,
+  askEnhancedAuthentication: 12,
+  reAuthenticated: 13,
 } as const
 
 /** Reads fields from the front. Every event must be read to its end, or `skip`ped field by field. */

@@ -6,11 +6,18 @@ export type {
   ConnectEvent,
   DisconnectEvent,
   DropEvent,
+  ReauthenticateEvent,
   RefuseEvent,
   SubscribeEvent,
   UnsubscribeEvent,
 } from './broker-events.js'
 export { type ErrorCode, MqttError, type MqttErrorDetails } from './errors.js'
+export {
+  deriveScramCredentials,
+  type ScramCredentials,
+  type ScramOptions,
+  scramSha256,
+} from './hooks/scram.js'
 export type * from './hooks/types.js'
 export type { Limits, QueueFullPolicy } from './limits.js'
 export type { ListenerAddress } from './listeners/listener.js'

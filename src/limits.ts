@@ -14,7 +14,10 @@ export type QueueFullPolicy = 'reject' | 'dropNewest' | 'dropOldest'
 export interface Limits {
   /** The largest control packet that is accepted, in bytes, header included. Default 10485760 (10 MiB). */
   readonly maximumPacketSizeBytes: number
-  /** The largest CONNECT, in bytes: what is held for somebody who has not been let in yet. Default 1048576 (1 MiB). */
+  /**
+   * The largest CONNECT, and the largest AUTH before CONNACK, in bytes: what is held for somebody who has not been let
+   * in yet. Default 1048576 (1 MiB).
+   */
   readonly maximumConnectPacketBytes: number
   /** QoS 1 and 2 messages that one client may have under way towards the broker. Default 1024. */
   readonly receiveMaximum: number
@@ -22,8 +25,13 @@ export interface Limits {
   readonly topicAliasMaximum: number
   /** The longest keep alive a client may choose, in seconds; a 5.0 client is told. Default 0: no cap. */
   readonly maximumKeepAliveSecs: number
-  /** How long a new connection may take to say CONNECT, TLS and WebSocket handshakes included. Default 10000. */
+  /**
+   * How long a new connection may take to say CONNECT, TLS and WebSocket handshakes included, and to complete an
+   * enhanced authentication; a re-authentication may take as long. Default 10000.
+   */
   readonly connectTimeoutMs: number
+  /** AUTH packets with which a method may ask the client on in one enhanced authentication. Default 16. */
+  readonly maximumAuthenticationRounds: number
   /** Open connections. Default 100000. */
   readonly maximumConnections: number
   /** Sessions, connected or not. Default 1000000. */
@@ -82,6 +90,7 @@ export const limitRanges: Readonly<Record<Exclude<keyof Limits, 'queueFullPolicy
   topicAliasMaximum: { default: 32, minimum: 0, maximum: UINT16 },
   maximumKeepAliveSecs: { default: 0, minimum: 0, maximum: UINT16 },
   connectTimeoutMs: { default: 10_000, minimum: 10, maximum: 3_600_000 },
+  maximumAuthenticationRounds: { default: 16, minimum: 1, maximum: UINT16 },
   maximumConnections: { default: 100_000, minimum: 1, maximum: 16_777_216 },
   maximumSessions: { default: 1_000_000, minimum: 1, maximum: UINT32 },
   sessionExpiryIntervalMaximumSecs: { default: UINT32, minimum: 0, maximum: UINT32 },

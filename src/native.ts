@@ -7,6 +7,7 @@ import { type ErrorCode, errorCodes, MqttError } from './errors.js'
 export {
   dropReasonNames,
   metricNames,
+  type NativeAuthenticationStep,
   NativeBroker,
   type NativeOptions,
   type NativeProperties,

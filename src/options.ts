@@ -8,6 +8,7 @@ import { z } from 'zod'
 import { MqttError } from './errors.js'
 import type {
   AuthenticateHook,
+  AuthenticationMethod,
   AuthorizePublishHook,
   AuthorizeSubscribeHook,
   PublishHook,
@@ -90,8 +91,13 @@ export interface BrokerOptions {
   readonly logger?: Logger
   /** Seconds between two publications of the `$SYS/broker/...` topics, 0 to 86400. Default 10; 0 is never. */
   readonly sysIntervalSecs?: number
-  /** Asked once for each CONNECT. Default: everybody may connect. */
+  /** Asked once for each CONNECT that names no authentication method. Default: everybody may connect. */
   readonly authenticate?: AuthenticateHook
+  /**
+   * Methods of enhanced authentication by their names, `scramSha256` for instance. A CONNECT that names one is that
+   * method's affair, not `authenticate`'s; one that names any other is refused with 0x8C. Default: none.
+   */
+  readonly enhancedAuthentication?: Readonly<Record<string, AuthenticationMethod>>
   /** Asked for each PUBLISH, on the topics that it is registered for. Default: allowed. */
   readonly authorizePublish?: HookOption<AuthorizePublishHook>
   /** Asked for each topic filter of a SUBSCRIBE, on those that it is registered for. Default: allowed. */
@@ -119,6 +125,7 @@ export interface ResolvedOptions {
   readonly logger: Logger
   readonly sysIntervalSecs: number
   readonly authenticate: AuthenticateHook | undefined
+  readonly enhancedAuthentication: ReadonlyMap<string, AuthenticationMethod>
   readonly authorizePublish: readonly FilteredHook<AuthorizePublishHook>[]
   readonly authorizeSubscribe: readonly FilteredHook<AuthorizeSubscribeHook>[]
   readonly onPublish: readonly FilteredHook<PublishHook>[]
@@ -193,6 +200,13 @@ const optionsSchema = z.strictObject(
       .custom<Logger>(isLogger, { error: 'must have the methods debug, info, warn and error' })
       .optional(),
     authenticate: z.custom<AuthenticateHook>(isFunction, { error: 'must be a function' }).optional(),
+    enhancedAuthentication: z
+      .record(
+        z.string(),
+        z.custom<AuthenticationMethod>(isMethod, { error: 'must be an object with a method start' }),
+        { error: 'must map names to authentication methods' },
+      )
+      .optional(),
     authorizePublish: hookSchema<AuthorizePublishHook>(),
     authorizeSubscribe: hookSchema<AuthorizeSubscribeHook>(),
     onPublish: hookSchema<PublishHook>(),
@@ -218,6 +232,7 @@ export function resolveOptions(options: unknown = {}): ResolvedOptions {
     logger: given.logger ?? silentLogger,
     sysIntervalSecs: given.sysIntervalSecs ?? DEFAULT_SYS_INTERVAL_SECS,
     authenticate: given.authenticate,
+    enhancedAuthentication: new Map(Object.entries(given.enhancedAuthentication ?? {})),
     authorizePublish: resolveHooks(given.authorizePublish),
     authorizeSubscribe: resolveHooks(given.authorizeSubscribe),
     onPublish: resolveHooks(given.onPublish),
@@ -276,6 +291,10 @@ function invalidOption(message: string): MqttError {
 
 function isFunction(value: unknown): boolean {
   return typeof value === 'function'
+}
+
+function isMethod(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && isFunction((value as AuthenticationMethod).start)
 }
 
 function isLogger(value: unknown): boolean {

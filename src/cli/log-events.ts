@@ -24,6 +24,11 @@ export function logEvents(broker: Pick<Broker, 'on'>, logger: Logger): void {
   broker.on('disconnect', (event) => {
     logger.info({ ...who(event), reason: event.reason }, 'Client disconnected.')
   })
+  broker.on('reauthenticate', (event) => {
+    const { reasonCode, reason, detail } = event
+    if (reasonCode === 0) logger.info(who(event), 'Client authenticated again.')
+    else logger.warn({ ...who(event), reason, detail }, 'Client failed to authenticate again.')
+  })
   broker.on('refuse', (event) => {
     logger.warn({ ...who(event), reason: event.reason, detail: event.detail }, 'Client refused.')
   })

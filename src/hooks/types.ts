@@ -1,5 +1,5 @@
 /**
- * The shapes of the four hooks: what each is told and what it may answer.
+ * The shapes of the hooks: what each is told and what it may answer.
  *
  * A hook may answer at once or with a promise; while it decides, that connection's later packets wait and other
  * connections go on. A hook that throws or rejects denies, and the broker logs it as ERR_MQTT_HOOK_FAILED.
@@ -66,7 +66,55 @@ export interface PublishReplacement {
   readonly retain?: boolean
 }
 
-/** Asked once for each CONNECT. */
+/** What an authentication method is told when a client names it. */
+export interface AuthenticationRequest {
+  /** The method's name, as it is registered. */
+  readonly method: string
+  /** True on a connection that is open: the client proves again who it is. */
+  readonly isReAuthentication: boolean
+  /** As sent; empty when the client asks to be given one. */
+  readonly clientId: string
+  /** The user name of CONNECT, which proves nothing; in a re-authentication the one that is established. */
+  readonly username?: string
+  readonly remoteAddress: string
+  readonly protocol: Protocol
+}
+
+/**
+ * What a method says to the client's words: more, with an answer wanted; that it is content; or a refusal (`false` is
+ * 0x87). `data` has at most 65,535 bytes.
+ */
+export type AuthenticationStep =
+  | { readonly status: 'continue'; readonly data?: string | Uint8Array }
+  | {
+      readonly status: 'success'
+      /** Last words, which CONNACK carries, or the AUTH that ends a re-authentication. */
+      readonly data?: string | Uint8Array
+      /**
+       * Whom the method has established: the user name that hooks and events see from now on. Default: as it was. A
+       * re-authentication that names another one is refused.
+       */
+      readonly username?: string
+    }
+  | Refusal
+  | false
+
+/** One client's conversation with a method, from its first words to success or refusal. */
+export interface AuthenticationExchange {
+  /**
+   * Asked for CONNECT (or the AUTH that starts a re-authentication) and for each AUTH after it, never twice at a time.
+   * `data` is a copy; undefined where the packet has none. One that throws or rejects denies.
+   */
+  step(data: Buffer | undefined): AuthenticationStep | Promise<AuthenticationStep>
+}
+
+/** A way to authenticate that a 5.0 client can name in CONNECT: enhanced authentication, section 4.12. */
+export interface AuthenticationMethod {
+  /** Called for each client that names the method, and for each re-authentication. */
+  start(request: AuthenticationRequest): AuthenticationExchange
+}
+
+/** Asked once for each CONNECT that names no authentication method. */
 export type AuthenticateHook = (request: AuthenticateRequest) => Verdict | Promise<Verdict>
 
 /** Asked for each PUBLISH whose topic the hook's filter matches, before anything else is done with it. */

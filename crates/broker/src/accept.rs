@@ -64,7 +64,11 @@ impl Broker {
             keep_alive_secs: agreed.keep_alive_secs,
         });
         let assigned = if is_assigned { &*client_id } else { "" };
-        let properties = agreed.connack_properties(&self.config.limits, assigned);
+        let last_words = self.take_last_words(key);
+        let mut properties = agreed.connack_properties(&self.config.limits, assigned);
+        // [MQTT-4.12.0-5]
+        properties.authentication_method = connect.properties.authentication_method;
+        properties.authentication_data = last_words.as_deref();
         // 3.1 has no Session Present flag; the codec leaves it out there.
         let connack = Connack { session_present, reason_code: ReasonCode::Success, properties };
         let sequence = self.journal.sequence_since(mark);

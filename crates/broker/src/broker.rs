@@ -11,7 +11,7 @@
 //! must not go backwards.
 //!
 //! What lives here: the parts and their life. How bytes become packets is in `input.rs`, what packets mean in
-//! `connect.rs`, `accept.rs`, `publish.rs`, `acknowledge.rs` and `subscribe.rs`, where messages go in `route.rs` and
+//! `connect.rs`, `auth.rs`, `accept.rs`, `publish.rs`, `acknowledge.rs` and `subscribe.rs`, where messages go in `route.rs` and
 //! `deliver.rs`, what leaves in `transmit.rs`, and how things end in `end.rs`.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};

@@ -19,8 +19,8 @@ pub enum QueueFullPolicy {
 pub struct Limits {
     /// Bytes of the largest packet that is read, 1 to 268,435,460. Announced to 5.0 clients.
     pub maximum_packet_size_bytes: u32,
-    /// Bytes of the largest CONNECT: what is held for somebody who has not been let in yet. Never more than
-    /// `maximum_packet_size_bytes`.
+    /// Bytes of the largest CONNECT, and of an AUTH before CONNACK: what is held for somebody who has not been let in
+    /// yet. Never more than `maximum_packet_size_bytes`.
     pub maximum_connect_packet_bytes: u32,
     /// Unacknowledged QoS 1 and 2 PUBLISHes a 5.0 client may have towards us, 1 to 65,535.
     pub receive_maximum: u16,
@@ -28,8 +28,11 @@ pub struct Limits {
     pub topic_alias_maximum: u16,
     /// The longest Keep Alive in seconds; 0 leaves it to the client, and allows it to have none.
     pub maximum_keep_alive_secs: u16,
-    /// Milliseconds until CONNECT must have arrived.
+    /// Milliseconds until CONNECT must have arrived and its enhanced authentication be complete. A re-authentication
+    /// may take as long.
     pub connect_timeout_ms: u32,
+    /// AUTH packets with which a method may ask the client on in one enhanced authentication.
+    pub maximum_authentication_rounds: u16,
     /// Network Connections with an accepted CONNECT at once. As many again may be on their way in or out; a further
     /// one is closed as soon as it is opened.
     pub maximum_connections: u32,
@@ -72,6 +75,7 @@ impl Default for Limits {
             topic_alias_maximum: 32,
             maximum_keep_alive_secs: 0,
             connect_timeout_ms: 10_000,
+            maximum_authentication_rounds: 16,
             maximum_connections: 100_000,
             maximum_sessions: 1_000_000,
             session_expiry_interval_maximum_secs: u32::MAX,
@@ -105,8 +109,10 @@ impl Limits {
 /// have a hole.
 #[derive(Clone, Debug, Default)]
 pub struct HookFilters {
-    /// Ask before a CONNECT is accepted.
+    /// Ask before a CONNECT is accepted that names no authentication method.
     pub authenticate: bool,
+    /// The authentication methods that the host knows. A CONNECT that names another is refused without a question.
+    pub enhanced_authentication: Vec<Box<str>>,
     /// Filters of the `authorizePublish` hooks.
     pub authorize_publish: Vec<Box<str>>,
     /// Filters of the `authorizeSubscribe` hooks; asked where a topic may match both.

@@ -5,18 +5,19 @@ use topicwire_topics::TopicName;
 
 use crate::broker::{Broker, ConnectionKey};
 use crate::config::HookFilters;
+use crate::connection::Connection;
 use crate::end::Ending;
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::hook::{Subject, Verdict, refusal_code};
+use crate::hook::{Question, Subject, Token, Verdict, refusal_code};
 use crate::input::Flow;
 use crate::publish::check_response_topic;
 use crate::session::Session;
 
 /// A refused CONNECT: answered with CONNACK, then closed.
-struct Refusal {
-    reason_code: ReasonCode,
-    detail: &'static str,
+pub(crate) struct Refusal {
+    pub(crate) reason_code: ReasonCode,
+    pub(crate) detail: &'static str,
 }
 
 impl Broker {
@@ -24,12 +25,22 @@ impl Broker {
         &mut self,
         key: ConnectionKey,
         frame: &Frame<'_>,
+        packet: &[u8],
         now_ms: u64,
     ) -> Result<Flow, Fault> {
         let connect = Connect::decode(frame, Version::V5_0)?;
         let Some(connection) = self.connection_mut(key) else { return Ok(Flow::Stop) };
         connection.version = connect.version;
         connection.maximum_packet_size = connect.properties.maximum_packet_size.unwrap_or(u32::MAX);
+        if connect.properties.authentication_method.is_some() {
+            return Ok(self.begin_authentication(key, &connect, packet, now_ms));
+        }
+        Ok(self.advance_connect(key, &connect, now_ms))
+    }
+
+    /// Goes on with a CONNECT, to the next question about it or to its end.
+    pub(crate) fn advance_connect(&mut self, key: ConnectionKey, connect: &Connect<'_>, now_ms: u64) -> Flow {
+        let Some(connection) = self.connection_mut(key) else { return Flow::Stop };
         let is_mqtt = connection.is_mqtt();
         let verdict = connection.held.take_verdict();
         let refusal = match verdict {
@@ -37,26 +48,30 @@ impl Broker {
                 let reason_code = refusal_code(reason_code, PacketType::Connack);
                 Some(Refusal { reason_code, detail: "refused by a hook" })
             }
+            // Answers to an authentication method, which this question was not put to.
+            Some(Verdict::Continue { .. } | Verdict::Authenticated { .. }) => {
+                Some(Refusal { reason_code: ReasonCode::NotAuthorized, detail: "refused by a hook" })
+            }
             // While the hook decided, others may have come in.
             Some(_) => {
                 connection.connect_answers += 1;
-                self.check_connect(&connect, is_mqtt)
+                self.check_connect(key, connect)
             }
-            None => self.check_connect(&connect, is_mqtt),
+            None => self.check_connect(key, connect),
         };
         if let Some(refusal) = refusal {
-            self.refuse(key, &connect, &refusal, now_ms);
-            return Ok(Flow::Stop);
+            self.refuse(key, connect, &refusal, now_ms);
+            return Flow::Stop;
         }
-        if self.ask_about_connect(key, &connect) {
-            return Ok(Flow::Hold);
+        if self.ask_about_connect(key, connect) {
+            return Flow::Hold;
         }
-        self.accept(key, &connect, is_mqtt, now_ms);
-        Ok(Flow::Next)
+        self.accept(key, connect, is_mqtt, now_ms);
+        Flow::Next
     }
 
     /// What can be refused without asking anybody.
-    fn check_connect(&self, connect: &Connect<'_>, is_mqtt: bool) -> Option<Refusal> {
+    pub(crate) fn check_connect(&self, key: ConnectionKey, connect: &Connect<'_>) -> Option<Refusal> {
         let limits = &self.config.limits;
         let refuse = |reason_code, detail| Some(Refusal { reason_code, detail });
         if self.is_draining {
@@ -86,7 +101,7 @@ impl Broker {
                 "an empty client identifier needs a clean session",
             );
         }
-        if connect.properties.authentication_method.is_some() {
+        if connect.properties.authentication_method.is_some_and(|method| !self.knows_method(method)) {
             return refuse(ReasonCode::BadAuthenticationMethod, "no such authentication method");
         }
         if holder.is_none() && self.by_client_id.len() >= limits.maximum_sessions as usize {
@@ -95,7 +110,10 @@ impl Broker {
         if let Some(maximum) = connect.properties.maximum_packet_size {
             // As long as those that are assigned: a CONNACK that may not be sent would leave the client waiting.
             let assigned = if connect.client_id.is_empty() { "auto-ffff-0123456789abcdef" } else { "" };
-            let properties = self.settle(connect, is_mqtt).connack_properties(limits, assigned);
+            let is_mqtt = self.connections.get(key.index()).is_some_and(Connection::is_mqtt);
+            let mut properties = self.settle(connect, is_mqtt).connack_properties(limits, assigned);
+            properties.authentication_method = connect.properties.authentication_method;
+            properties.authentication_data = self.last_words(key);
             let connack = Connack { session_present: false, reason_code: ReasonCode::Success, properties };
             if connack.encoded_len(connect.version) > maximum as usize {
                 return refuse(
@@ -131,7 +149,8 @@ impl Broker {
                 .is_ok_and(|topic| HookFilters::any_matches(&self.hooks.authorize_publish, topic))
         });
         let mut subjects = Vec::with_capacity(2);
-        if self.hooks.authenticate {
+        // Who has authenticated by a method of its own is not asked for a password.
+        if self.hooks.authenticate && connect.properties.authentication_method.is_none() {
             subjects.push(Subject::Authenticate {
                 client_id: connect.client_id.into(),
                 username: connect.username.map(Into::into),
@@ -163,7 +182,13 @@ impl Broker {
         }
     }
 
-    fn refuse(&mut self, key: ConnectionKey, connect: &Connect<'_>, refusal: &Refusal, now_ms: u64) {
+    pub(crate) fn refuse(
+        &mut self,
+        key: ConnectionKey,
+        connect: &Connect<'_>,
+        refusal: &Refusal,
+        now_ms: u64,
+    ) {
         self.metrics.connects_refused += 1;
         self.events.push_back(Event::Refused {
             connection: key,
@@ -175,7 +200,7 @@ impl Broker {
         self.end_connection(key, Ending::ByServer(refusal.reason_code), now_ms);
     }
 
-    fn send_refusal(&mut self, key: ConnectionKey, reason_code: ReasonCode) {
+    pub(crate) fn send_refusal(&mut self, key: ConnectionKey, reason_code: ReasonCode) {
         let connack =
             Connack { session_present: false, reason_code, properties: ConnackProperties::default() };
         self.send(key, |version, out| {
@@ -207,11 +232,18 @@ impl Broker {
 
     /// Puts a question to the host; the connection waits for its answer.
     pub(crate) fn ask(&mut self, key: ConnectionKey, subject: Subject) {
+        let token = self.put_question(key, subject);
+        if let Some(connection) = self.connection_mut(key) {
+            connection.held.ask(token);
+        }
+    }
+
+    /// Puts a question to the host; what waits for its answer is the caller's affair.
+    pub(crate) fn put_question(&mut self, key: ConnectionKey, subject: Subject) -> Token {
         self.last_token = self.last_token.wrapping_add(1);
         let token = self.last_token;
-        let Some(connection) = self.connection_mut(key) else { return };
-        connection.held.ask(token);
-        self.events.push_back(Event::Question(crate::hook::Question { connection: key, token, subject }));
+        self.events.push_back(Event::Question(Question { connection: key, token, subject }));
+        token
     }
 }
 

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use topicwire_codec::{ReasonCode, Version};
 use topicwire_session::{Armed, InboundAliases, KeepAlive, OutboundAliases};
 
+use crate::auth::Authentication;
 use crate::broker::{ConnectionKey, SessionKey};
 use crate::hook::Held;
 use crate::out_buffer::OutBuffer;
@@ -18,6 +19,8 @@ use crate::topic_url::TopicUrl;
 pub(crate) enum Phase {
     /// Nothing but CONNECT is accepted [MQTT-3.1.0-1].
     AwaitConnect,
+    /// CONNECT has named an authentication method that is not content yet: see `auth.rs`.
+    Authenticating,
     /// CONNECT is accepted and CONNACK waits for the store: nothing else may be sent yet.
     AwaitStore,
     /// Open for everything.
@@ -76,6 +79,8 @@ pub(crate) struct Connection {
     pub(crate) held: Held,
     /// How far the questions about a CONNECT have come.
     pub(crate) connect_answers: u8,
+    /// Of a client whose CONNECT named an authentication method.
+    pub(crate) authentication: Option<Box<Authentication>>,
     pub(crate) out: OutBuffer,
     /// In the broker's list of connections with something to write.
     pub(crate) is_dirty: bool,
@@ -109,6 +114,7 @@ impl Connection {
             counted_input_bytes: 0,
             held: Held::default(),
             connect_answers: 0,
+            authentication: None,
             out: OutBuffer::default(),
             is_dirty: false,
             is_blocked: false,
@@ -142,6 +148,18 @@ impl Connection {
         }
         self.input = input;
         self.input_head = head;
+    }
+
+    /// True where input waits for an answer. Not so before an enhanced authentication is complete: what comes then is
+    /// out of turn, whoever's turn it is.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.is_waiting() && self.phase != Phase::Authenticating
+    }
+
+    /// Bytes that are kept of what has been read.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        let connect = self.authentication.as_ref().map_or(0, |it| it.kept_bytes());
+        self.input.len() - self.input_head + connect
     }
 
     pub(crate) fn is_mqtt(&self) -> bool {

@@ -68,6 +68,7 @@ impl Broker {
         self.metrics.input_bytes -= std::mem::take(&mut connection.counted_input_bytes);
         connection.input_head = 0;
         connection.held = crate::hook::Held::default();
+        connection.authentication = None;
         connection.withheld.clear();
         self.kept_matches -= connection.route.take().map_or(0, |route| route.weight());
         let session = connection.session.take();
@@ -233,8 +234,8 @@ impl Broker {
         self.arm_session(key);
     }
 
-    /// A connection's time is up: CONNECT has not come, or nothing has within one and a half Keep Alives
-    /// [MQTT-3.1.2-22].
+    /// A connection's time is up: CONNECT has not come, an authentication is not complete, or nothing has come within
+    /// one and a half Keep Alives [MQTT-3.1.2-22].
     pub(crate) fn connection_due(&mut self, key: ConnectionKey, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(key.index()) else { return };
         Timers::<TimerKey>::fired(&mut connection.timer);
@@ -244,15 +245,16 @@ impl Broker {
                 None
             }
             // While a hook decides we do not read, so that silence is our own.
-            _ if connection.held.is_waiting() => Some(now_ms.saturating_add(1_000)),
-            Phase::AwaitConnect => Some(connection.connect_deadline_ms),
-            Phase::AwaitStore | Phase::Open => connection.keep_alive.server_deadline_ms(),
+            _ if connection.is_held() => Some(now_ms.saturating_add(1_000)),
+            Phase::AwaitConnect | Phase::Authenticating => Some(connection.connect_deadline_ms),
+            Phase::AwaitStore | Phase::Open => connection.open_deadline_ms(),
         };
         match deadline_ms {
             None => {}
             Some(deadline_ms) if deadline_ms > now_ms => {
                 self.timers.arm(TimerKey::Connection(key), &mut connection.timer, deadline_ms);
             }
+            Some(_) if connection.is_authentication_late(now_ms) => self.authentication_due(key, now_ms),
             Some(_) => self.end_connection(key, Ending::ByServer(ReasonCode::KeepAliveTimeout), now_ms),
         }
     }

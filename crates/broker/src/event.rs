@@ -19,7 +19,7 @@ pub enum Event {
         connection: ConnectionKey,
         /// The client identifier, assigned or brought.
         client_id: Arc<str>,
-        /// Its user name.
+        /// Its user name: CONNECT's, or the one that an enhanced authentication has established.
         username: Option<Box<str>>,
         /// The protocol version.
         version: Version,
@@ -40,6 +40,17 @@ pub enum Event {
         reason_code: ReasonCode,
         /// Why, in words.
         detail: String,
+    },
+    /// A client has authenticated once more, or tried to: with an error its connection is being closed.
+    ReAuthenticated {
+        /// Its Network Connection.
+        connection: ConnectionKey,
+        /// Its identifier.
+        client_id: Arc<str>,
+        /// Success, or why not.
+        reason_code: ReasonCode,
+        /// Why not, in words; empty with Success.
+        detail: &'static str,
     },
     /// A client with an accepted CONNECT is gone.
     Disconnected {

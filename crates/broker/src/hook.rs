@@ -2,7 +2,11 @@
 //!
 //! A packet that needs an answer stays where it is, at the front of its connection's input; when the answer
 //! comes the packet is read again with the answer beside it. Nothing is copied for the wait, the connection's
-//! later packets wait behind it, and other connections go on.
+//! later packets wait behind it, and other connections go on. Only the questions of an enhanced authentication hold
+//! nothing up: see `auth.rs`.
+
+use std::fmt;
+use std::ops::Deref;
 
 use topicwire_codec::{PacketType, QoS, ReasonCode, Version};
 
@@ -34,11 +38,25 @@ pub enum Subject {
         /// Its user name.
         username: Option<Box<str>>,
         /// Its password.
-        password: Option<Box<[u8]>>,
+        password: Option<Secret>,
         /// The protocol version.
         version: Version,
         /// Whether it asks for a new Session.
         clean_start: bool,
+    },
+    /// What does this authentication method say to the client's words? Asked in place of `Authenticate` where CONNECT
+    /// names a method, and again for each AUTH.
+    EnhancedAuthentication {
+        /// Where the exchange stands.
+        step: AuthenticationStep,
+        /// The name of the method, one of `HookFilters::enhanced_authentication`.
+        method: Box<str>,
+        /// What the client says in that method's own form.
+        data: Option<Secret>,
+        /// Its identifier; empty where one will be assigned.
+        client_id: Box<str>,
+        /// The user name in CONNECT, which proves nothing; in a re-authentication the one that is established.
+        username: Option<Box<str>>,
     },
     /// May this message be published, and as what?
     Publish {
@@ -68,6 +86,41 @@ pub enum Subject {
     },
 }
 
+/// Where an enhanced authentication stands when its method is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthenticationStep {
+    /// CONNECT has come.
+    Start,
+    /// The client wants to authenticate once more, on a connection that is open.
+    ReAuthenticate,
+    /// The client has answered what the method said last.
+    Continue,
+}
+
+/// Bytes that only whoever they are meant for should see. `Debug` shows how many there are.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Box<[u8]>);
+
+impl Deref for Secret {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<&[u8]> for Secret {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "<{} bytes>", self.0.len())
+    }
+}
+
 /// An answer.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -86,6 +139,19 @@ pub enum Verdict {
     /// One place per filter of a SUBSCRIBE: none allows it, a Reason Code refuses it. A place that is missing
     /// refuses with Not authorized.
     Filters(Vec<Option<ReasonCode>>),
+    /// The authentication method has more to say and wants an answer: AUTH with Continue authentication.
+    Continue {
+        /// At most 65,535 bytes.
+        data: Option<Secret>,
+    },
+    /// The authentication method is content. `Allow` says the same of an authentication without data that leaves the
+    /// user name as CONNECT has it.
+    Authenticated {
+        /// Whom it has established; none leaves the user name as it is. A re-authentication cannot change it.
+        username: Option<Box<str>>,
+        /// Its last words, at most 65,535 bytes.
+        data: Option<Secret>,
+    },
 }
 
 /// What a packet of this kind can say of a refusal: the hook's own words where the packet has them. A refusal never

@@ -8,11 +8,11 @@ use topicwire_codec::{
 
 use crate::broker::{Broker, ConnectionKey};
 use crate::config::Limits;
-use crate::connection::{AckEffect, Framing, Phase};
+use crate::connection::{AckEffect, Connection, Framing, Phase};
 use crate::end::Ending;
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::hook::{Token, Verdict};
+use crate::hook::{Token, Verdict, refusal_code};
 
 const PINGRESP: [u8; 2] = [0xD0, 0x00];
 
@@ -48,7 +48,7 @@ impl Broker {
             topic_url.write_publish(bytes, &mut connection.input);
             return self.continue_input(key, now_ms);
         }
-        if connection.held.is_waiting() || !connection.input.is_empty() {
+        if connection.is_held() || !connection.input.is_empty() {
             connection.input.extend_from_slice(bytes);
             return self.continue_input(key, now_ms);
         }
@@ -64,15 +64,25 @@ impl Broker {
 
     /// The host's answer to a question. Reading goes on where it stopped.
     pub fn decide(&mut self, key: ConnectionKey, token: Token, verdict: Verdict, now_ms: u64) -> InputStatus {
-        let is_answer =
-            self.connection_mut(key).is_some_and(|connection| connection.held.answer(token, verdict));
-        if is_answer { self.continue_input(key, now_ms) } else { self.input_status(key) }
+        let Some(connection) = self.connection_mut(key) else { return InputStatus::default() };
+        if connection.authentication.as_ref().is_some_and(|it| it.awaits(token)) {
+            self.decide_authentication(key, verdict, now_ms);
+            return self.settle_input(key, now_ms);
+        }
+        let is_of_connect = connection.phase == Phase::Authenticating;
+        if !connection.held.answer(token, verdict) {
+            return self.input_status(key);
+        }
+        if is_of_connect {
+            self.resume_connect(key, now_ms);
+        }
+        self.continue_input(key, now_ms)
     }
 
     /// Reads what is kept of a connection's input.
     pub(crate) fn continue_input(&mut self, key: ConnectionKey, now_ms: u64) -> InputStatus {
         let Some(connection) = self.connection_mut(key) else { return InputStatus::default() };
-        if !connection.held.is_waiting() {
+        if !connection.is_held() {
             let (input, head) = connection.take_input();
             let used = self.consume(key, input.get(head..).unwrap_or_default(), now_ms);
             if let Some(connection) = self.connection_mut(key)
@@ -88,7 +98,7 @@ impl Broker {
     /// more than a small share are cut off as they send more.
     fn settle_input(&mut self, key: ConnectionKey, now_ms: u64) -> InputStatus {
         let Some(connection) = self.connections.get_mut(key.index()) else { return InputStatus::default() };
-        let kept_bytes = (connection.input.len() - connection.input_head) as u64;
+        let kept_bytes = connection.kept_bytes() as u64;
         self.metrics.input_bytes += kept_bytes;
         self.metrics.input_bytes -= std::mem::replace(&mut connection.counted_input_bytes, kept_bytes);
         if kept_bytes > Limits::SCARCE_SHARE_BYTES
@@ -103,16 +113,12 @@ impl Broker {
 
     fn input_status(&self, key: ConnectionKey) -> InputStatus {
         let connection = self.connections.get(key.index());
-        InputStatus { is_held: connection.is_some_and(|connection| connection.held.is_waiting()) }
+        InputStatus { is_held: connection.is_some_and(Connection::is_held) }
     }
 
     /// Handles every whole packet at the start of `bytes`; returns how many bytes that were.
     fn consume(&mut self, key: ConnectionKey, bytes: &[u8], now_ms: u64) -> usize {
-        let limits = &self.config.limits;
-        let is_connected =
-            self.connections.get(key.index()).is_some_and(|connection| connection.session.is_some());
-        let most = if is_connected { u32::MAX } else { limits.maximum_connect_packet_bytes };
-        let mut limit = limits.maximum_packet_size_bytes.min(most);
+        let mut limit = self.longest_packet(key);
         let mut used = 0;
         let mut count = 0u64;
         let outcome = loop {
@@ -121,8 +127,9 @@ impl Broker {
                 Ok(Split::Frame(frame)) => {
                     match self.handle_frame(key, &frame, packet_at(bytes, used, &frame), now_ms) {
                         Ok(Flow::Next) => {
-                            // The first packet that is taken is CONNECT.
-                            limit = self.config.limits.maximum_packet_size_bytes;
+                            if limit < self.config.limits.maximum_packet_size_bytes {
+                                limit = self.longest_packet(key);
+                            }
                             used += frame.length;
                             count += 1;
                         }
@@ -151,6 +158,14 @@ impl Broker {
         used
     }
 
+    /// What a client may send at once: less before its CONNECT is accepted.
+    fn longest_packet(&self, key: ConnectionKey) -> u32 {
+        let limits = &self.config.limits;
+        let is_accepted = self.connections.get(key.index()).is_some_and(|it| it.session.is_some());
+        let most = if is_accepted { u32::MAX } else { limits.maximum_connect_packet_bytes };
+        limits.maximum_packet_size_bytes.min(most)
+    }
+
     #[inline]
     fn handle_frame(
         &mut self,
@@ -162,6 +177,9 @@ impl Broker {
         let Some(connection) = self.connections.get(key.index()) else { return Ok(Flow::Stop) };
         let version = connection.version;
         match connection.phase {
+            Phase::AwaitStore if connection.authentication.is_some() => {
+                self.handle_unaccepted(key, frame, now_ms)
+            }
             Phase::Open | Phase::AwaitStore => match frame.packet_type() {
                 PacketType::Publish => {
                     self.handle_publish(key, &Publish::decode(frame, version)?, packet, now_ms)
@@ -173,9 +191,10 @@ impl Broker {
                 _ => self.handle_rare_packet(key, frame, version, now_ms),
             },
             Phase::AwaitConnect if frame.packet_type() == PacketType::Connect => {
-                self.handle_connect(key, frame, now_ms)
+                self.handle_connect(key, frame, packet, now_ms)
             }
             Phase::AwaitConnect => Err(Fault::protocol_error("the first packet is not CONNECT")),
+            Phase::Authenticating => self.handle_unaccepted(key, frame, now_ms),
             Phase::Over => Ok(Flow::Stop),
         }
     }
@@ -203,7 +222,7 @@ impl Broker {
             }
             Packet::Disconnect(disconnect) => self.handle_disconnect(key, &disconnect, now_ms),
             Packet::Connect(_) => Err(Fault::protocol_error("a second CONNECT")),
-            Packet::Auth(_) => Err(Fault::protocol_error("AUTH without an authentication method in CONNECT")),
+            Packet::Auth(auth) => self.handle_auth(key, &auth, now_ms),
             _ => Err(Fault::protocol_error("a packet that only a server sends")),
         }
     }
@@ -239,8 +258,13 @@ impl Broker {
             reason_code: fault.reason_code,
             detail: fault.detail.into_owned(),
         });
-        if connection.phase == Phase::AwaitConnect {
-            self.answer_bad_connect(key, bytes, fault.reason_code);
+        match connection.phase {
+            Phase::AwaitConnect => self.answer_bad_connect(key, bytes, fault.reason_code),
+            // No DISCONNECT before CONNACK [MQTT-3.14.0-1].
+            Phase::Authenticating => {
+                self.send_refusal(key, refusal_code(fault.reason_code, PacketType::Connack));
+            }
+            Phase::AwaitStore | Phase::Open | Phase::Over => {}
         }
         self.end_connection(key, Ending::ByServer(fault.reason_code), now_ms);
     }

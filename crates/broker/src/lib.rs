@@ -10,6 +10,7 @@
 
 mod accept;
 mod acknowledge;
+mod auth;
 mod broker;
 mod config;
 mod connect;
@@ -41,7 +42,7 @@ pub use broker::{Broker, ConnectionKey, LocalHandle, SessionKey};
 pub use config::{Config, HookFilters, Limits, QueueFullPolicy};
 pub use connection::Closing;
 pub use event::Event;
-pub use hook::{Question, Replacement, Subject, Token, Verdict};
+pub use hook::{AuthenticationStep, Question, Replacement, Secret, Subject, Token, Verdict};
 pub use input::InputStatus;
 pub use local::{LocalError, LocalOutcome, LocalPublish};
 pub use message::{Delivery, Message};

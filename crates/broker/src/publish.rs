@@ -97,6 +97,8 @@ impl Broker {
                 Ok(self.publish_packet(session_key, publish, packet, route, now_ms))
             }
             Some(Verdict::Deny { reason_code }) => Err(refusal_code(reason_code, PacketType::Puback)),
+            // Answers to an authentication.
+            Some(Verdict::Continue { .. } | Verdict::Authenticated { .. }) => Err(ReasonCode::NotAuthorized),
             Some(Verdict::Discard) => Ok(Outcome { matched: 1, is_over_quota: false }),
             Some(Verdict::Replace(replacement)) => {
                 self.publish_replaced(session_key, publish, route, replacement, now_ms)

@@ -37,6 +37,10 @@ impl Broker {
         for (place, asked) in subscribe.filters.iter().enumerate() {
             let refused = match &verdict {
                 Some(Verdict::Deny { reason_code }) => Some(*reason_code),
+                // Answers to an authentication.
+                Some(Verdict::Continue { .. } | Verdict::Authenticated { .. }) => {
+                    Some(ReasonCode::NotAuthorized)
+                }
                 Some(Verdict::Filters(answers)) => {
                     answers.get(place).copied().unwrap_or(Some(ReasonCode::NotAuthorized))
                 }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
 use napi_derive::napi;
 use topicwire_broker::{
-    Broker, ConnectionKey, DropReason, InputStatus, LocalHandle, LocalPublish, Metrics, Replacement,
+    Broker, ConnectionKey, DropReason, InputStatus, LocalHandle, LocalPublish, Metrics, Replacement, Secret,
     TopicUrlRequest, Verdict,
 };
 use topicwire_codec::{PublishProperties, QoS, ReasonCode, UserProperties};
@@ -57,6 +57,17 @@ pub struct NativeReplacement {
     pub qos: Option<u32>,
     /// Another RETAIN flag.
     pub retain: Option<bool>,
+}
+
+/// What an authentication method says.
+#[napi(object)]
+pub struct NativeAuthenticationStep {
+    /// True: the client is authenticated. False: it is asked on.
+    pub is_complete: bool,
+    /// Whom it is, where that is complete.
+    pub username: Option<String>,
+    /// At most 65,535 bytes.
+    pub data: Option<napi::bindgen_prelude::Uint8Array>,
 }
 
 /// Properties of an in-process PUBLISH.
@@ -266,6 +277,24 @@ impl NativeBroker {
             qos: replacement.qos.map(quality),
             retain: replacement.retain,
         });
+        self.answer(connection, token, verdict, now_ms)
+    }
+
+    /// The answer of an authentication method that does not refuse.
+    #[napi]
+    pub fn decide_authentication(
+        &mut self,
+        connection: u32,
+        token: u32,
+        step: NativeAuthenticationStep,
+        now_ms: f64,
+    ) -> Result<u32> {
+        let data = step.data.as_deref().map(Secret::from);
+        let verdict = if step.is_complete {
+            Verdict::Authenticated { username: step.username.map(String::into_boxed_str), data }
+        } else {
+            Verdict::Continue { data }
+        };
         self.answer(connection, token, verdict, now_ms)
     }
 

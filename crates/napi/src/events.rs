@@ -3,7 +3,7 @@
 //! Each event is its kind (one byte) and its fields in the order written below: numbers little-endian, strings
 //! and bytes behind their length as `u32`.
 
-use topicwire_broker::{Event, Question, Subject};
+use topicwire_broker::{AuthenticationStep, Event, Question, Subject};
 
 /// Event kinds; `src/events.ts` has the same numbers.
 mod kind {
@@ -18,6 +18,8 @@ mod kind {
     pub(super) const ASK_AUTHENTICATE: u8 = 9;
     pub(super) const ASK_PUBLISH: u8 = 10;
     pub(super) const ASK_SUBSCRIBE: u8 = 11;
+    pub(super) const ASK_ENHANCED_AUTHENTICATION: u8 = 12;
+    pub(super) const RE_AUTHENTICATED: u8 = 13;
 }
 
 /// Appends one event.
@@ -43,6 +45,13 @@ pub(crate) fn write(event: &Event, out: &mut Vec<u8>) {
         }
         Event::Refused { connection, client_id, reason_code, detail } => {
             out.push(kind::REFUSED);
+            number(connection.0, out);
+            out.push(reason_code.value());
+            bytes(client_id.as_bytes(), out);
+            bytes(detail.as_bytes(), out);
+        }
+        Event::ReAuthenticated { connection, client_id, reason_code, detail } => {
+            out.push(kind::RE_AUTHENTICATED);
             number(connection.0, out);
             out.push(reason_code.value());
             bytes(client_id.as_bytes(), out);
@@ -108,6 +117,19 @@ fn write_question(question: &Question, out: &mut Vec<u8>) {
             bytes(client_id.as_bytes(), out);
             bytes(username.as_deref().unwrap_or_default().as_bytes(), out);
             bytes(password.as_deref().unwrap_or_default(), out);
+        }
+        Subject::EnhancedAuthentication { step, method, data, client_id, username } => {
+            start(kind::ASK_ENHANCED_AUTHENTICATION, out);
+            out.push(match step {
+                AuthenticationStep::Start => 0,
+                AuthenticationStep::ReAuthenticate => 1,
+                AuthenticationStep::Continue => 2,
+            });
+            out.push(flags(&[username.is_some(), data.is_some()]));
+            bytes(method.as_bytes(), out);
+            bytes(client_id.as_bytes(), out);
+            bytes(username.as_deref().unwrap_or_default().as_bytes(), out);
+            bytes(data.as_deref().unwrap_or_default(), out);
         }
         Subject::Publish { client_id, is_will, authorize, on_publish, topic_name, payload, qos, retain } => {
             start(kind::ASK_PUBLISH, out);

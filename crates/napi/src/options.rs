@@ -18,6 +18,8 @@ pub struct NativeLimits {
     pub maximum_keep_alive_secs: u32,
     /// Milliseconds.
     pub connect_timeout_ms: u32,
+    /// AUTH packets.
+    pub maximum_authentication_rounds: u32,
     /// Connections.
     pub maximum_connections: u32,
     /// Sessions.
@@ -61,6 +63,8 @@ pub struct NativeOptions {
     pub version: String,
     /// Whether `authenticate` is asked.
     pub authenticate: bool,
+    /// Names of the authentication methods.
+    pub enhanced_authentication: Vec<String>,
     /// Filters of the `authorizePublish` hooks.
     pub authorize_publish: Vec<String>,
     /// Filters of the `authorizeSubscribe` hooks.
@@ -81,6 +85,7 @@ impl NativeOptions {
         let boxed = |filters: Vec<String>| filters.into_iter().map(String::into_boxed_str).collect();
         let hooks = HookFilters {
             authenticate: self.authenticate,
+            enhanced_authentication: boxed(self.enhanced_authentication),
             authorize_publish: boxed(self.authorize_publish),
             authorize_subscribe: boxed(self.authorize_subscribe),
             on_publish: boxed(self.on_publish),
@@ -99,6 +104,7 @@ impl NativeLimits {
             topic_alias_maximum: short(self.topic_alias_maximum),
             maximum_keep_alive_secs: short(self.maximum_keep_alive_secs),
             connect_timeout_ms: self.connect_timeout_ms,
+            maximum_authentication_rounds: short(self.maximum_authentication_rounds),
             maximum_connections: self.maximum_connections,
             maximum_sessions: self.maximum_sessions,
             session_expiry_interval_maximum_secs: self.session_expiry_interval_maximum_secs,

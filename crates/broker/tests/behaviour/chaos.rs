@@ -8,7 +8,7 @@ use topicwire_broker::{
     HookFilters, LocalHandle, LocalPublish, QueueFullPolicy, Replacement, Subject, TopicUrlRequest, Verdict,
 };
 use topicwire_codec::{
-    Ack, Connect, Disconnect, Packet, PacketType, Publish, PublishProperties, QoS, ReasonCode,
+    Ack, Auth, Connect, Disconnect, Packet, PacketType, Publish, PublishProperties, QoS, ReasonCode,
     RetainHandling, Subscribe, SubscribeFilter, SubscribeFilters, SubscribeOptions, TopicFilters,
     Unsubscribe, UserProperties, Version, Will,
 };
@@ -60,6 +60,7 @@ impl Chaos {
             connect.properties.receive_maximum = [None, Some(1), Some(2)][more % 3];
             connect.properties.maximum_packet_size = [None, None, Some(60), Some(12)][who % 4];
             connect.properties.topic_alias_maximum = [None, Some(2)][how % 2];
+            connect.properties.authentication_method = [None, None, Some("RIDDLE")][how % 3];
         }
         let client = self.bench.open(version);
         self.clients.push((client, version));
@@ -119,6 +120,7 @@ impl Chaos {
         let question = self.bench.question();
         let verdict = match (how % 6, &question.subject) {
             (0, _) => Verdict::Deny { reason_code: ReasonCode::ALL[how % ReasonCode::ALL.len()] },
+            (1..4, Subject::EnhancedAuthentication { .. }) => Verdict::Continue { data: None },
             (1, _) => Verdict::Discard,
             (2, _) => Verdict::Replace(Replacement {
                 topic_name: Some(TOPICS[how % TOPICS.len()].into()),
@@ -219,6 +221,10 @@ impl Chaos {
             26 => self.bench.cut(client),
             27 => self.bench.send_bytes_leniently(client, &[how as u8, more as u8, who as u8]),
             28 => self.send(client, version, &Packet::Pingreq),
+            29 | 30 => {
+                let codes = [ReasonCode::ContinueAuthentication, ReasonCode::ReAuthenticate];
+                self.send(client, version, &Packet::Auth(Auth::new(codes[how % 2], "RIDDLE")));
+            }
             _ => {}
         }
         self.bench.run();
@@ -271,7 +277,7 @@ proptest! {
 
     #[test]
     fn anything_can_happen_and_nothing_is_left(
-        steps in vec((0u8..29, 0usize..32, 0usize..64, 0usize..64), 1..200),
+        steps in vec((0u8..31, 0usize..32, 0usize..64, 0usize..64), 1..200),
         (is_durable, has_hooks, policy, arena) in (any::<bool>(), any::<bool>(), 0usize..3, 1usize..200),
     ) {
         let mut config = quiet_config();
@@ -292,12 +298,14 @@ proptest! {
         limits.maximum_retained_messages = 60;
         limits.maximum_retained_bytes = 20_000;
         limits.connect_timeout_ms = 5_000;
+        limits.maximum_authentication_rounds = 2;
         limits.queue_full_policy =
             [QueueFullPolicy::Reject, QueueFullPolicy::DropNewest, QueueFullPolicy::DropOldest][policy];
         let hooks = if has_hooks {
             let everything = vec![Box::from("hooked")];
             HookFilters {
                 authenticate: true,
+                enhanced_authentication: vec!["RIDDLE".into()],
                 authorize_publish: everything.clone(),
                 authorize_subscribe: everything.clone(),
                 on_publish: everything,

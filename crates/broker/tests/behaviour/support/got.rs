@@ -17,6 +17,7 @@ pub(crate) enum Got {
     Unsuback(u16, Vec<ReasonCode>),
     Pingresp,
     Disconnect(ReasonCode),
+    Auth(GotAuth),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,15 @@ pub(crate) struct GotConnack {
     pub(crate) receive_maximum: Option<u16>,
     pub(crate) maximum_packet_size: Option<u32>,
     pub(crate) topic_alias_maximum: Option<u16>,
+    pub(crate) authentication_method: Option<String>,
+    pub(crate) authentication_data: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GotAuth {
+    pub(crate) reason_code: ReasonCode,
+    pub(crate) method: Option<String>,
+    pub(crate) data: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +133,8 @@ impl Got {
                 receive_maximum: connack.properties.receive_maximum,
                 maximum_packet_size: connack.properties.maximum_packet_size,
                 topic_alias_maximum: connack.properties.topic_alias_maximum,
+                authentication_method: connack.properties.authentication_method.map(Into::into),
+                authentication_data: connack.properties.authentication_data.map(Into::into),
             }),
             Packet::Publish(publish) => Self::Publish(GotPublish::of(publish)),
             Packet::Puback(ack) => Self::Puback(ack.packet_id.value(), ack.reason_code),
@@ -137,6 +149,11 @@ impl Got {
             }
             Packet::Pingresp => Self::Pingresp,
             Packet::Disconnect(disconnect) => Self::Disconnect(disconnect.reason_code),
+            Packet::Auth(auth) => Self::Auth(GotAuth {
+                reason_code: auth.reason_code,
+                method: auth.authentication_method.map(Into::into),
+                data: auth.authentication_data.map(Into::into),
+            }),
             other => panic!("a server does not send {}", other.packet_type()),
         }
     }

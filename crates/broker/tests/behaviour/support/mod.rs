@@ -90,9 +90,16 @@ impl Bench {
     /// With a store whose commits are answered at once, or when the test says so.
     pub(crate) fn durable(commits: Commits, set: impl FnOnce(&mut Config)) -> Self {
         let mut config = quiet_config();
-        config.durable = true;
         set(&mut config);
-        let mut bench = Self::build(config, HookFilters::default());
+        Self::build_durable(commits, config, HookFilters::default())
+    }
+
+    pub(crate) fn durable_with_hooks(commits: Commits, hooks: HookFilters) -> Self {
+        Self::build_durable(commits, quiet_config(), hooks)
+    }
+
+    fn build_durable(commits: Commits, config: Config, hooks: HookFilters) -> Self {
+        let mut bench = Self::build(Config { durable: true, ..config }, hooks);
         bench.store = Some(MemoryStore::new());
         bench.commits = commits;
         bench
