@@ -123,18 +123,21 @@ const tests = readTests(root)
 
 const results = {
   cargo: {
-    'crates/codec/tests/vectors.rs': { packets: 'passed' },
-    'crates/broker/tests/vectors.rs': { exchanges: 'passed' },
-    'crates/session/tests/vectors.rs': { client: 'passed' },
+    'crates/codec/tests/vectors.rs': { 'packets/subscribe.toml: reserved bits (5.0)': 'passed' },
+    'crates/broker/tests/vectors.rs': {
+      'exchanges/subscribe.toml: it is answered (5.0)': 'passed',
+      'exchanges/subscribe.toml: it is answered in time (5.0)': 'passed',
+    },
+    'crates/session/tests/vectors.rs': { 'client/subscribe.toml: its answer is awaited (5.0)': 'passed' },
     'crates/broker/tests/behaviour/main.rs': { 'subscriptions::each_is_answered': 'passed' },
     'crates/codec/src/lib.rs': { 'packet::subscribe::tests::it_is_read': 'passed' },
   },
   vitest: {
     '__test__/vectors.spec.ts': {
-      'subscribe.toml: it is answered (5.0 over TCP)': 'passed',
-      'subscribe.toml: it is answered (5.0 over WebSocket)': 'passed',
-      'subscribe.toml: reserved bits (5.0 over TCP)': 'passed',
-      'subscribe.toml: reserved bits (5.0 over WebSocket)': 'passed',
+      'exchanges exchanges/subscribe.toml: it is answered (5.0 over TCP)': 'passed',
+      'exchanges exchanges/subscribe.toml: it is answered (5.0 over WebSocket)': 'passed',
+      'packets that are not valid packets/subscribe.toml: reserved bits (5.0 over TCP)': 'passed',
+      'packets that are not valid packets/subscribe.toml: reserved bits (5.0 over WebSocket)': 'passed',
     },
     '__test__/hooks.spec.ts': {
       'a SUBSCRIBE is answered': 'passed',
@@ -286,10 +289,30 @@ describe('the outcome of the tests', () => {
   })
 
   it.each([
-    [exchange, 'vitest', '__test__/vectors.spec.ts', 'subscribe.toml: it is answered (5.0 over WebSocket)'],
-    [packet, 'vitest', '__test__/vectors.spec.ts', 'subscribe.toml: reserved bits (5.0 over TCP)'],
-    [coreOnly, 'cargo', 'crates/broker/tests/vectors.rs', 'exchanges'],
-    [clients, 'cargo', 'crates/session/tests/vectors.rs', 'client'],
+    [
+      exchange,
+      'vitest',
+      '__test__/vectors.spec.ts',
+      'exchanges exchanges/subscribe.toml: it is answered (5.0 over WebSocket)',
+    ],
+    [
+      packet,
+      'vitest',
+      '__test__/vectors.spec.ts',
+      'packets that are not valid packets/subscribe.toml: reserved bits (5.0 over TCP)',
+    ],
+    [
+      coreOnly,
+      'cargo',
+      'crates/broker/tests/vectors.rs',
+      'exchanges/subscribe.toml: it is answered in time (5.0)',
+    ],
+    [
+      clients,
+      'cargo',
+      'crates/session/tests/vectors.rs',
+      'client/subscribe.toml: its answer is awaited (5.0)',
+    ],
     [rust, 'cargo', 'crates/broker/tests/behaviour/main.rs', 'subscriptions::each_is_answered'],
     [inModule, 'cargo', 'crates/codec/src/lib.rs', 'packet::subscribe::tests::it_is_read'],
     [spec, 'vitest', '__test__/hooks.spec.ts', 'a SUBSCRIBE is answered'],
@@ -364,6 +387,7 @@ describe('reading', () => {
       '     Running unittests src/lib.rs (target\\debug\\deps\\topicwire_broker-0123abcd.exe)',
       '     Running tests/vectors.rs (target/debug/deps/vectors-0123abcd)',
       'test c ... ignored, takes an hour',
+      'test packets/a.toml: two words (5.0)   ... ok',
       '   Doc-tests topicwire_codec',
       'test crates/codec/src/lib.rs - (line 3) ... ok',
     ].join('\n')
@@ -372,7 +396,7 @@ describe('reading', () => {
       'crates/codec/src/lib.rs': { 'error::tests::a': 'passed' },
       'crates/codec/tests/vectors.rs': { b: 'failed' },
       'crates/broker/src/lib.rs': {},
-      'crates/broker/tests/vectors.rs': { c: 'skipped' },
+      'crates/broker/tests/vectors.rs': { c: 'skipped', 'packets/a.toml: two words (5.0)': 'passed' },
     })
   })
 

@@ -1,6 +1,6 @@
 /** Whether a test of the ledger ran and passed in the last whole run of each suite. */
 
-/** Which Rust test binary reads each folder of vectors, whole files at a time. */
+/** Which Rust test binary reads each folder of vectors. */
 const readers = {
   packet: 'crates/codec/tests/vectors.rs',
   exchange: 'crates/broker/tests/vectors.rs',
@@ -16,25 +16,24 @@ const readers = {
 export function failureOf(test, results) {
   if (test.kind === 'rust') return failureOfRust(test, results.cargo)
   if (test.kind === 'vitest') return failureOfVitest(test, results.vitest)
-  const inRust = failureOfReader(readers[test.kind], results.cargo)
-  return inRust ?? (test.onWire ? failureOnWire(test, results.vitest) : undefined)
+  return failureOfVector(test, results)
 }
 
-function failureOfReader(reader, cargo) {
-  const words = Object.values(cargo?.[reader] ?? {})
-  if (words.length === 0) return `${reader} did not run`
-  return words.includes('failed') ? `${reader} failed` : undefined
-}
-
-function failureOnWire({ file, name, versions }, vitest) {
-  const all = Object.assign({}, ...Object.values(vitest ?? {}))
-  const titles = Object.keys(all)
-  const base = file.slice(file.lastIndexOf('/') + 1)
+/** A vector is a test for each of its versions in Rust, and on a wire one for each transport too. */
+function failureOfVector({ kind, file, name, versions, onWire }, { cargo, vitest }) {
+  const inRust = cargo?.[readers[kind]] ?? {}
+  const onWires = vitest?.['__test__/vectors.spec.ts'] ?? {}
+  const title = `${file.split('/').slice(-2).join('/')}: ${name}`
   for (const version of versions) {
+    const word = inRust[`${title} (${version})`]
+    if (word !== 'passed') return `${word ?? 'did not run'} (${version} in ${readers[kind]})`
+    if (!onWire) continue
     for (const transport of ['TCP', 'WebSocket']) {
-      const wanted = `${base}: ${name} (${version} over ${transport})`
-      const word = all[titles.find((title) => title.endsWith(wanted))]
-      if (word !== 'passed') return `${word ?? 'did not run'} (${version} over ${transport})`
+      const wanted = `${title} (${version} over ${transport})`
+      const found = Object.keys(onWires).find((title) => title.endsWith(wanted))
+      if (onWires[found] !== 'passed') {
+        return `${onWires[found] ?? 'did not run'} (${version} over ${transport})`
+      }
     }
   }
   return undefined

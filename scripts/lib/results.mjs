@@ -44,7 +44,7 @@ export function cargoResults(output, packages) {
       results[`${directory}/${path.replaceAll('\\', '/')}`] = tests
     }
     if (/^\s*Doc-tests /.test(line)) tests = undefined
-    const [, name, word] = /^test (\S+)(?: - should panic)? \.\.\. (ok|FAILED|ignored)/.exec(line) ?? []
+    const [, name, word] = /^test (.+?)(?: - should panic)?\s+\.\.\. (ok|FAILED|ignored)/.exec(line) ?? []
     if (name !== undefined && tests !== undefined) tests[name] = words[word]
   }
   return results
