@@ -115,6 +115,15 @@ impl OutboundAliases {
     /// How to write this topic. Names of less than four bytes are cheaper than their alias. Call it only for a
     /// PUBLISH that is then sent: [`AliasUse::Set`] is remembered as told to the peer.
     pub fn next_use(&mut self, name: &Arc<str>) -> AliasUse {
+        self.use_for(name, || Arc::clone(name))
+    }
+
+    /// [`OutboundAliases::next_use`] for a name that is not shared yet: it is copied when it is given an alias.
+    pub fn next_use_of(&mut self, name: &str) -> AliasUse {
+        self.use_for(name, || Arc::from(name))
+    }
+
+    fn use_for(&mut self, name: &str, share: impl FnOnce() -> Arc<str>) -> AliasUse {
         if self.maximum == 0 || name.len() < 4 {
             return AliasUse::Name;
         }
@@ -125,7 +134,7 @@ impl OutboundAliases {
         if used >= self.maximum {
             return AliasUse::Name;
         }
-        self.by_name.insert(Arc::clone(name), used + 1);
+        self.by_name.insert(share(), used + 1);
         AliasUse::Set(used + 1)
     }
 }

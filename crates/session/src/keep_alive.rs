@@ -17,6 +17,11 @@ impl KeepAlive {
         Self { interval_ms: u64::from(keep_alive_secs).saturating_mul(1000), last_ms: now_ms }
     }
 
+    /// Another interval, in seconds, from the same packet on: the one that CONNACK imposes [MQTT-3.2.2-21].
+    pub fn set_interval(&mut self, keep_alive_secs: u16) {
+        self.interval_ms = u64::from(keep_alive_secs).saturating_mul(1000);
+    }
+
     /// A packet moved in the direction that counts: towards the Server.
     #[inline]
     pub fn touch(&mut self, now_ms: u64) {
@@ -47,6 +52,13 @@ mod tests {
         assert_eq!(keep_alive.client_deadline_ms(), Some(11_000));
         keep_alive.touch(5_000);
         assert_eq!(keep_alive.server_deadline_ms(), Some(20_000));
+    }
+
+    #[test]
+    fn another_interval_counts_from_the_same_packet() {
+        let mut keep_alive = KeepAlive::new(10, 1_000);
+        keep_alive.set_interval(4);
+        assert_eq!(keep_alive.client_deadline_ms(), Some(5_000));
     }
 
     #[test]

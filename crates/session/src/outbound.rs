@@ -89,7 +89,8 @@ pub enum Resend<M> {
 struct Exchange<M> {
     /// Position in the order of first sending.
     order: u64,
-    stage: Stage,
+    /// None for a SUBSCRIBE or UNSUBSCRIBE, which has an identifier of the same set and nothing else in common.
+    stage: Option<Stage>,
     message: Option<M>,
     /// It has taken one place of this connection's quota, which its end gives back. An exchange of an earlier
     /// connection has not until its PUBLISH is sent again, and past PUBREC never does [MQTT-4.9.0-2].
@@ -107,6 +108,8 @@ pub struct Outbound<M> {
     receive_maximum: u16,
     /// How many more PUBLISHes the peer takes now.
     send_quota: u16,
+    /// How many too many are under way, where the peer's window became known after they were sent.
+    overdrawn: u16,
     next_order: u64,
 }
 
@@ -121,6 +124,7 @@ impl<M: Clone> Outbound<M> {
             resend: VecDeque::new(),
             receive_maximum,
             send_quota: receive_maximum,
+            overdrawn: 0,
             next_order: 0,
         }
     }
@@ -129,13 +133,25 @@ impl<M: Clone> Outbound<M> {
     pub fn resume(&mut self, receive_maximum: u16) {
         self.receive_maximum = receive_maximum;
         self.send_quota = receive_maximum;
+        self.overdrawn = 0;
         let mut open: Vec<_> = Vec::with_capacity(self.inflight.len());
         for (packet_id, exchange) in self.inflight.iter_mut() {
             exchange.holds_quota = false;
-            open.push((exchange.order, packet_id));
+            if exchange.stage.is_some() {
+                open.push((exchange.order, packet_id));
+            }
         }
         open.sort_unstable();
         self.resend = open.into_iter().map(|(_, id)| id).collect();
+    }
+
+    /// The peer's Receive Maximum has become known after the first messages were sent: a Client need not wait for
+    /// CONNACK. What is under way counts against it [MQTT-3.3.4-7].
+    pub fn limit(&mut self, receive_maximum: u16) {
+        let spent = self.receive_maximum - self.send_quota;
+        self.receive_maximum = receive_maximum;
+        self.send_quota = receive_maximum.saturating_sub(spent);
+        self.overdrawn = spent.saturating_sub(receive_maximum);
     }
 
     /// True where the window has room and nothing is left to send again; messages of the queue may be waiting.
@@ -157,7 +173,12 @@ impl<M: Clone> Outbound<M> {
     /// [`NoFreePacketId`]: 65,535 exchanges are open.
     pub fn begin(&mut self, qos: QoS, message: M) -> Result<PacketId, NoFreePacketId> {
         let stage = if qos == QoS::ExactlyOnce { Stage::AwaitPubrec } else { Stage::AwaitPuback };
-        let exchange = Exchange { order: self.next_order, stage, message: Some(message), holds_quota: true };
+        let exchange = Exchange {
+            order: self.next_order,
+            stage: Some(stage),
+            message: Some(message),
+            holds_quota: true,
+        };
         let packet_id = self.inflight.open(exchange).ok_or(NoFreePacketId)?;
         self.next_order += 1;
         self.send_quota = self.send_quota.saturating_sub(1);
@@ -215,12 +236,16 @@ impl<M: Clone> Outbound<M> {
                 continue;
             };
             let qos = match exchange.stage {
-                Stage::AwaitPubcomp => {
+                Some(Stage::AwaitPubcomp) => {
                     self.resend.pop_front();
                     return Some(Resend::Pubrel { packet_id });
                 }
-                Stage::AwaitPuback => QoS::AtLeastOnce,
-                Stage::AwaitPubrec => QoS::ExactlyOnce,
+                Some(Stage::AwaitPuback) => QoS::AtLeastOnce,
+                Some(Stage::AwaitPubrec) => QoS::ExactlyOnce,
+                None => {
+                    self.resend.pop_front();
+                    continue;
+                }
             };
             if self.send_quota == 0 {
                 return None;
@@ -260,7 +285,7 @@ impl<M: Clone> Outbound<M> {
 
     /// PUBACK: the exchange is over, whatever its Reason Code. None where there was none of QoS 1.
     pub fn handle_puback(&mut self, packet_id: PacketId) -> Option<M> {
-        if self.inflight.get_mut(packet_id)?.stage != Stage::AwaitPuback {
+        if self.inflight.get_mut(packet_id)?.stage != Some(Stage::AwaitPuback) {
             return None;
         }
         self.finish(packet_id)
@@ -270,13 +295,13 @@ impl<M: Clone> Outbound<M> {
     pub fn handle_pubrec(&mut self, packet_id: PacketId, is_error: bool) -> PubrecStep<M> {
         let Some(exchange) = self.inflight.get_mut(packet_id) else { return PubrecStep::Unknown };
         match exchange.stage {
-            Stage::AwaitPuback => PubrecStep::Unknown,
-            Stage::AwaitPubcomp => PubrecStep::SendPubrel(None),
-            Stage::AwaitPubrec if is_error => {
+            None | Some(Stage::AwaitPuback) => PubrecStep::Unknown,
+            Some(Stage::AwaitPubcomp) => PubrecStep::SendPubrel(None),
+            Some(Stage::AwaitPubrec) if is_error => {
                 self.finish(packet_id).map_or(PubrecStep::Unknown, PubrecStep::Refused)
             }
-            Stage::AwaitPubrec => {
-                exchange.stage = Stage::AwaitPubcomp;
+            Some(Stage::AwaitPubrec) => {
+                exchange.stage = Some(Stage::AwaitPubcomp);
                 PubrecStep::SendPubrel(exchange.message.take())
             }
         }
@@ -285,7 +310,7 @@ impl<M: Clone> Outbound<M> {
     /// PUBCOMP: true where it ended an exchange.
     pub fn handle_pubcomp(&mut self, packet_id: PacketId) -> bool {
         match self.inflight.get_mut(packet_id) {
-            Some(exchange) if exchange.stage == Stage::AwaitPubcomp => {
+            Some(exchange) if exchange.stage == Some(Stage::AwaitPubcomp) => {
                 self.finish(packet_id);
                 true
             }
@@ -298,10 +323,40 @@ impl<M: Clone> Outbound<M> {
         self.finish(packet_id)
     }
 
+    /// An identifier for a SUBSCRIBE or UNSUBSCRIBE: unused by any other packet under way [MQTT-2.2.1-3]. It takes no
+    /// place of the window and is not sent again.
+    ///
+    /// # Errors
+    /// [`NoFreePacketId`].
+    pub fn open_request(&mut self) -> Result<PacketId, NoFreePacketId> {
+        let exchange = Exchange { order: self.next_order, stage: None, message: None, holds_quota: false };
+        let packet_id = self.inflight.open(exchange).ok_or(NoFreePacketId)?;
+        self.next_order += 1;
+        Ok(packet_id)
+    }
+
+    /// The request has been answered, or its connection is gone: true where there was one.
+    pub fn close_request(&mut self, packet_id: PacketId) -> bool {
+        self.inflight.get_mut(packet_id).is_some_and(|exchange| exchange.stage.is_none())
+            && self.inflight.close(packet_id).is_some()
+    }
+
+    /// The Session is over: ends every exchange and tells `dropped` of each in the order of first sending, with its
+    /// message where that is still held. The queue stays: what was never sent is not Session State.
+    pub fn discard_exchanges(&mut self, mut dropped: impl FnMut(PacketId, Option<M>)) {
+        let mut open: Vec<_> = self.inflight.iter().map(|(id, exchange)| (exchange.order, id)).collect();
+        open.sort_unstable();
+        for (_, packet_id) in open {
+            let message = self.finish(packet_id);
+            dropped(packet_id, message);
+        }
+        self.resend.clear();
+    }
+
     /// Puts an exchange back as a store has kept it; in the order of the calls. The message may be none past
     /// PUBREC.
     pub fn restore(&mut self, packet_id: PacketId, stage: Stage, message: Option<M>) -> bool {
-        let exchange = Exchange { order: self.next_order, stage, message, holds_quota: false };
+        let exchange = Exchange { order: self.next_order, stage: Some(stage), message, holds_quota: false };
         let restored = self.inflight.restore(packet_id, exchange);
         self.next_order += 1;
         restored
@@ -319,7 +374,7 @@ impl<M: Clone> Outbound<M> {
         self.queued_bytes
     }
 
-    /// Open exchanges.
+    /// Open exchanges, requests among them.
     #[must_use]
     pub fn inflight_count(&self) -> usize {
         self.inflight.len()
@@ -333,7 +388,9 @@ impl<M: Clone> Outbound<M> {
 
     fn finish(&mut self, packet_id: PacketId) -> Option<M> {
         let exchange = self.inflight.close(packet_id)?;
-        if exchange.holds_quota {
+        if exchange.holds_quota && self.overdrawn > 0 {
+            self.overdrawn -= 1;
+        } else if exchange.holds_quota {
             self.send_quota = self.send_quota.saturating_add(1).min(self.receive_maximum);
         }
         exchange.message
@@ -452,5 +509,51 @@ mod tests {
             outbound.handle_puback(id);
         }
         assert_eq!(outbound.send_quota, 2);
+    }
+
+    #[test]
+    fn requests_share_the_identifiers_and_nothing_else() {
+        let mut outbound = Outbound::new(1);
+        let request = outbound.open_request().unwrap();
+        assert!(outbound.is_clear());
+        let message = outbound.begin(QoS::AtLeastOnce, 1).unwrap();
+        assert_ne!(request, message);
+        assert_eq!(outbound.handle_puback(request), None);
+        assert_eq!(outbound.handle_pubrec(request, false), PubrecStep::Unknown);
+        assert!(!outbound.close_request(message));
+        outbound.resume(1);
+        assert_eq!(
+            outbound.poll_resend(),
+            Some(Resend::Publish { packet_id: message, qos: QoS::AtLeastOnce, message: 1 })
+        );
+        assert_eq!(outbound.poll_resend(), None);
+        assert!(outbound.close_request(request) && !outbound.close_request(request));
+    }
+
+    #[test]
+    fn a_window_that_is_learnt_late_counts_what_is_under_way() {
+        let mut outbound = Outbound::new(u16::MAX);
+        let sent: Vec<_> = (0..3).map(|n| outbound.begin(QoS::AtLeastOnce, n).unwrap()).collect();
+        outbound.limit(1);
+        for packet_id in &sent {
+            assert!(!outbound.has_window());
+            outbound.handle_puback(*packet_id);
+        }
+        assert!(outbound.has_window());
+        outbound.begin(QoS::AtLeastOnce, 3).unwrap();
+        assert!(!outbound.has_window());
+    }
+
+    #[test]
+    fn the_end_of_a_session_ends_exchanges_in_order_and_leaves_the_queue() {
+        let mut outbound = Outbound::new(2);
+        let first = outbound.begin(QoS::ExactlyOnce, 1).unwrap();
+        outbound.begin(QoS::AtLeastOnce, 2).unwrap();
+        outbound.handle_pubrec(first, false);
+        outbound.enqueue(queued(3), &LIMITS).unwrap();
+        let mut dropped = Vec::new();
+        outbound.discard_exchanges(|_, message| dropped.push(message));
+        assert_eq!(dropped, [None, Some(2)]);
+        assert_eq!(outbound.poll_send().map(|(_, queued)| queued.message), Some(3));
     }
 }
