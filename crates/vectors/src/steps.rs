@@ -89,14 +89,18 @@ pub struct StepError {
 /// # Errors
 /// The first line that says nothing.
 pub fn parse(text: &str, version: Version) -> Result<Vec<Step>, StepError> {
-    let lines = text.lines().map(without_comment).enumerate().filter(|(_, line)| !line.is_empty());
-    lines
-        .map(|(index, text)| {
-            let line = index + 1;
+    lines(text)
+        .map(|(line, text)| {
             let action = action(text, version).map_err(|problem| StepError { line, problem })?;
             Ok(Step { line, action })
         })
         .collect()
+}
+
+/// The lines that say something, counted from 1, without their comments.
+pub fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().map(without_comment).enumerate().filter(|(_, line)| !line.is_empty());
+    lines.map(|(index, line)| (index + 1, line))
 }
 
 /// Cuts what follows a `#` that is neither inside of quotes nor part of a word.
@@ -115,7 +119,11 @@ fn without_comment(line: &str) -> &str {
     line.trim()
 }
 
-fn action(text: &str, version: Version) -> Result<Action, String> {
+/// Reads one line.
+///
+/// # Errors
+/// Why it says nothing.
+pub fn action(text: &str, version: Version) -> Result<Action, String> {
     let (who, rest) = text.split_once(' ').ok_or("a name or `wait`, and what is done")?;
     let rest = rest.trim();
     if who == "wait" {
