@@ -3,6 +3,7 @@
 use topicwire_codec::{Connack, ConnackProperties, Connect, Frame, PacketType, ReasonCode, Version};
 use topicwire_topics::TopicName;
 
+use crate::bad_connect::form_of_answer;
 use crate::broker::{Broker, ConnectionKey};
 use crate::config::HookFilters;
 use crate::connection::Connection;
@@ -208,24 +209,11 @@ impl Broker {
         });
     }
 
-    /// CONNACK for a CONNECT that could not be read, as far as its bytes show that it is one of a version that
-    /// has an answer: 5.0 (and above: Unsupported Protocol Version) in its form, anything else as 3.1.1 would.
+    /// CONNACK for a CONNECT that could not be read, where its bytes show that there is a form to say it in.
     pub(crate) fn answer_bad_connect(&mut self, key: ConnectionKey, bytes: &[u8], reason_code: ReasonCode) {
-        if bytes.first() != Some(&0x10) {
-            return;
-        }
-        let header = bytes.iter().skip(1).take(4).take_while(|byte| **byte & 0x80 != 0).count() + 2;
-        let level = match bytes.get(header..header + 7) {
-            Some([0, 4, b'M', b'Q', b'T', b'T', level]) => level & 0x7F,
-            _ if reason_code == ReasonCode::UnsupportedProtocolVersion => 0,
-            _ => return,
-        };
-        let is_version = reason_code == ReasonCode::UnsupportedProtocolVersion;
-        if level < 5 && !is_version {
-            return;
-        }
+        let Some(version) = form_of_answer(bytes, reason_code) else { return };
         if let Some(connection) = self.connection_mut(key) {
-            connection.version = if level >= 5 { Version::V5_0 } else { Version::V3_1_1 };
+            connection.version = version;
         }
         self.send_refusal(key, reason_code);
     }

@@ -104,18 +104,36 @@ fn an_authentication_method_that_nobody_knows_is_refused() {
     assert_eq!(bench.closed(client), Some(ReasonCode::BadAuthenticationMethod));
 }
 
+/// A CONNECT named `MQTT` of any level, with the bytes that come after Keep Alive.
+fn connect_of_level(level: u8, rest: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x10, 10 + rest.len() as u8, 0, 4, b'M', b'Q', b'T', b'T', level, 2, 0, 0];
+    bytes.extend_from_slice(rest);
+    bytes
+}
+
 #[test]
-fn an_unknown_protocol_level_is_told_that_it_is_unsupported() {
-    for (level, connack) in [(6u8, &[0x20, 3, 0, 0x84, 0][..]), (2, &[0x20, 2, 0, 1])] {
+fn an_unknown_protocol_level_is_answered_in_the_form_that_the_peer_wrote() {
+    let (as_v3, as_v5): (&[u8], &[u8]) = (&[0, 1, b'c'], &[0, 0, 1, b'c']);
+    for level in [0, 1, 2, 3, 6, 7, 99, 127, 0x82, 0x86] {
+        for (rest, answer) in [(as_v3, &[0x20, 2, 0, 1][..]), (as_v5, &[0x20, 3, 0, 0x84, 0])] {
+            let mut bench = Bench::new();
+            let client = bench.open(Version::V5_0);
+            bench.send_bytes_leniently(client, &connect_of_level(level, rest));
+            assert_eq!(bench.take_bytes(client), answer, "level {level}");
+            assert_eq!(bench.closed(client), Some(ReasonCode::UnsupportedProtocolVersion));
+        }
+    }
+}
+
+#[test]
+fn a_connect_whose_fields_run_past_its_end_is_not_answered() {
+    for level in [4, 5] {
         let mut bench = Bench::new();
-        let client = bench.open(if level > 5 { Version::V5_0 } else { Version::V3_1_1 });
-        let mut bytes = vec![0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', level, 2, 0, 0, 0, 1, b'c'];
-        bytes[1] = (bytes.len() - 2) as u8;
-        bench.send_bytes(client, &bytes);
-        let Got::Connack(got) = bench.next(client) else { panic!("no CONNACK") };
-        assert_eq!(got.reason_code, ReasonCode::UnsupportedProtocolVersion);
-        assert_eq!(bench.received_bytes(client), connack.len());
-        assert!(bench.closed(client).is_some());
+        let client = bench.open(Version::V5_0);
+        // The client id is one byte longer than the packet.
+        bench.send_bytes_leniently(client, &connect_of_level(level, &[0, 0, 2, b'c'][5 - level as usize..]));
+        assert_eq!(bench.take_bytes(client), []);
+        assert_eq!(bench.closed(client), Some(ReasonCode::MalformedPacket));
     }
 }
 

@@ -284,6 +284,11 @@ impl Bench {
         self.wire(client).received_bytes
     }
 
+    /// The bytes that came and were not decoded: see [`Bench::send_bytes_leniently`].
+    pub(crate) fn take_bytes(&mut self, client: Client) -> Vec<u8> {
+        std::mem::take(&mut self.wire(client).bytes)
+    }
+
     /// Counts what the client is sent from now on.
     pub(crate) fn forget_bytes(&mut self, client: Client) {
         self.wire(client).received_bytes = 0;

@@ -1,0 +1,44 @@
+//! The form in which a CONNECT that could not be read is answered, found out from its bytes alone.
+
+use topicwire_codec::{Connect, DecodeError, Malformed, ReasonCode, Split, Version, split_frame};
+
+/// The first byte of every CONNECT.
+const CONNECT: u8 = 0x10;
+/// Set in the protocol level by a bridge.
+const BRIDGE: u8 = 0x80;
+
+/// The version in whose form CONNACK tells why `bytes` are no CONNECT that is taken. `None`: it is better not to
+/// answer, because there is no CONNECT, or one that 3.1.1 has no return code for, or one whose fields run past its
+/// end, where nobody knows what the peer meant; the standard leaves CONNACK to the server [MQTT-3.1.4-1].
+pub(crate) fn form_of_answer(bytes: &[u8], reason_code: ReasonCode) -> Option<Version> {
+    if bytes.first() != Some(&CONNECT) {
+        return None;
+    }
+    let body_at = 2 + bytes.iter().skip(1).take(3).take_while(|byte| **byte & 0x80 != 0).count();
+    let level_at = body_at + 6;
+    let is_mqtt = bytes.get(body_at..level_at) == Some(&[0, 4, b'M', b'Q', b'T', b'T']);
+    if reason_code == ReasonCode::UnsupportedProtocolVersion {
+        // A server that speaks 3.1.1 has to answer a level it does not know with return code 1 (v3.1.1
+        // [MQTT-3.1.2-2]); 5.0 allows 0x84 [MQTT-3.1.2-2]. The peer understands the form it wrote itself.
+        let is_v5 = is_mqtt && reads_as_v5(bytes, level_at);
+        return Some(if is_v5 { Version::V5_0 } else { Version::V3_1_1 });
+    }
+    let is_v5 = is_mqtt && bytes.get(level_at).is_some_and(|level| level & !BRIDGE == Version::V5_0.level());
+    (is_v5 && !runs_past_its_end(bytes)).then_some(Version::V5_0)
+}
+
+/// Whether a CONNECT were one of 5.0 if its level said so.
+fn reads_as_v5(bytes: &[u8], level_at: usize) -> bool {
+    let Ok(Split::Frame(frame)) = split_frame(bytes, u32::MAX) else { return false };
+    let mut bytes = bytes.get(..frame.length).unwrap_or_default().to_vec();
+    if let Some(level) = bytes.get_mut(level_at) {
+        *level = Version::V5_0.level();
+    }
+    matches!(split_frame(&bytes, u32::MAX), Ok(Split::Frame(frame)) if Connect::decode(&frame, Version::V5_0).is_ok())
+}
+
+fn runs_past_its_end(bytes: &[u8]) -> bool {
+    let Ok(Split::Frame(frame)) = split_frame(bytes, u32::MAX) else { return false };
+    let error = Connect::decode(&frame, Version::V5_0).err();
+    error == Some(DecodeError::Malformed(Malformed::UnexpectedEnd))
+}
