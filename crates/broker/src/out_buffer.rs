@@ -67,6 +67,15 @@ impl OutBuffer {
         self.front.push_back(Segment::Payload(message));
     }
 
+    /// Moves the last `count` bytes before the `over` bytes that came before them. Where a payload by reference lies
+    /// between, everything stays as it is.
+    pub(crate) fn bring_forward(&mut self, count: usize, over: usize) {
+        let start = self.tail.len().checked_sub(count + over);
+        if let Some(part) = start.and_then(|start| self.tail.get_mut(start..)) {
+            part.rotate_right(count);
+        }
+    }
+
     /// Moves as many bytes as fit to the start of `arena`, and says how many.
     pub(crate) fn drain_into(&mut self, arena: &mut [u8]) -> usize {
         let mut written = 0;
@@ -164,6 +173,17 @@ mod tests {
         out.append_payload(message(b"XY"));
         out.append(&mut spare, |bytes| bytes.extend_from_slice(b"z"));
         assert_eq!(drain_all(&mut out, 3), b"efXYz");
+    }
+
+    #[test]
+    fn the_last_bytes_are_brought_forward_unless_a_payload_is_in_the_way() {
+        let (mut out, mut spare) = (OutBuffer::default(), SpareBuffers::default());
+        out.append(&mut spare, |bytes| bytes.extend_from_slice(b"old-message-ack"));
+        out.bring_forward(3, 8);
+        out.append_payload(message(b"-PAYLOAD-"));
+        out.append(&mut spare, |bytes| bytes.extend_from_slice(b"ack"));
+        out.bring_forward(3, 9);
+        assert_eq!(drain_all(&mut out, 64), b"old-ackmessage--PAYLOAD-ack");
     }
 
     #[test]

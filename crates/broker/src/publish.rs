@@ -79,6 +79,7 @@ impl Broker {
         self.metrics.publish_received += 1;
         self.metrics.publish_bytes_received += publish.payload.len() as u64;
         let mark = self.journal.mark();
+        let out_bytes = self.out_bytes(key);
         if let Some(packet_id) = publish.packet_id {
             let Some(session) = self.sessions.get_mut(session_key.index()) else { return Ok(Flow::Stop) };
             if session.inbound.handle_publish(publish.qos, packet_id)? == InboundStep::Duplicate {
@@ -118,9 +119,27 @@ impl Broker {
         };
         if publish.packet_id.is_some() {
             let sequence = self.journal.sequence_since(mark);
+            let echo_bytes = self.out_bytes(key).saturating_sub(out_bytes);
             self.answer_publish(key, publish, sequence, reason_code, now_ms);
+            if echo_bytes > 0 {
+                self.answer_before_echo(key, out_bytes, echo_bytes);
+            }
         }
         Ok(Flow::Next)
+    }
+
+    #[inline]
+    fn out_bytes(&self, key: ConnectionKey) -> usize {
+        self.connections.get(key.index()).map_or(0, |connection| connection.out.len())
+    }
+
+    /// A client that has subscribed to what it publishes hears first that its message was taken, and then the message:
+    /// the standard leaves the order open, and many clients expect this one.
+    fn answer_before_echo(&mut self, key: ConnectionKey, out_bytes: usize, echo_bytes: usize) {
+        if let Some(connection) = self.connections.get_mut(key.index()) {
+            let answer_bytes = connection.out.len().saturating_sub(out_bytes + echo_bytes);
+            connection.out.bring_forward(answer_bytes, echo_bytes);
+        }
     }
 
     /// Routes the message of a packet without copying what nobody keeps.

@@ -62,6 +62,33 @@ fn a_repeated_qos_2_publish_is_acknowledged_and_not_passed_on_again() {
 }
 
 #[test]
+fn a_client_that_gets_its_own_message_hears_first_that_it_was_taken() {
+    for version in [Version::V3_1_1, Version::V5_0] {
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let mut bench = Bench::new();
+            let client = bench.connect(version, "c");
+            bench.subscribe(client, "a", QoS::ExactlyOnce);
+            let mut answers = Vec::new();
+            for _ in 0..3 {
+                bench.send_publish(client, "a", b"echo", qos, |_| {});
+                answers.extend(bench.rest(client));
+            }
+            for (turn, pair) in answers.chunks(2).enumerate() {
+                let id = turn as u16 + 2;
+                let taken = if qos == QoS::AtLeastOnce {
+                    Got::Puback(id, ReasonCode::Success)
+                } else {
+                    Got::Pubrec(id, ReasonCode::Success)
+                };
+                assert_eq!(pair[0], taken);
+                assert!(matches!(&pair[1], Got::Publish(publish) if publish.text() == "echo"));
+            }
+            assert_eq!(answers.len(), 6);
+        }
+    }
+}
+
+#[test]
 fn an_identifier_is_free_again_after_pubrel() {
     let mut bench = Bench::new();
     let subscriber = bench.connect(Version::V5_0, "s");
