@@ -1,5 +1,4 @@
 /** SCRAM-SHA-256 against the example of RFC 7677, and against clients that are wrong or worse. */
-import { createHash, createHmac, pbkdf2Sync } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
 import {
   deriveScramCredentials,
@@ -13,6 +12,7 @@ import type {
   AuthenticationMethod,
   AuthenticationStep,
 } from '../../src/hooks/types.js'
+import { clientFinal } from '../support/scram-client.js'
 
 const SALT = Buffer.from('W22ZaJ0SNY7soEsUEjb6gQ==', 'base64')
 const CLIENT_NONCE = 'rOprNGfwEbeRWgbNEkqO'
@@ -58,24 +58,6 @@ async function conversation(
   return said
 }
 
-/** The client's half, written from RFC 5802 with nothing of ours. */
-function finalMessage(
-  bare: string,
-  serverFirst: string,
-  password = 'pencil',
-  { header = 'n,,', nonce = undefined as string | undefined, extra = '' } = {},
-): string {
-  const [, sent = '', salt = '', iterations = ''] = /^r=([^,]+),s=([^,]+),i=(\d+)$/.exec(serverFirst) ?? []
-  const mac = (key: Uint8Array, text: string) => createHmac('sha256', key).update(text).digest()
-  const salted = pbkdf2Sync(password, Buffer.from(salt, 'base64'), Number(iterations), 32, 'sha256')
-  const clientKey = mac(salted, 'Client Key')
-  const storedKey = createHash('sha256').update(clientKey).digest()
-  const withoutProof = `c=${Buffer.from(header).toString('base64')},r=${nonce ?? sent}${extra}`
-  const signature = mac(storedKey, `${bare},${serverFirst},${withoutProof}`)
-  const proof = Buffer.from(clientKey.map((byte, at) => byte ^ (signature[at] ?? 0)))
-  return `${withoutProof},p=${proof.toString('base64')}`
-}
-
 /** A whole log-in with that client; the server's last answer. */
 async function logIn(
   header: string,
@@ -87,7 +69,7 @@ async function logIn(
   const challenge = await exchange.step(Buffer.from(header + bare))
   if (typeof challenge !== 'object' || !('status' in challenge)) return challenge
   const { extra = '', headerAtLast = header, nonce } = options
-  const last = finalMessage(bare, `${challenge.data}`, password, { header: headerAtLast, nonce, extra })
+  const last = clientFinal(bare, `${challenge.data}`, password, { header: headerAtLast, nonce, extra })
   return exchange.step(Buffer.from(last))
 }
 
