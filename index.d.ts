@@ -49,22 +49,26 @@ export declare class NativeBroker {
    * Returns status bits.
    */
   decide(connection: number, token: number, answer: number, nowMs: number): number
+  /** The answer of an `authenticate` hook that has Response Information for the client that it lets in. */
+  decideAccept(connection: number, token: number, responseInformation: string, nowMs: number): number
+  /** A refusal in words. */
+  decideRefuse(connection: number, token: number, refusal: NativeRefusal, nowMs: number): number
   /** The answer of an `onPublish` hook that changes the message. */
   decideReplace(connection: number, token: number, replacement: NativeReplacement, nowMs: number): number
   /** The answer of an authentication method that does not refuse. */
   decideAuthentication(connection: number, token: number, step: NativeAuthenticationStep, nowMs: number): number
-  /** The answer about a SUBSCRIBE: one byte per filter, 0 allows, anything else is the Reason Code. */
-  decideFilters(connection: number, token: number, answers: Uint8Array, nowMs: number): number
+  /** The answer about a SUBSCRIBE: a place for each filter, empty where it is allowed. */
+  decideFilters(connection: number, token: number, refusals: Array<NativeRefusal | undefined | null>, nowMs: number): number
   /** Publishes from this process. Returns how many received it, or -1 where a limit was reached. */
   publish(topicName: string, payload: Uint8Array, qos: number, retain: boolean, properties: NativeProperties | undefined | null, nowMs: number): number
   /** Subscribes this process: messages come as events with `handle`, which the caller chooses. */
   subscribe(handle: number, topicFilter: string, wantsRetained: boolean, nowMs: number): void
   /** Ends an in-process subscription. */
   unsubscribe(handle: number, nowMs: number): boolean
-  /** Ends a client's connection with this Reason Code. False where no such client is connected. */
-  disconnectClient(clientId: string, reasonCode: number, nowMs: number): boolean
+  /** Ends a client's connection and tells it why. False where no such client is connected. */
+  disconnectClient(clientId: string, farewell: NativeRefusal, nowMs: number): boolean
   /** Tells every client that the broker is going down, and lets no new one in. */
-  shutDown(nowMs: number): void
+  shutDown(farewell: NativeRefusal, nowMs: number): void
   /** Counters and gauges, in the order of `metricNames`. */
   metrics(): Array<number>
 }
@@ -107,6 +111,20 @@ export interface NativeAuthenticationStep {
   data?: Uint8Array
 }
 
+/** What clients may use, in the words of `src/features.ts`. */
+export interface NativeFeatures {
+  /** 0 to 2. */
+  maximumQos: number
+  /** Retained messages. */
+  retain: boolean
+  /** Wildcards in subscriptions. */
+  wildcardSubscriptions: boolean
+  /** Subscription Identifiers. */
+  subscriptionIdentifiers: boolean
+  /** Shared Subscriptions. */
+  sharedSubscriptions: boolean
+}
+
 /** The limits, in the words of `src/limits.ts`, where their ranges are checked. */
 export interface NativeLimits {
   /** Bytes. */
@@ -115,6 +133,8 @@ export interface NativeLimits {
   maximumConnectPacketBytes: number
   /** 1 to 65,535. */
   receiveMaximum: number
+  /** `strict` or `tolerant`. */
+  receiveMaximumPolicy: string
   /** 0 to 65,535. */
   topicAliasMaximum: number
   /** Seconds, 0 to 65,535. */
@@ -157,6 +177,10 @@ export interface NativeLimits {
 export interface NativeOptions {
   /** The limits. */
   limits: NativeLimits
+  /** What clients may use. */
+  features: NativeFeatures
+  /** With `%c` and `%u`; absent for none. */
+  responseInformation?: string
   /** 32 hexadecimal digits of randomness. */
   seed: string
   /** Milliseconds between `$SYS` publications, 0 for none. */
@@ -189,6 +213,16 @@ export interface NativeProperties {
   correlationData?: Uint8Array
   /** Names and values in turn. */
   userProperties?: Array<string>
+}
+
+/** Why a client, a message or a filter is refused, or a connection ended. */
+export interface NativeRefusal {
+  /** 0x80 to 0xFF. */
+  reasonCode: number
+  /** The Reason String. */
+  reason?: string
+  /** The Server Reference, with 0x9C and 0x9D. */
+  serverReference?: string
 }
 
 /** What an `onPublish` hook puts in a message's place. */

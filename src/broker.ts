@@ -10,12 +10,13 @@ import type { BrokerEvents } from './broker-events.js'
 import { Core } from './core.js'
 import { MqttError } from './errors.js'
 import { EventKind, type EventReader } from './events.js'
+import { type Farewell, resolveFarewell } from './farewell.js'
 import { AuthenticationRunner } from './hooks/authentication.js'
 import { HookRunner } from './hooks/runner.js'
 import { type Listener, type ListenerAddress, listen } from './listeners/listener.js'
 import type { Logger } from './logger.js'
 import { Message, type MessageProperties } from './message.js'
-import { metricNames, type NativeProperties } from './native.js'
+import { metricNames, type NativeProperties, type NativeRefusal } from './native.js'
 import { type BrokerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import {
   type MessageHandler,
@@ -44,13 +45,15 @@ export interface PublishOptions extends MessageProperties {
   readonly messageExpiryIntervalSecs?: number
 }
 
-/** How a broker is closed. */
-export interface CloseOptions {
+/** How a broker is closed, and what its clients are told. Default 0x8B, Server shutting down. */
+export interface CloseOptions extends Farewell {
   /** How long connections may take to end in order, in milliseconds; then they are cut. Default 5000. */
   readonly drainTimeoutMs?: number
 }
 
 const DEFAULT_DRAIN_TIMEOUT_MS = 5_000
+const SERVER_SHUTTING_DOWN = 0x8b
+const ADMINISTRATIVE_ACTION = 0x98
 const DEFAULT_MAXIMUM_QUEUED = 10_000
 /** Connections beyond `maximumConnections` that may still be told so; further ones are cut without a word. */
 const REFUSAL_ROOM = 1_000
@@ -76,6 +79,8 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     this.#core = new Core(
       {
         limits: options.limits,
+        features: options.features,
+        responseInformation: options.responseInformation,
         sysIntervalMs: options.sysIntervalSecs * 1000,
         version: `topicwire ${ownVersion()}`,
         authenticate: options.authenticate !== undefined,
@@ -121,12 +126,15 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
   }
 
   /**
-   * Closes in order: no new connections, a DISCONNECT with 0x8B to every 5.0 client, then the end. A second call
-   * waits for the first.
+   * Closes in order: no new connections, a DISCONNECT to every 5.0 client (0x8B; with a `serverReference` 0x9C), then
+   * the end. A second call waits for the first.
+   *
+   * @throws MqttError ERR_MQTT_INVALID_OPTION, and then nothing is closed.
    */
-  close(options: CloseOptions = {}): Promise<void> {
-    this.#closing ??= this.#close(options.drainTimeoutMs ?? DEFAULT_DRAIN_TIMEOUT_MS)
-    return this.#closing
+  async close(options: CloseOptions = {}): Promise<void> {
+    const farewell = resolveFarewell(options, SERVER_SHUTTING_DOWN)
+    this.#closing ??= this.#close(farewell, options.drainTimeoutMs ?? DEFAULT_DRAIN_TIMEOUT_MS)
+    await this.#closing
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -217,9 +225,15 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     return stream
   }
 
-  /** Ends a client's connection; a 5.0 client is told the Reason Code (default 0x98, Administrative action). */
-  disconnect(clientId: string, reasonCode = 0x98): boolean {
-    return this.#core.disconnectClient(clientId, reasonCode)
+  /**
+   * Ends a client's connection; a 5.0 client is told why: a Reason Code (default 0x98, Administrative action), or a
+   * whole farewell. False where no such client is connected.
+   *
+   * @throws MqttError ERR_MQTT_INVALID_OPTION or ERR_MQTT_BROKER_CLOSED.
+   */
+  disconnect(clientId: string, farewell: number | Farewell = {}): boolean {
+    const given = typeof farewell === 'number' ? { reasonCode: farewell } : farewell
+    return this.#core.disconnectClient(clientId, resolveFarewell(given, ADMINISTRATIVE_ACTION))
   }
 
   /** Counters since the start and gauges as they stand, by name. */
@@ -246,12 +260,12 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     return { receive() {}, drained() {}, closed() {} }
   }
 
-  async #close(drainTimeoutMs: number): Promise<void> {
+  async #close(farewell: NativeRefusal, drainTimeoutMs: number): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.close()))
     // The turn that hands over what was published before this call comes first.
     await new Promise((resolve) => setImmediate(resolve))
     for (const stream of this.#streams) stream.end()
-    this.#core.shutDown()
+    this.#core.shutDown(farewell)
     await this.#connectionsEnded(drainTimeoutMs)
     this.#handlers.clear()
     this.#core.stop()

@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto'
 import { type AnyConnection, Connection, TopicConnection } from './connection.js'
 import { MqttError } from './errors.js'
 import { EventReader } from './events.js'
+import type { Features } from './features.js'
 import type { Limits } from './limits.js'
 import {
   EVENTS,
@@ -18,6 +19,7 @@ import {
   type NativeAuthenticationStep,
   NativeBroker,
   type NativeProperties,
+  type NativeRefusal,
   type NativeReplacement,
   OUTPUT,
   reasonCodeName,
@@ -38,6 +40,8 @@ const LONGEST_TIMER_MS = 2_147_483_647
 /** What the core is made with. */
 export interface CoreOptions {
   readonly limits: Limits
+  readonly features: Features
+  readonly responseInformation: string | undefined
   readonly sysIntervalMs: number
   readonly version: string
   readonly authenticate: boolean
@@ -47,6 +51,17 @@ export interface CoreOptions {
   readonly authorizeSubscribe: readonly string[]
   readonly onPublish: readonly string[]
 }
+
+/**
+ * What the core is told about a question: a number as `NativeBroker.decide` has it, a refusal in words, Response
+ * Information for a client that is let in, another message, or a place for each filter of a SUBSCRIBE.
+ */
+export type Answer =
+  | number
+  | NativeRefusal
+  | { readonly responseInformation: string }
+  | NativeReplacement
+  | (NativeRefusal | undefined)[]
 
 /** Whom the core tells. */
 export interface CoreListener {
@@ -78,9 +93,11 @@ export class Core {
 
   constructor(options: CoreOptions, listener: CoreListener) {
     this.#listener = listener
+    const { responseInformation, ...rest } = options
     this.#native = new NativeBroker(
       {
-        ...options,
+        ...rest,
+        ...(responseInformation !== undefined && { responseInformation }),
         seed: randomBytes(16).toString('hex'),
         enhancedAuthentication: [...options.enhancedAuthentication],
         authorizePublish: [...options.authorizePublish],
@@ -160,19 +177,22 @@ export class Core {
     this.#schedule(EVENTS)
   }
 
-  /** Answers a question; see `NativeBroker.decide` for the numbers. */
-  decide(connectionId: number, token: number, answer: number | NativeReplacement | Uint8Array): void {
+  /** Answers a question. */
+  decide(connectionId: number, token: number, answer: Answer): void {
     const connection = this.#connections[connectionId]
     if (connection === undefined) return
-    this.#run(() => {
-      const now = this.now()
-      const native = this.#native
-      if (typeof answer === 'number') {
-        this.#follow(connection, native.decide(connectionId, token, answer, now))
-      } else if (answer instanceof Uint8Array) {
-        this.#follow(connection, native.decideFilters(connectionId, token, answer, now))
-      } else this.#follow(connection, native.decideReplace(connectionId, token, answer, now))
-    })
+    this.#run(() => this.#follow(connection, this.#decide(connectionId, token, answer)))
+  }
+
+  #decide(id: number, token: number, answer: Answer): number {
+    const native = this.#native
+    const now = this.now()
+    if (typeof answer === 'number') return native.decide(id, token, answer, now)
+    if (Array.isArray(answer)) return native.decideFilters(id, token, answer, now)
+    if ('reasonCode' in answer) return native.decideRefuse(id, token, answer, now)
+    if ('responseInformation' in answer)
+      return native.decideAccept(id, token, answer.responseInformation, now)
+    return native.decideReplace(id, token, answer, now)
   }
 
   /** Answers the question of an authentication method that does not refuse. */
@@ -208,14 +228,14 @@ export class Core {
     if (this.#failure === undefined) this.#call(() => this.#native.unsubscribe(handle, this.now()))
   }
 
-  disconnectClient(clientId: string, reasonCode: number): boolean {
-    return this.#call(() => this.#native.disconnectClient(clientId, reasonCode, this.now()))
+  disconnectClient(clientId: string, farewell: NativeRefusal): boolean {
+    return this.#call(() => this.#native.disconnectClient(clientId, farewell, this.now()))
   }
 
   /** Tells every client that the broker is going down. The connections end as their output leaves. */
-  shutDown(): void {
+  shutDown(farewell: NativeRefusal): void {
     this.#run(() => {
-      this.#native.shutDown(this.now())
+      this.#native.shutDown(farewell, this.now())
       this.#schedule(OUTPUT | EVENTS)
     })
   }

@@ -12,6 +12,8 @@ export type {
   UnsubscribeEvent,
 } from './broker-events.js'
 export { type ErrorCode, MqttError, type MqttErrorDetails } from './errors.js'
+export type { Farewell } from './farewell.js'
+export type { Features } from './features.js'
 export {
   deriveScramCredentials,
   type ScramCredentials,
@@ -19,7 +21,7 @@ export {
   scramSha256,
 } from './hooks/scram.js'
 export type * from './hooks/types.js'
-export type { Limits, QueueFullPolicy } from './limits.js'
+export type { Limits, QueueFullPolicy, ReceiveMaximumPolicy } from './limits.js'
 export type { ListenerAddress } from './listeners/listener.js'
 export type { Logger } from './logger.js'
 export { Message, type MessageProperties } from './message.js'

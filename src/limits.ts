@@ -10,6 +10,9 @@ import { integer, oneOf } from './validate.js'
 /** What happens to a message for a session whose queue is full. See `Limits.queueFullPolicy`. */
 export type QueueFullPolicy = 'reject' | 'dropNewest' | 'dropOldest'
 
+/** What happens to a client that overruns the Receive Maximum. See `Limits.receiveMaximumPolicy`. */
+export type ReceiveMaximumPolicy = 'strict' | 'tolerant'
+
 /** The limits of one broker. Each default is generous for a machine with a few gigabytes of memory. */
 export interface Limits {
   /** The largest control packet that is accepted, in bytes, header included. Default 10485760 (10 MiB). */
@@ -21,6 +24,12 @@ export interface Limits {
   readonly maximumConnectPacketBytes: number
   /** QoS 1 and 2 messages that one client may have under way towards the broker. Default 1024. */
   readonly receiveMaximum: number
+  /**
+   * What happens to a 5.0 client that has more under way. `strict`: it is disconnected with 0x93. `tolerant`: it is
+   * served, up to the 65535 messages that packet identifiers allow; those of QoS 2 may then hold 640 KiB of each
+   * session. Default 'strict'.
+   */
+  readonly receiveMaximumPolicy: ReceiveMaximumPolicy
   /** Topic aliases that one client may set, and that the broker uses towards one client. Default 32; 0 is none. */
   readonly topicAliasMaximum: number
   /** The longest keep alive a client may choose, in seconds; a 5.0 client is told. Default 0: no cap. */
@@ -82,8 +91,10 @@ const MIB = 1_048_576
 const LONGEST_PACKET = 268_435_460
 const MOST_BYTES = Number.MAX_SAFE_INTEGER
 
+type NumericLimit = Exclude<keyof Limits, 'queueFullPolicy' | 'receiveMaximumPolicy'>
+
 /** Defaults and ranges of all limits that are numbers. */
-export const limitRanges: Readonly<Record<Exclude<keyof Limits, 'queueFullPolicy'>, LimitRange>> = {
+export const limitRanges: Readonly<Record<NumericLimit, LimitRange>> = {
   maximumPacketSizeBytes: { default: 10 * MIB, minimum: 32, maximum: LONGEST_PACKET },
   maximumConnectPacketBytes: { default: MIB, minimum: 32, maximum: LONGEST_PACKET },
   receiveMaximum: { default: 1024, minimum: 1, maximum: UINT16 },
@@ -112,6 +123,7 @@ export const defaultLimits: Limits = Object.freeze({
   ...(Object.fromEntries(
     Object.entries(limitRanges).map(([name, range]) => [name, range.default]),
   ) as unknown as Limits),
+  receiveMaximumPolicy: 'strict',
   queueFullPolicy: 'reject',
 })
 
@@ -124,6 +136,10 @@ const numberShape = Object.fromEntries(
 
 /** Some limits, as an operator gives them. */
 export const limitsSchema = z.strictObject(
-  { ...numberShape, queueFullPolicy: oneOf(['reject', 'dropNewest', 'dropOldest']).optional() },
+  {
+    ...numberShape,
+    receiveMaximumPolicy: oneOf(['strict', 'tolerant']).optional(),
+    queueFullPolicy: oneOf(['reject', 'dropNewest', 'dropOldest']).optional(),
+  },
   { error: 'must be an object of limits' },
 )

@@ -11,6 +11,7 @@ export {
   NativeBroker,
   type NativeOptions,
   type NativeProperties,
+  type NativeRefusal,
   type NativeReplacement,
   NativeTopicRouter,
   reasonCodeName,

@@ -2,10 +2,12 @@
  * What a broker can be told: the types with their meaning, and `resolveOptions`, which checks them and fills in
  * defaults. `Broker.start` and the command both come through here, so a mistake is answered in the same words.
  *
- * The limits have a file of their own (limits.ts), the hooks too (hooks/types.ts); validate.ts words the problems.
+ * The limits have a file of their own (limits.ts), so do the features (features.ts) and the hooks (hooks/types.ts);
+ * validate.ts words the problems.
  */
 import { z } from 'zod'
 import { MqttError } from './errors.js'
+import { defaultFeatures, type Features, featuresSchema } from './features.js'
 import type {
   AuthenticateHook,
   AuthenticationMethod,
@@ -87,6 +89,13 @@ export interface BrokerOptions {
   readonly allowedOrigins?: readonly string[] | '*'
   /** See `Limits`; what is left out keeps its default. */
   readonly limits?: Partial<Limits>
+  /** See `Features`; what is left out is on. */
+  readonly features?: Partial<Features>
+  /**
+   * The Response Information that a 5.0 client gets if it asks for it: from what to make its response topics. `%c`
+   * stands for the client id, `%u` for the user name. Default: none. `authenticate` may give a client another.
+   */
+  readonly responseInformation?: string
   /** pino, or anything like it. Default: silent. */
   readonly logger?: Logger
   /** Seconds between two publications of the `$SYS/broker/...` topics, 0 to 86400. Default 10; 0 is never. */
@@ -122,6 +131,8 @@ export interface ResolvedOptions {
   /** undefined: the rule that `BrokerOptions.allowedOrigins` calls its default. */
   readonly allowedOrigins: readonly string[] | '*' | undefined
   readonly limits: Limits
+  readonly features: Features
+  readonly responseInformation: string | undefined
   readonly logger: Logger
   readonly sysIntervalSecs: number
   readonly authenticate: AuthenticateHook | undefined
@@ -158,6 +169,13 @@ const tlsSchema = z.strictObject(
   { error: 'must be an object with cert and key' },
 )
 
+/** What fits a field of a control packet: no U+0000, at most 65,535 bytes. */
+const utf8String = z
+  .string({ error: 'must be text' })
+  .refine((text) => !text.includes('\0') && Buffer.byteLength(text) <= 65_535, {
+    error: 'must be text of at most 65535 bytes, without U+0000',
+  })
+
 /** The part of a listener that a configuration file can hold as it is. */
 export const listenerShape = {
   protocol: oneOf(['auto', 'mqtt', 'mqtts', 'ws', 'wss']),
@@ -181,6 +199,8 @@ export const dataShape = {
     )
     .optional(),
   limits: limitsSchema.optional(),
+  features: featuresSchema.optional(),
+  responseInformation: utf8String.optional(),
   sysIntervalSecs: integer(0, 86_400).optional(),
 }
 
@@ -229,6 +249,8 @@ export function resolveOptions(options: unknown = {}): ResolvedOptions {
     listeners: resolveListeners(given),
     allowedOrigins: given.allowedOrigins,
     limits: { ...defaultLimits, ...withoutUndefined(given.limits) },
+    features: { ...defaultFeatures, ...withoutUndefined(given.features) },
+    responseInformation: given.responseInformation,
     logger: given.logger ?? silentLogger,
     sysIntervalSecs: given.sysIntervalSecs ?? DEFAULT_SYS_INTERVAL_SECS,
     authenticate: given.authenticate,

@@ -40,7 +40,7 @@ describe('docs/configuration.md', () => {
       name,
       value,
     ])
-    expect(shown).toHaveLength(4)
+    expect(shown).toHaveLength(5)
     expect(() => readEnvironment(Object.fromEntries(shown))).not.toThrow()
   })
 

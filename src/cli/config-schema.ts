@@ -4,6 +4,7 @@
  * things that only a command needs.
  */
 import { z } from 'zod'
+import type { Features } from '../features.js'
 import type { Limits } from '../limits.js'
 import { dataShape, type ListenerProtocol, listenerShape } from '../options.js'
 import { oneOf } from '../validate.js'
@@ -45,6 +46,8 @@ export interface Configuration {
     | undefined
   readonly allowedOrigins?: readonly string[] | '*' | undefined
   readonly limits?: { readonly [Name in keyof Limits]?: Limits[Name] | undefined } | undefined
+  readonly features?: { readonly [Name in keyof Features]?: Features[Name] | undefined } | undefined
+  readonly responseInformation?: string | undefined
   readonly sysIntervalSecs?: number | undefined
   /** User name to password hash; see users.ts for the format. */
   readonly users?: Readonly<Record<string, string>> | undefined

@@ -74,7 +74,8 @@ export function isLoopback(host: string): boolean {
 }
 
 function brokerOptions(configuration: Configuration): BrokerOptions {
-  const { host, allowedOrigins, limits, sysIntervalSecs, wsPort, tlsPort } = configuration
+  const { host, allowedOrigins, limits, features, responseInformation, sysIntervalSecs } = configuration
+  const { wsPort, tlsPort } = configuration
   const listeners: ListenerOptions[] = (configuration.listeners ?? []).map(({ protocol, port, ...rest }) => ({
     protocol,
     port,
@@ -100,6 +101,8 @@ function brokerOptions(configuration: Configuration): BrokerOptions {
     listeners,
     allowedOrigins,
     limits: limits && definedOnly(limits),
+    features: features && definedOnly(features),
+    responseInformation,
     sysIntervalSecs,
   }) as BrokerOptions
 }

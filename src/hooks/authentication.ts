@@ -4,8 +4,9 @@
  */
 import type { AnyConnection } from '../connection.js'
 import type { EventReader } from '../events.js'
+import { resolveFarewell } from '../farewell.js'
 import type { Logger } from '../logger.js'
-import type { NativeAuthenticationStep } from '../native.js'
+import type { NativeAuthenticationStep, NativeRefusal } from '../native.js'
 import type { ResolvedOptions } from '../options.js'
 import type { AuthenticationExchange, AuthenticationMethod, AuthenticationStep } from './types.js'
 
@@ -21,9 +22,12 @@ const RE_AUTHENTICATE = 1
 /** What the runner needs of the broker. */
 export interface AuthenticationHost {
   connection(id: number): AnyConnection | undefined
-  decide(connectionId: number, token: number, reasonCode: number): void
+  decide(connectionId: number, token: number, refusal: number | NativeRefusal): void
   decideAuthentication(connectionId: number, token: number, step: NativeAuthenticationStep): void
 }
+
+/** A step, or the Reason Code or words of a refusal. */
+type Answer = NativeAuthenticationStep | NativeRefusal | number
 
 /** A conversation, and whether it may still name the client. */
 interface Running {
@@ -69,8 +73,8 @@ export class AuthenticationRunner {
       }
       return this.#running.get(connection)?.exchange.step(data) ?? false
     }).then((answer) => {
-      if (typeof answer === 'number') this.#host.decide(id, token, answer)
-      else this.#host.decideAuthentication(id, token, answer)
+      if (isStep(answer)) this.#host.decideAuthentication(id, token, answer)
+      else this.#host.decide(id, token, answer)
     })
   }
 
@@ -79,8 +83,8 @@ export class AuthenticationRunner {
     connection: AnyConnection,
     method: string,
     call: () => AuthenticationStep | Promise<AuthenticationStep>,
-  ): Promise<NativeAuthenticationStep | number> {
-    let answer: NativeAuthenticationStep | number
+  ): Promise<Answer> {
+    let answer: Answer
     try {
       answer = read(await call())
     } catch (error) {
@@ -90,11 +94,11 @@ export class AuthenticationRunner {
       )
       answer = UNSPECIFIED_ERROR
     }
-    if (typeof answer === 'number' || answer.isComplete) {
+    if (!isStep(answer) || answer.isComplete) {
       const isReAuthentication = this.#running.get(connection)?.isReAuthentication
       this.#running.delete(connection)
       // Hooks that are asked before CONNACK see the name too.
-      if (typeof answer === 'object' && answer.username !== undefined && isReAuthentication === false) {
+      if (isStep(answer) && answer.username !== undefined && isReAuthentication === false) {
         connection.username = answer.username
       }
     }
@@ -102,10 +106,15 @@ export class AuthenticationRunner {
   }
 }
 
-/** A step for the core, or the Reason Code of a refusal; a method that forgets its answer refuses. */
-function read(said: AuthenticationStep): NativeAuthenticationStep | number {
+function isStep(answer: Answer): answer is NativeAuthenticationStep {
+  return typeof answer === 'object' && 'isComplete' in answer
+}
+
+/** What the core is told; a method that forgets its answer refuses. */
+function read(said: AuthenticationStep): Answer {
   if (typeof said !== 'object' || said === null) return NOT_AUTHORIZED
-  if (!('status' in said)) return said.reasonCode >= UNSPECIFIED_ERROR ? said.reasonCode : NOT_AUTHORIZED
+  if (!('status' in said))
+    return 'reasonCode' in said ? resolveFarewell(said, NOT_AUTHORIZED) : NOT_AUTHORIZED
   if (said.status !== 'continue' && said.status !== 'success') return NOT_AUTHORIZED
   const data = typeof said.data === 'string' ? Buffer.from(said.data) : said.data
   if (data !== undefined && data.length > LONGEST_DATA_BYTES) {

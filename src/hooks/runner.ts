@@ -4,17 +4,22 @@
  * order, until one refuses.
  */
 import type { AnyConnection } from '../connection.js'
+import type { Answer } from '../core.js'
 import type { EventReader } from '../events.js'
+import { checkText, resolveFarewell } from '../farewell.js'
 import type { Logger } from '../logger.js'
-import type { NativeReplacement } from '../native.js'
+import type { NativeRefusal, NativeReplacement } from '../native.js'
 import { topicFiltersOverlap, topicMatches } from '../native.js'
 import type { FilteredHook, ResolvedOptions } from '../options.js'
 import type {
+  Acceptance,
   AuthenticateRequest,
+  AuthenticateVerdict,
   HookClient,
   ProtocolVersion,
   PublishReplacement,
   PublishRequest,
+  Refusal,
   SubscribeRequest,
   Verdict,
 } from './types.js'
@@ -27,7 +32,8 @@ const ALLOW = 0
 const DISCARD = 1
 
 type QoS = 0 | 1 | 2
-type Answer = number | NativeReplacement | Uint8Array
+/** ALLOW, a Reason Code, or a refusal in words. */
+type Permission = number | NativeRefusal
 type MaybePromise<T> = T | Promise<T>
 
 /** What the runner needs of the broker. */
@@ -70,11 +76,7 @@ export class HookRunner {
       version,
       cleanStart: (flags & 1) !== 0,
     }
-    const answer = this.#ask(
-      'authenticate',
-      () => hook(request),
-      (verdict) => codeOf(verdict, BAD_USER_NAME_OR_PASSWORD),
-    )
+    const answer = this.#ask('authenticate', () => hook(request), answerToConnect)
     this.#answer(id, token, answer)
   }
 
@@ -101,7 +103,9 @@ export class HookRunner {
       this.#answer(id, token, allowed)
       return
     }
-    const changed = then(allowed, (code) => (code === ALLOW ? this.#change(onPublish, request) : code))
+    const changed = then<Permission, Answer>(allowed, (permission) =>
+      permission === ALLOW ? this.#change(onPublish, request) : permission,
+    )
     this.#answer(id, token, changed)
   }
 
@@ -117,29 +121,25 @@ export class HookRunner {
     if (connection === undefined) return
     const client = hookClient(connection, clientId)
     const hooks = this.#options.authorizeSubscribe
-    const codes = filters.map(({ topicFilter, qos }) => {
+    const permissions = filters.map(({ topicFilter, qos }) => {
       const request: SubscribeRequest = { client, topicFilter, qos }
       const concerned = hooks.filter((hook) => concernsFilter(hook.filter, topicFilter))
       return this.#askInOrder('authorizeSubscribe', concerned, request)
     })
-    if (codes.every((code) => typeof code === 'number')) this.#answer(id, token, Uint8Array.from(codes))
-    else
-      this.#answer(
-        id,
-        token,
-        Promise.all(codes).then((all) => Uint8Array.from(all)),
-      )
+    const settled = permissions.filter((permission): permission is Permission => !isPromise(permission))
+    if (settled.length === permissions.length) this.#answer(id, token, settled.map(refusalOf))
+    else this.#answer(id, token, settle(permissions))
   }
 
   #authorize(
     hooks: ResolvedOptions['authorizePublish'],
     topicName: string,
     request: PublishRequest,
-  ): MaybePromise<number> {
+  ): MaybePromise<Permission> {
     const [only] = hooks
     if (hooks.length === 1 && only !== undefined) {
       // The core has matched its filter already.
-      return this.#ask('authorizePublish', () => only.handler(request), codeOfPermission)
+      return this.#ask('authorizePublish', () => only.handler(request), permissionOf)
     }
     const concerned = hooks.filter((hook) => concernsTopic(hook.filter, topicName))
     return this.#askInOrder('authorizePublish', concerned, request)
@@ -150,11 +150,13 @@ export class HookRunner {
     hooks: readonly FilteredHook<(request: Request) => MaybePromise<Verdict>>[],
     request: Request,
     from = 0,
-  ): MaybePromise<number> {
+  ): MaybePromise<Permission> {
     const hook = hooks[from]
     if (hook === undefined) return ALLOW
-    const code = this.#ask(name, () => hook.handler(request), codeOfPermission)
-    return then(code, (value) => (value === ALLOW ? this.#askInOrder(name, hooks, request, from + 1) : value))
+    const permission = this.#ask(name, () => hook.handler(request), permissionOf)
+    return then(permission, (value) =>
+      value === ALLOW ? this.#askInOrder(name, hooks, request, from + 1) : value,
+    )
   }
 
   /** Each hook sees what the one before it has made of the message. */
@@ -278,17 +280,33 @@ function nativeReplacement(said: PublishReplacement): NativeReplacement {
   }
 }
 
-function codeOfPermission(verdict: Verdict): number {
-  return codeOf(verdict, NOT_AUTHORIZED)
+/** Only `true` allows: a hook that forgets its answer denies. */
+function permissionOf(verdict: Verdict): Permission {
+  if (verdict === true) return ALLOW
+  return isRefusal(verdict) ? resolveFarewell(verdict, NOT_AUTHORIZED) : NOT_AUTHORIZED
 }
 
-/** Only `true` allows: a hook that forgets its answer denies. */
-function codeOf(verdict: Verdict, refusal: number): number {
+function answerToConnect(verdict: AuthenticateVerdict): Answer {
   if (verdict === true) return ALLOW
-  if (typeof verdict === 'object' && verdict !== null && verdict.reasonCode >= UNSPECIFIED_ERROR) {
-    return verdict.reasonCode
-  }
-  return refusal
+  if (isRefusal(verdict)) return resolveFarewell(verdict, BAD_USER_NAME_OR_PASSWORD)
+  const { responseInformation } = (verdict || {}) as Acceptance
+  if (responseInformation === undefined) return BAD_USER_NAME_OR_PASSWORD
+  checkText('responseInformation', responseInformation)
+  return { responseInformation }
+}
+
+function isRefusal(verdict: unknown): verdict is Refusal {
+  return typeof verdict === 'object' && verdict !== null && 'reasonCode' in verdict
+}
+
+async function settle(permissions: readonly MaybePromise<Permission>[]): Promise<Answer> {
+  return (await Promise.all(permissions)).map(refusalOf)
+}
+
+/** What one filter of a SUBSCRIBE is told; undefined where it is allowed. */
+function refusalOf(permission: Permission): NativeRefusal | undefined {
+  if (permission === ALLOW) return undefined
+  return typeof permission === 'number' ? { reasonCode: permission } : permission
 }
 
 function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {

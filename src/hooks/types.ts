@@ -9,15 +9,30 @@ import type { Protocol } from '../transports/transport.js'
 /** The MQTT version of a connection: 3 is 3.1, 4 is 3.1.1, 5 is 5.0, as they stand in the CONNECT packet. */
 export type ProtocolVersion = 3 | 4 | 5
 
-/** A refusal with the Reason Code that a 5.0 client is told; 3.1.1 clients get what their version has for it. */
+/**
+ * A refusal with the Reason Code that a 5.0 client is told; 3.1.1 clients get what their version has for it. A code that
+ * the answer cannot carry becomes 0x87, Not authorized.
+ */
 export interface Refusal {
   /** 0x80 to 0xFF. */
   readonly reasonCode: number
-  /** One sentence for the peer (the Reason String) and for the log. */
+  /** One sentence for the peer (the Reason String) and, about a CONNECT, for the log. Nothing secret. */
   readonly reason?: string
 }
 
-/** `true` allows, `false` is "not authorized" (0x87; 0x86 for `authenticate`). */
+/** A refusal of `authenticate`. */
+export interface ConnectRefusal extends Refusal {
+  /** With 0x9C (Use another server) or 0x9D (Server moved): which one, for instance `mqtt2.example.org:1883`. */
+  readonly serverReference?: string
+}
+
+/** What `authenticate` may answer to let a client in with something of its own. */
+export interface Acceptance {
+  /** Its Response Information, in place of `BrokerOptions.responseInformation`; 5.0 clients get it if they ask. */
+  readonly responseInformation: string
+}
+
+/** `true` allows, `false` is "not authorized" (0x87). */
 export type Verdict = boolean | Refusal
 
 /** What `authenticate` is told about a CONNECT packet. */
@@ -96,7 +111,7 @@ export type AuthenticationStep =
        */
       readonly username?: string
     }
-  | Refusal
+  | ConnectRefusal
   | false
 
 /** One client's conversation with a method, from its first words to success or refusal. */
@@ -114,8 +129,13 @@ export interface AuthenticationMethod {
   start(request: AuthenticationRequest): AuthenticationExchange
 }
 
+/** `true` and an `Acceptance` let the client in, `false` is "bad user name or password" (0x86). */
+export type AuthenticateVerdict = boolean | ConnectRefusal | Acceptance
+
 /** Asked once for each CONNECT that names no authentication method. */
-export type AuthenticateHook = (request: AuthenticateRequest) => Verdict | Promise<Verdict>
+export type AuthenticateHook = (
+  request: AuthenticateRequest,
+) => AuthenticateVerdict | Promise<AuthenticateVerdict>
 
 /** Asked for each PUBLISH whose topic the hook's filter matches, before anything else is done with it. */
 export type AuthorizePublishHook = (request: PublishRequest) => Verdict | Promise<Verdict>

@@ -7,7 +7,7 @@ use topicwire_codec::{Connack, ConnackProperties, Connect, ReasonCode};
 use topicwire_session::{InboundAliases, KeepAlive, Lifetime, OutboundAliases};
 
 use crate::broker::{Broker, ConnectionKey, SessionKey, TimerKey, slab_key};
-use crate::config::Limits;
+use crate::config::{Config, ReceiveMaximumPolicy};
 use crate::connection::{AckEffect, Phase};
 use crate::end::Ending;
 use crate::event::Event;
@@ -29,8 +29,9 @@ pub(crate) struct Agreed {
 
 impl Agreed {
     /// What CONNACK tells a 5.0 client; `assigned` is empty where it brought an identifier of its own.
-    pub(crate) fn connack_properties<'a>(&self, limits: &Limits, assigned: &'a str) -> ConnackProperties<'a> {
-        ConnackProperties {
+    pub(crate) fn connack_properties<'a>(&self, config: &Config, assigned: &'a str) -> ConnackProperties<'a> {
+        let limits = &config.limits;
+        let mut properties = ConnackProperties {
             session_expiry_interval_secs: self.expiry_was_changed.then_some(self.expiry_interval_secs),
             receive_maximum: (limits.receive_maximum != u16::MAX).then_some(limits.receive_maximum),
             maximum_packet_size: Some(limits.maximum_packet_size_bytes),
@@ -38,7 +39,9 @@ impl Agreed {
             topic_alias_maximum: (limits.topic_alias_maximum != 0).then_some(limits.topic_alias_maximum),
             server_keep_alive_secs: self.keep_alive_was_changed.then_some(self.keep_alive_secs),
             ..ConnackProperties::default()
-        }
+        };
+        config.features.announce(&mut properties);
+        properties
     }
 }
 
@@ -65,16 +68,36 @@ impl Broker {
         });
         let assigned = if is_assigned { &*client_id } else { "" };
         let last_words = self.take_last_words(key);
-        let mut properties = agreed.connack_properties(&self.config.limits, assigned);
+        let mut properties = agreed.connack_properties(&self.config, assigned);
         // [MQTT-4.12.0-5]
         properties.authentication_method = connect.properties.authentication_method;
         properties.authentication_data = last_words.as_deref();
         // 3.1 has no Session Present flag; the codec leaves it out there.
         let connack = Connack { session_present, reason_code: ReasonCode::Success, properties };
+        let response_information = self.response_information(key, connect, &client_id);
         let sequence = self.journal.sequence_since(mark);
-        self.acknowledge(key, sequence, AckEffect::Connack, now_ms, |version, out| {
-            let _ = connack.encode(version, out);
+        self.acknowledge(key, sequence, AckEffect::Connack, now_ms, |to, out| {
+            let response_information = response_information.as_deref();
+            let properties = ConnackProperties { response_information, ..connack.properties };
+            // It is the server's to give, and so to leave out where it makes CONNACK too large.
+            let forms = [Connack { properties, ..connack.clone() }, connack];
+            to.write_fitting(out, forms, |connack, out| connack.encode(to.version, out));
         });
+    }
+
+    /// The Response Information of a client that has asked for it [MQTT-3.1.2-28].
+    fn response_information(
+        &mut self,
+        key: ConnectionKey,
+        connect: &Connect<'_>,
+        client_id: &str,
+    ) -> Option<Box<str>> {
+        let of_hook = self.connections.get_mut(key.index())?.response_information.take();
+        connect.properties.request_response_information.filter(|is_asked| *is_asked)?;
+        of_hook.or_else(|| {
+            let template = self.config.response_information.as_deref()?;
+            Some(fill_in(template, client_id, connect.username.unwrap_or_default()).into())
+        })
     }
 
     /// The Session of this client: an old one resumed [MQTT-3.1.2-5], or a new one [MQTT-3.1.2-4]. A connection
@@ -87,7 +110,8 @@ impl Broker {
     ) -> (SessionKey, bool) {
         let holder = self.by_client_id.get(client_id).and_then(|key| self.sessions.get(key.index()));
         if let Some(old) = holder.and_then(Session::connection) {
-            self.end_connection(old, Ending::ByServer(ReasonCode::SessionTakenOver), now_ms);
+            let reason = "another connection has come with this client identifier";
+            self.end_connection(old, Ending::by_server(ReasonCode::SessionTakenOver, reason), now_ms);
         }
         if let Some(existing) = self.by_client_id.get(client_id).copied() {
             // Its time may be up without a tick having said so yet.
@@ -127,7 +151,11 @@ impl Broker {
             _ => connect.keep_alive_secs,
         };
         let (receive_maximum, peer_receive_maximum) = if connect.version.is_v5() && is_mqtt {
-            (limits.receive_maximum, connect.properties.receive_maximum.unwrap_or(u16::MAX))
+            let receive_maximum = match limits.receive_maximum_policy {
+                ReceiveMaximumPolicy::Strict => limits.receive_maximum,
+                ReceiveMaximumPolicy::Tolerant => u16::MAX,
+            };
+            (receive_maximum, connect.properties.receive_maximum.unwrap_or(u16::MAX))
         } else {
             // 3.x and a WebSocket of bare payloads cannot be told of a window.
             (u16::MAX, limits.maximum_inflight_messages.max(1))
@@ -224,5 +252,36 @@ impl Broker {
                 expiry_interval_secs: will.expiry_interval_secs,
             });
         }
+    }
+}
+
+/// Puts the client identifier in the place of `%c` and the user name in that of `%u`. What they bring with them is not
+/// looked at again.
+fn fill_in(template: &str, client_id: &str, username: &str) -> String {
+    let mut text = String::with_capacity(template.len() + client_id.len() + username.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('%') {
+        text.push_str(before);
+        let (value, used) = match after.as_bytes().first() {
+            Some(b'c') => (client_id, 1),
+            Some(b'u') => (username, 1),
+            _ => ("%", 0),
+        };
+        text.push_str(value);
+        rest = after.get(used..).unwrap_or_default();
+    }
+    text.push_str(rest);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fill_in;
+
+    #[test]
+    fn placeholders_are_filled_in_once() {
+        assert_eq!(fill_in("replies/%c/%u", "ann", "%c"), "replies/ann/%c");
+        assert_eq!(fill_in("%%c 100% é%", "x", "y"), "%x 100% é%");
+        assert_eq!(fill_in("", "x", "y"), "");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use topicwire_codec::{Ack, PacketType, ReasonCode, Version};
+use topicwire_codec::{Ack, PacketType, ReasonCode};
 use topicwire_session::{PubrecStep, Stage};
 
 use crate::broker::{Broker, ConnectionKey, SessionKey};
@@ -12,6 +12,7 @@ use crate::deliver::{record_end, record_stage};
 use crate::end::Ending;
 use crate::fault::Fault;
 use crate::input::Flow;
+use crate::recipient::Recipient;
 use crate::session::Session;
 use crate::store::{Journal, StoreOperation};
 
@@ -110,9 +111,10 @@ impl Broker {
     /// Answers the second half of a QoS 2 exchange, once what has been recorded since `mark` is stored.
     fn answer(&mut self, key: ConnectionKey, packet_type: PacketType, ack: &Ack<'_>, mark: u64, now_ms: u64) {
         let sequence = self.journal.sequence_since(mark);
-        self.acknowledge(key, sequence, AckEffect::None, now_ms, |version, out| {
-            // Without properties nothing is too long.
-            let _ = ack.encode(packet_type, version, out);
+        let reason = (ack.reason_code == ReasonCode::PacketIdentifierNotFound)
+            .then_some("no QoS 2 message with this packet identifier is under way");
+        self.acknowledge(key, sequence, AckEffect::None, now_ms, |to, out| {
+            write_ack(packet_type, ack, reason, to, out);
         });
     }
 
@@ -124,7 +126,7 @@ impl Broker {
         sequence: u64,
         effect: AckEffect,
         now_ms: u64,
-        write: impl FnOnce(Version, &mut Vec<u8>),
+        write: impl FnOnce(Recipient, &mut Vec<u8>),
     ) {
         let Some(connection) = self.connections.get_mut(key.index()) else { return };
         let is_first = connection.withheld.is_empty();
@@ -135,7 +137,7 @@ impl Broker {
         }
         let mut bytes = std::mem::take(&mut self.scratch.packet);
         bytes.clear();
-        write(connection.version, &mut bytes);
+        write(connection.recipient(), &mut bytes);
         if is_first {
             self.withholding.push(key);
         }
@@ -143,7 +145,8 @@ impl Broker {
         let is_too_many = connection.withheld.len() > MOST_WITHHELD;
         self.scratch.packet = bytes;
         if is_too_many {
-            self.end_connection(key, Ending::ByServer(ReasonCode::QuotaExceeded), now_ms);
+            let reason = "too many acknowledgements wait for the store";
+            self.end_connection(key, Ending::by_server(ReasonCode::QuotaExceeded, reason), now_ms);
         }
     }
 
@@ -186,6 +189,25 @@ impl Broker {
                     self.pump(session, now_ms);
                 }
             }
+        }
+    }
+}
+
+/// Writes one of the four acknowledgements, with its Reason String where it has one that the client takes.
+#[inline]
+pub(crate) fn write_ack(
+    packet_type: PacketType,
+    ack: &Ack<'_>,
+    reason: Option<&str>,
+    to: Recipient,
+    out: &mut Vec<u8>,
+) {
+    match to.reason_of_ack(reason) {
+        // Without properties nothing is too long.
+        None => drop(ack.encode(packet_type, to.version, out)),
+        reason_string => {
+            let forms = [Ack { reason_string, ..*ack }, *ack];
+            to.write_fitting(out, forms, |ack, out| ack.encode(packet_type, to.version, out));
         }
     }
 }

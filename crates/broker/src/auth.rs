@@ -8,17 +8,18 @@
 //! [MQTT-3.1.2-30], and in a re-authentication the other packets go on with what was established before. The time that
 //! the host takes is part of the time that an exchange may take.
 
+use std::borrow::Cow;
+
 use topicwire_codec::{
     Auth, Connect, Disconnect, Frame, PacketType, ReasonCode, Split, Version, split_frame,
 };
 
 use crate::broker::{Broker, ConnectionKey, TimerKey};
-use crate::connect::Refusal;
 use crate::connection::{Connection, Phase};
-use crate::end::Ending;
+use crate::end::{Ending, Farewell};
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::hook::{AuthenticationStep, Secret, Subject, Token, Verdict, refusal_code};
+use crate::hook::{AuthenticationStep, Refusal, Secret, Subject, Token, Verdict};
 use crate::input::Flow;
 
 /// Whose turn it is.
@@ -219,13 +220,14 @@ impl Broker {
             Verdict::Continue { data } => self.ask_client_on(key, data.as_deref(), now_ms),
             Verdict::Authenticated { username, data } => self.authenticated(key, username, data, now_ms),
             Verdict::Allow => self.authenticated(key, None, None, now_ms),
-            Verdict::Deny { reason_code } => {
-                self.fail_authentication(key, reason_code, "refused by the authentication method", now_ms);
+            Verdict::Deny(mut refusal) => {
+                refusal.reason.get_or_insert("refused by the authentication method".into());
+                self.fail_authentication(key, refusal, now_ms);
             }
             // An answer to some other question lets nobody in.
-            Verdict::Replace(_) | Verdict::Discard | Verdict::Filters(_) => {
-                let detail = "the authentication method has not answered the question";
-                self.fail_authentication(key, ReasonCode::NotAuthorized, detail, now_ms);
+            Verdict::Accept(_) | Verdict::Replace(_) | Verdict::Discard | Verdict::Filters(_) => {
+                let reason = "the authentication method has not answered the question";
+                self.fail_authentication(key, Refusal::new(ReasonCode::NotAuthorized, reason), now_ms);
             }
         }
     }
@@ -235,8 +237,8 @@ impl Broker {
         let most = self.config.limits.maximum_authentication_rounds;
         let Some(authentication) = self.authentication_of(key) else { return };
         if authentication.rounds >= most {
-            let detail = "maximumAuthenticationRounds is reached";
-            self.fail_authentication(key, ReasonCode::QuotaExceeded, detail, now_ms);
+            let reason = "maximumAuthenticationRounds is reached";
+            self.fail_authentication(key, Refusal::new(ReasonCode::QuotaExceeded, reason), now_ms);
             return;
         }
         authentication.rounds += 1;
@@ -257,8 +259,8 @@ impl Broker {
         let Some(authentication) = connection.authentication.as_mut() else { return };
         // What the connection holds was granted to that user: another one has to connect.
         if !is_first && username.is_some() && username != authentication.username {
-            let detail = "a re-authentication cannot change the user name";
-            self.fail_authentication(key, ReasonCode::NotAuthorized, detail, now_ms);
+            let reason = "a re-authentication cannot change the user name";
+            self.fail_authentication(key, Refusal::new(ReasonCode::NotAuthorized, reason), now_ms);
             return;
         }
         authentication.turn = Turn::Nobody;
@@ -266,12 +268,12 @@ impl Broker {
         authentication.username = username.or_else(|| authentication.username.take());
         if !is_first {
             if self.send_auth(key, ReasonCode::Success, data.as_deref(), now_ms) {
-                self.tell_re_authentication(key, ReasonCode::Success, "");
+                self.tell_re_authentication(key, ReasonCode::Success, Cow::Borrowed(""));
             }
             return;
         }
         if data.as_ref().is_some_and(|data| data.len() > usize::from(u16::MAX)) {
-            self.fail_authentication(key, ReasonCode::ImplementationSpecificError, TOO_LONG, now_ms);
+            self.fail_authentication(key, TOO_LONG, now_ms);
             return;
         }
         authentication.last_words = data;
@@ -310,57 +312,57 @@ impl Broker {
         let mut packet = std::mem::take(&mut self.scratch.packet);
         packet.clear();
         let problem = if auth.encode(Version::V5_0, &mut packet).is_err() {
-            Some((ReasonCode::ImplementationSpecificError, TOO_LONG))
+            Some(TOO_LONG)
         } else if packet.len() > maximum {
-            Some((ReasonCode::PacketTooLarge, "AUTH is larger than the client's maximum packet size"))
+            let reason = "AUTH is larger than the client's maximum packet size";
+            Some(Refusal::new(ReasonCode::PacketTooLarge, reason))
         } else {
             self.send(key, |_, out| out.extend_from_slice(&packet));
             None
         };
         self.scratch.packet = packet;
-        if let Some((reason_code, detail)) = problem {
-            self.fail_authentication(key, reason_code, detail, now_ms);
+        let is_sent = problem.is_none();
+        if let Some(refusal) = problem {
+            self.fail_authentication(key, refusal, now_ms);
         }
-        problem.is_none()
+        is_sent
     }
 
     /// An authentication has taken too long: the client's fault, or the host's.
     pub(crate) fn authentication_due(&mut self, key: ConnectionKey, now_ms: u64) {
         let Some(authentication) = self.authentication_of(key) else { return };
-        let (reason_code, detail) = match authentication.turn {
-            Turn::Client => (
+        let refusal = match authentication.turn {
+            Turn::Client => Refusal::new(
                 ReasonCode::NotAuthorized,
                 "the client has not completed the authentication within connectTimeoutMs",
             ),
-            Turn::Method(_) | Turn::Nobody => (
+            Turn::Method(_) | Turn::Nobody => Refusal::new(
                 ReasonCode::ServerBusy,
                 "the hooks have not decided about the authentication within connectTimeoutMs",
             ),
         };
-        self.fail_authentication(key, reason_code, detail, now_ms);
+        self.fail_authentication(key, refusal, now_ms);
     }
 
     /// CONNACK with the code before CONNECT was accepted [MQTT-4.12.0-4], DISCONNECT afterwards [MQTT-4.12.1-2].
-    fn fail_authentication(
-        &mut self,
-        key: ConnectionKey,
-        reason_code: ReasonCode,
-        detail: &'static str,
-        now_ms: u64,
-    ) {
+    fn fail_authentication(&mut self, key: ConnectionKey, refusal: Refusal, now_ms: u64) {
         let Some(authentication) = self.authentication_of(key) else { return };
         if let Some(packet) = authentication.connect.take() {
             let Some(connect) = decode(&packet) else { return };
-            let reason_code = refusal_code(reason_code, PacketType::Connack);
-            self.refuse(key, &connect, &Refusal { reason_code, detail }, now_ms);
+            self.refuse(key, &connect, &refusal.for_packet(PacketType::Connack), now_ms);
         } else {
-            let reason_code = refusal_code(reason_code, PacketType::Disconnect);
-            self.tell_re_authentication(key, reason_code, detail);
-            self.end_connection(key, Ending::ByServer(reason_code), now_ms);
+            let refusal = refusal.for_packet(PacketType::Disconnect);
+            self.tell_re_authentication(key, refusal.reason_code, refusal.reason.clone().unwrap_or_default());
+            self.end_connection(key, Ending::ByServer(Farewell::of(&refusal)), now_ms);
         }
     }
 
-    fn tell_re_authentication(&mut self, key: ConnectionKey, reason_code: ReasonCode, detail: &'static str) {
+    fn tell_re_authentication(
+        &mut self,
+        key: ConnectionKey,
+        reason_code: ReasonCode,
+        detail: Cow<'static, str>,
+    ) {
         let session = self.connections.get(key.index()).and_then(|connection| connection.session);
         let Some(session) = session.and_then(|session| self.sessions.get(session.index())) else { return };
         let client_id = std::sync::Arc::clone(&session.client_id);
@@ -383,7 +385,10 @@ impl Broker {
     }
 }
 
-const TOO_LONG: &str = "the authentication method's data is longer than 65,535 bytes";
+const TOO_LONG: Refusal = Refusal::new(
+    ReasonCode::ImplementationSpecificError,
+    "the authentication method's data is longer than 65,535 bytes",
+);
 
 /// A CONNECT that was decoded once before.
 fn decode(packet: &[u8]) -> Option<Connect<'_>> {

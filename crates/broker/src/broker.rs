@@ -29,7 +29,7 @@ use crate::connection::{Connection, Framing};
 use crate::drops::Drops;
 use crate::end::Ending;
 use crate::event::Event;
-use crate::hook::Token;
+use crate::hook::{Refusal, Token};
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::route::FrameCache;
@@ -111,7 +111,8 @@ pub struct Broker {
     pub(crate) assigned_count: u64,
     /// Of the last question that was put to a hook.
     pub(crate) last_token: Token,
-    pub(crate) is_draining: bool,
+    /// The broker is going down: what a new client is told.
+    pub(crate) draining: Option<Refusal>,
 }
 
 impl Broker {
@@ -141,7 +142,7 @@ impl Broker {
             kept_matches: 0,
             assigned_count: 0,
             last_token: 0,
-            is_draining: false,
+            draining: None,
             config,
         };
         broker.start_sys_timer(now_ms);
@@ -164,7 +165,8 @@ impl Broker {
         let others = self.metrics.connections.saturating_sub(self.metrics.clients_connected);
         if others > u64::from(self.config.limits.maximum_connections).max(1) {
             self.metrics.connects_refused += 1;
-            self.end_connection(key, Ending::ByServer(ReasonCode::ServerBusy), now_ms);
+            let reason = "too many connections are open";
+            self.end_connection(key, Ending::by_server(ReasonCode::ServerBusy, reason), now_ms);
         }
         key
     }

@@ -2,6 +2,8 @@
 
 use topicwire_topics::{TopicFilter, TopicName};
 
+use crate::features::Features;
+
 /// What happens to a message for a Session whose queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueueFullPolicy {
@@ -14,6 +16,17 @@ pub enum QueueFullPolicy {
     DropOldest,
 }
 
+/// What happens to a 5.0 client that sends more unacknowledged QoS 1 and 2 PUBLISHes than `receive_maximum`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReceiveMaximumPolicy {
+    /// Its connection is closed with Receive Maximum exceeded (0x93) [MQTT-3.3.4-7].
+    #[default]
+    Strict,
+    /// It is served all the same, up to the 65,535 that packet identifiers allow. A QoS 2 identifier that waits for
+    /// PUBREL takes some ten bytes, so that a Session holds at most 640 KiB of them.
+    Tolerant,
+}
+
 /// Everything a peer can make grow, with its bound. Defaults in the `Default` implementation.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -24,6 +37,8 @@ pub struct Limits {
     pub maximum_connect_packet_bytes: u32,
     /// Unacknowledged QoS 1 and 2 PUBLISHes a 5.0 client may have towards us, 1 to 65,535.
     pub receive_maximum: u16,
+    /// What happens past it.
+    pub receive_maximum_policy: ReceiveMaximumPolicy,
     /// Topic aliases a client may set, and at most as many that we set towards it, 0 to 65,535.
     pub topic_alias_maximum: u16,
     /// The longest Keep Alive in seconds; 0 leaves it to the client, and allows it to have none.
@@ -72,6 +87,7 @@ impl Default for Limits {
             maximum_packet_size_bytes: 10_485_760,
             maximum_connect_packet_bytes: 1 << 20,
             receive_maximum: 1024,
+            receive_maximum_policy: ReceiveMaximumPolicy::Strict,
             topic_alias_maximum: 32,
             maximum_keep_alive_secs: 0,
             connect_timeout_ms: 10_000,
@@ -142,6 +158,11 @@ impl HookFilters {
 pub struct Config {
     /// The limits.
     pub limits: Limits,
+    /// What clients may use.
+    pub features: Features,
+    /// What clients that ask for Response Information are told, `%c` standing for the client identifier and `%u` for
+    /// the user name. None: nothing.
+    pub response_information: Option<String>,
     /// Secret and random: keys the hash tables against flooding and names the clients that bring no identifier.
     pub seed: u128,
     /// The number of this shard, part of the identifiers it assigns.
@@ -163,6 +184,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            features: Features::default(),
+            response_information: None,
             seed: 0,
             shard: 0,
             durable: false,

@@ -1,5 +1,7 @@
 //! CONNECT: who may come in, and what those hear who may not. What becomes of the others is in `accept.rs`.
 
+use std::borrow::Cow;
+
 use topicwire_codec::{Connack, ConnackProperties, Connect, Frame, PacketType, ReasonCode, Version};
 use topicwire_topics::TopicName;
 
@@ -7,19 +9,13 @@ use crate::bad_connect::form_of_answer;
 use crate::broker::{Broker, ConnectionKey};
 use crate::config::HookFilters;
 use crate::connection::Connection;
-use crate::end::Ending;
+use crate::end::{Ending, Farewell};
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::hook::{Question, Subject, Token, Verdict, refusal_code};
+use crate::hook::{Question, Refusal, Subject, Token, Verdict};
 use crate::input::Flow;
 use crate::publish::check_response_topic;
 use crate::session::Session;
-
-/// A refused CONNECT: answered with CONNACK, then closed.
-pub(crate) struct Refusal {
-    pub(crate) reason_code: ReasonCode,
-    pub(crate) detail: &'static str,
-}
 
 impl Broker {
     pub(crate) fn handle_connect(
@@ -33,6 +29,7 @@ impl Broker {
         let Some(connection) = self.connection_mut(key) else { return Ok(Flow::Stop) };
         connection.version = connect.version;
         connection.maximum_packet_size = connect.properties.maximum_packet_size.unwrap_or(u32::MAX);
+        connection.wants_reasons = connect.properties.request_problem_information.unwrap_or(true);
         if connect.properties.authentication_method.is_some() {
             return Ok(self.begin_authentication(key, &connect, packet, now_ms));
         }
@@ -45,17 +42,20 @@ impl Broker {
         let is_mqtt = connection.is_mqtt();
         let verdict = connection.held.take_verdict();
         let refusal = match verdict {
-            Some(Verdict::Deny { reason_code }) => {
-                let reason_code = refusal_code(reason_code, PacketType::Connack);
-                Some(Refusal { reason_code, detail: "refused by a hook" })
+            Some(Verdict::Deny(mut refusal)) => {
+                refusal.reason.get_or_insert(Cow::Borrowed("refused by a hook"));
+                Some(refusal.for_packet(PacketType::Connack))
             }
             // Answers to an authentication method, which this question was not put to.
             Some(Verdict::Continue { .. } | Verdict::Authenticated { .. }) => {
-                Some(Refusal { reason_code: ReasonCode::NotAuthorized, detail: "refused by a hook" })
+                Some(Refusal::new(ReasonCode::NotAuthorized, "refused by a hook"))
             }
             // While the hook decided, others may have come in.
-            Some(_) => {
+            Some(verdict) => {
                 connection.connect_answers += 1;
+                if let Verdict::Accept(acceptance) = verdict {
+                    connection.response_information = acceptance.response_information;
+                }
                 self.check_connect(key, connect)
             }
             None => self.check_connect(key, connect),
@@ -74,9 +74,9 @@ impl Broker {
     /// What can be refused without asking anybody.
     pub(crate) fn check_connect(&self, key: ConnectionKey, connect: &Connect<'_>) -> Option<Refusal> {
         let limits = &self.config.limits;
-        let refuse = |reason_code, detail| Some(Refusal { reason_code, detail });
-        if self.is_draining {
-            return refuse(ReasonCode::ServerUnavailable, "the broker is shutting down");
+        let refuse = |reason_code, reason| Some(Refusal::new(reason_code, reason));
+        if let Some(refusal) = &self.draining {
+            return Some(refusal.clone());
         }
         // A client that takes its own connection over is not one more.
         let holder = self.by_client_id.get(connect.client_id).and_then(|key| self.sessions.get(key.index()));
@@ -112,7 +112,7 @@ impl Broker {
             // As long as those that are assigned: a CONNACK that may not be sent would leave the client waiting.
             let assigned = if connect.client_id.is_empty() { "auto-ffff-0123456789abcdef" } else { "" };
             let is_mqtt = self.connections.get(key.index()).is_some_and(Connection::is_mqtt);
-            let mut properties = self.settle(connect, is_mqtt).connack_properties(limits, assigned);
+            let mut properties = self.settle(connect, is_mqtt).connack_properties(&self.config, assigned);
             properties.authentication_method = connect.properties.authentication_method;
             properties.authentication_data = self.last_words(key);
             let connack = Connack { session_present: false, reason_code: ReasonCode::Success, properties };
@@ -139,6 +139,7 @@ impl Broker {
             if is_reserved(will.topic_name) {
                 return refuse(ReasonCode::NotAuthorized, "clients do not publish to $SYS");
             }
+            return self.config.features.check_will(will).err();
         }
         None
     }
@@ -195,27 +196,40 @@ impl Broker {
             connection: key,
             client_id: connect.client_id.into(),
             reason_code: refusal.reason_code,
-            detail: refusal.detail.to_owned(),
+            detail: refusal.reason.clone().unwrap_or_default().into_owned(),
         });
-        self.send_refusal(key, refusal.reason_code);
-        self.end_connection(key, Ending::ByServer(refusal.reason_code), now_ms);
+        self.send_refusal(key, refusal);
+        self.end_connection(key, Ending::ByServer(Farewell::of(refusal)), now_ms);
     }
 
-    pub(crate) fn send_refusal(&mut self, key: ConnectionKey, reason_code: ReasonCode) {
-        let connack =
-            Connack { session_present: false, reason_code, properties: ConnackProperties::default() };
-        self.send(key, |version, out| {
-            let _ = connack.encode(version, out);
+    /// What does not fit is left out: first the sentence, then the other server. A client that does not even take the
+    /// bare refusal hears nothing.
+    pub(crate) fn send_refusal(&mut self, key: ConnectionKey, refusal: &Refusal) {
+        let saying = |reason_string, server_reference| {
+            let properties =
+                ConnackProperties { reason_string, server_reference, ..ConnackProperties::default() };
+            Connack { properties, ..Connack::new(refusal.reason_code) }
+        };
+        let (reason, server_reference) = (refusal.reason.as_deref(), refusal.server_reference());
+        self.send(key, |to, out| {
+            let forms =
+                [saying(reason, server_reference), saying(None, server_reference), saying(None, None)];
+            to.write_fitting(out, forms, |connack, out| connack.encode(to.version, out));
         });
     }
 
     /// CONNACK for a CONNECT that could not be read, where its bytes show that there is a form to say it in.
-    pub(crate) fn answer_bad_connect(&mut self, key: ConnectionKey, bytes: &[u8], reason_code: ReasonCode) {
-        let Some(version) = form_of_answer(bytes, reason_code) else { return };
+    pub(crate) fn answer_bad_connect(&mut self, key: ConnectionKey, bytes: &[u8], fault: &Fault) {
+        let Some(version) = form_of_answer(bytes, fault.reason_code) else { return };
         if let Some(connection) = self.connection_mut(key) {
             connection.version = version;
         }
-        self.send_refusal(key, reason_code);
+        let mut refusal = Refusal::from(fault.clone());
+        if fault.reason_code == ReasonCode::UnsupportedProtocolVersion {
+            // Who speaks another protocol hears no more of ours than it takes to say so.
+            refusal.reason = None;
+        }
+        self.send_refusal(key, &refusal);
     }
 
     /// Puts a question to the host; the connection waits for its answer.

@@ -11,6 +11,7 @@ use crate::auth::Authentication;
 use crate::broker::{ConnectionKey, SessionKey};
 use crate::hook::Held;
 use crate::out_buffer::OutBuffer;
+use crate::recipient::Recipient;
 use crate::route::Route;
 use crate::topic_url::TopicUrl;
 
@@ -93,6 +94,10 @@ pub(crate) struct Connection {
     pub(crate) connect_deadline_ms: u64,
     /// The client's Maximum Packet Size; `u32::MAX` where it has none.
     pub(crate) maximum_packet_size: u32,
+    /// Its Request Problem Information.
+    pub(crate) wants_reasons: bool,
+    /// What a hook has put in the place of `Config::response_information`, until CONNACK.
+    pub(crate) response_information: Option<Box<str>>,
     /// What CONNECT asked for, for DISCONNECT's rule [MQTT-3.14.2-2].
     pub(crate) expiry_interval_at_connect_secs: u32,
     pub(crate) inbound_aliases: InboundAliases,
@@ -124,6 +129,8 @@ impl Connection {
             timer: Armed::default(),
             connect_deadline_ms,
             maximum_packet_size: u32::MAX,
+            wants_reasons: true,
+            response_information: None,
             expiry_interval_at_connect_secs: 0,
             inbound_aliases: InboundAliases::default(),
             outbound_aliases: OutboundAliases::default(),
@@ -164,5 +171,14 @@ impl Connection {
 
     pub(crate) fn is_mqtt(&self) -> bool {
         matches!(self.framing, Framing::Mqtt)
+    }
+
+    /// What is written to it has to be so.
+    pub(crate) fn recipient(&self) -> Recipient {
+        Recipient {
+            version: self.version,
+            maximum_packet_size: self.maximum_packet_size,
+            wants_reasons: self.wants_reasons,
+        }
     }
 }

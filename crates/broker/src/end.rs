@@ -1,8 +1,9 @@
 //! How connections, Sessions and Wills end.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use topicwire_codec::{Disconnect, ReasonCode};
+use topicwire_codec::{Disconnect, PacketType, ReasonCode};
 use topicwire_session::{Lifetime, Timers, WillTiming};
 use topicwire_topics::SubscriptionFilter;
 
@@ -10,19 +11,79 @@ use crate::broker::{Broker, ConnectionKey, SessionKey, TimerKey};
 use crate::config::Limits;
 use crate::connection::{Closing, Phase};
 use crate::event::Event;
+use crate::hook::{Refusal, names_another_server};
 use crate::message::Message;
+use crate::recipient::Recipient;
 use crate::session::{Endpoint, Will};
 use crate::store::StoreOperation;
 
+/// What a client is told when the server ends its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Farewell<'a> {
+    /// Why. One that DISCONNECT does not have is told as Unspecified error (0x80).
+    pub reason_code: ReasonCode,
+    /// Why, in a sentence: the Reason String. Nothing secret, and nothing that another peer wrote.
+    pub reason: Option<&'a str>,
+    /// Another server to use. Only with Use another server (0x9C) and Server moved (0x9D); left out elsewhere.
+    pub server_reference: Option<&'a str>,
+}
+
+impl Farewell<'_> {
+    /// Nothing but the code.
+    #[must_use]
+    pub const fn new(reason_code: ReasonCode) -> Self {
+        Self { reason_code, reason: None, server_reference: None }
+    }
+
+    /// A refusal that only DISCONNECT can say.
+    pub(crate) fn of(refusal: &Refusal) -> Farewell<'_> {
+        Farewell {
+            reason_code: refusal.reason_code,
+            reason: refusal.reason.as_deref(),
+            server_reference: refusal.server_reference.as_deref(),
+        }
+    }
+
+    /// What a client hears that comes while the others go.
+    fn to_newcomers(self) -> Refusal {
+        let is_elsewhere = names_another_server(self.reason_code);
+        Refusal {
+            reason_code: if is_elsewhere { self.reason_code } else { ReasonCode::ServerUnavailable },
+            reason: self.reason.map(|reason| Cow::Owned(reason.to_owned())),
+            server_reference: self.server_reference.map(Into::into),
+        }
+    }
+
+    /// DISCONNECT; what does not fit is left out, first the sentence, then the other server [MQTT-3.14.2-3].
+    fn write(self, to: Recipient, out: &mut Vec<u8>) {
+        let is_known = self.reason_code.is_valid_for(PacketType::Disconnect);
+        let reason_code = if is_known { self.reason_code } else { ReasonCode::UnspecifiedError };
+        let server_reference = self.server_reference.filter(|_| names_another_server(reason_code));
+        let bare = Disconnect::new(reason_code);
+        let forms = [
+            Disconnect { reason_string: self.reason, server_reference, ..bare },
+            Disconnect { server_reference, ..bare },
+            bare,
+        ];
+        to.write_fitting(out, forms, |disconnect, out| disconnect.encode(to.version, out));
+    }
+}
+
 /// Who ended a Network Connection, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum Ending<'a> {
     /// DISCONNECT has arrived.
     ByPeer(ReasonCode),
     /// We close it, and tell a 5.0 client why.
-    ByServer(ReasonCode),
+    ByServer(Farewell<'a>),
     /// The transport is gone without a word.
     Lost,
+}
+
+impl<'a> Ending<'a> {
+    pub(crate) const fn by_server(reason_code: ReasonCode, reason: &'a str) -> Self {
+        Self::ByServer(Farewell { reason: Some(reason), ..Farewell::new(reason_code) })
+    }
 }
 
 impl Broker {
@@ -38,25 +99,25 @@ impl Broker {
     }
 
     /// Ends a client's connection on the host's behalf. False where no such client is connected.
-    pub fn disconnect_client(&mut self, client_id: &str, reason_code: ReasonCode, now_ms: u64) -> bool {
+    pub fn disconnect_client(&mut self, client_id: &str, farewell: Farewell<'_>, now_ms: u64) -> bool {
         let session = self.by_client_id.get(client_id).and_then(|key| self.sessions.get(key.index()));
         let Some(key) = session.and_then(crate::session::Session::connection) else { return false };
-        self.end_connection(key, Ending::ByServer(reason_code), now_ms);
+        self.end_connection(key, Ending::ByServer(farewell), now_ms);
         true
     }
 
-    /// The broker is going down: every client is told (0x8B), no new one is let in. The connections close as the
-    /// output is drained.
-    pub fn shut_down(&mut self, now_ms: u64) {
-        self.is_draining = true;
+    /// The broker is going down: every client is told so (usually with 0x8B), no new one is let in. The connections
+    /// close as the output is drained.
+    pub fn shut_down(&mut self, farewell: Farewell<'_>, now_ms: u64) {
+        self.draining = Some(farewell.to_newcomers());
         let keys: Vec<_> = self.connections.iter().map(|(_, connection)| connection.key).collect();
         for key in keys {
-            self.end_connection(key, Ending::ByServer(ReasonCode::ServerShuttingDown), now_ms);
+            self.end_connection(key, Ending::ByServer(farewell), now_ms);
         }
     }
 
     /// Ends a Network Connection once; what is in its out-buffer still leaves, unless the peer does not read.
-    pub(crate) fn end_connection(&mut self, key: ConnectionKey, ending: Ending, now_ms: u64) {
+    pub(crate) fn end_connection(&mut self, key: ConnectionKey, ending: Ending<'_>, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(key.index()) else { return };
         if connection.phase == Phase::Over {
             return;
@@ -74,14 +135,11 @@ impl Broker {
         let session = connection.session.take();
         let reason_code = match ending {
             Ending::ByPeer(reason_code) => Some(reason_code),
-            Ending::ByServer(reason_code) => {
+            Ending::ByServer(farewell) => {
                 if was_open && version.is_v5() {
-                    self.send(key, |version, out| {
-                        // Encoding a DISCONNECT without properties cannot fail.
-                        let _ = Disconnect::new(reason_code).encode(version, out);
-                    });
+                    self.send(key, |to, out| farewell.write(to, out));
                 }
-                Some(reason_code)
+                Some(farewell.reason_code)
             }
             Ending::Lost => None,
         };
@@ -102,7 +160,7 @@ impl Broker {
         session_key: SessionKey,
         connection: ConnectionKey,
         reason_code: Option<ReasonCode>,
-        ending: Ending,
+        ending: Ending<'_>,
         now_ms: u64,
     ) {
         let Some(session) = self.sessions.get_mut(session_key.index()) else { return };
@@ -255,7 +313,10 @@ impl Broker {
                 self.timers.arm(TimerKey::Connection(key), &mut connection.timer, deadline_ms);
             }
             Some(_) if connection.is_authentication_late(now_ms) => self.authentication_due(key, now_ms),
-            Some(_) => self.end_connection(key, Ending::ByServer(ReasonCode::KeepAliveTimeout), now_ms),
+            Some(_) => {
+                let reason = "nothing was heard for one and a half times the keep alive";
+                self.end_connection(key, Ending::by_server(ReasonCode::KeepAliveTimeout, reason), now_ms);
+            }
         }
     }
 }

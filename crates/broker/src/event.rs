@@ -1,5 +1,6 @@
 //! What the broker tells its host, pulled with `Broker::poll_event`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use topicwire_codec::{QoS, ReasonCode, Version};
@@ -50,7 +51,7 @@ pub enum Event {
         /// Success, or why not.
         reason_code: ReasonCode,
         /// Why not, in words; empty with Success.
-        detail: &'static str,
+        detail: Cow<'static, str>,
     },
     /// A client with an accepted CONNECT is gone.
     Disconnected {

@@ -6,8 +6,10 @@ use topicwire_codec::{DecodeError, ReasonCode};
 use topicwire_session::{AliasError, ReceiveMaximumExceeded};
 use topicwire_topics::TopicError;
 
+use crate::hook::Refusal;
+
 /// A peer's fault, which ends its Network Connection [MQTT-4.13.1-1].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fault {
     pub(crate) reason_code: ReasonCode,
     pub(crate) detail: Cow<'static, str>,
@@ -48,5 +50,19 @@ impl From<ReceiveMaximumExceeded> for Fault {
 impl From<TopicError> for Fault {
     fn from(error: TopicError) -> Self {
         Self::new(ReasonCode::TopicNameInvalid, error.to_string())
+    }
+}
+
+/// Where the packet at hand can say it, and the connection goes on.
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self { reason_code: fault.reason_code, reason: Some(fault.detail), server_reference: None }
+    }
+}
+
+/// Where no packet can say it but DISCONNECT.
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.reason_code, refusal.reason.unwrap_or_default())
     }
 }

@@ -5,6 +5,7 @@
 //! later packets wait behind it, and other connections go on. Only the questions of an enhanced authentication hold
 //! nothing up: see `auth.rs`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
@@ -127,18 +128,16 @@ impl fmt::Debug for Secret {
 pub enum Verdict {
     /// Go on.
     Allow,
+    /// Let the client in with what this says (`authenticate`).
+    Accept(Acceptance),
     /// Refuse.
-    Deny {
-        /// What a 5.0 client is told.
-        reason_code: ReasonCode,
-    },
+    Deny(Refusal),
     /// Publish this in place of what came (`onPublish`).
     Replace(Replacement),
     /// Acknowledge the message and pass it on to nobody (`onPublish`).
     Discard,
-    /// One place per filter of a SUBSCRIBE: none allows it, a Reason Code refuses it. A place that is missing
-    /// refuses with Not authorized.
-    Filters(Vec<Option<ReasonCode>>),
+    /// One place per filter of a SUBSCRIBE: none allows it. A place that is missing refuses with Not authorized.
+    Filters(Vec<Option<Refusal>>),
     /// The authentication method has more to say and wants an answer: AUTH with Continue authentication.
     Continue {
         /// At most 65,535 bytes.
@@ -154,14 +153,54 @@ pub enum Verdict {
     },
 }
 
-/// What a packet of this kind can say of a refusal: the hook's own words where the packet has them. A refusal never
-/// turns into an acceptance or into silence.
-pub(crate) fn refusal_code(reason_code: ReasonCode, packet_type: PacketType) -> ReasonCode {
-    if reason_code.is_error() && reason_code.is_valid_for(packet_type) {
-        reason_code
-    } else {
-        ReasonCode::NotAuthorized
+/// What a hook that lets a client in has to say to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Acceptance {
+    /// The Response Information for this client, in place of the configured one and as it stands. None leaves that.
+    pub response_information: Option<Box<str>>,
+}
+
+/// Why something is refused. A 5.0 client is told all of it, an older one what its version has words for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// In a code.
+    pub reason_code: ReasonCode,
+    /// In a sentence: the Reason String, and what the log says. Nothing secret, and nothing that another peer wrote.
+    pub reason: Option<Cow<'static, str>>,
+    /// In a CONNACK with Use another server (0x9C) or Server moved (0x9D): which one. Ignored elsewhere.
+    pub server_reference: Option<Box<str>>,
+}
+
+impl Refusal {
+    /// A refusal without further words.
+    #[must_use]
+    pub const fn from_code(reason_code: ReasonCode) -> Self {
+        Self { reason_code, reason: None, server_reference: None }
     }
+
+    /// A refusal of the broker's own.
+    pub(crate) const fn new(reason_code: ReasonCode, reason: &'static str) -> Self {
+        Self { reason_code, reason: Some(Cow::Borrowed(reason)), server_reference: None }
+    }
+
+    /// As a packet of this kind can say it: the hook's own code where the packet has it. A refusal never turns into an
+    /// acceptance or into silence.
+    pub(crate) fn for_packet(mut self, packet_type: PacketType) -> Self {
+        if !self.reason_code.is_error() || !self.reason_code.is_valid_for(packet_type) {
+            self.reason_code = ReasonCode::NotAuthorized;
+        }
+        self
+    }
+
+    /// Another server belongs to two codes and to no other (4.11).
+    pub(crate) fn server_reference(&self) -> Option<&str> {
+        self.server_reference.as_deref().filter(|_| names_another_server(self.reason_code))
+    }
+}
+
+/// True for the two Reason Codes that a Server Reference goes with (4.11).
+pub(crate) fn names_another_server(reason_code: ReasonCode) -> bool {
+    matches!(reason_code, ReasonCode::UseAnotherServer | ReasonCode::ServerMoved)
 }
 
 /// What changes of a message. None leaves a part as it came.

@@ -12,7 +12,8 @@ use crate::connection::{AckEffect, Connection, Framing, Phase};
 use crate::end::Ending;
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::hook::{Token, Verdict, refusal_code};
+use crate::hook::{Refusal, Token, Verdict};
+use crate::recipient::Recipient;
 
 const PINGRESP: [u8; 2] = [0xD0, 0x00];
 
@@ -106,7 +107,7 @@ impl Broker {
         {
             let fault =
                 Fault::new(ReasonCode::QuotaExceeded, "all connections keep more than maximumBufferedBytes");
-            self.handle_fault(key, &[], fault, now_ms);
+            self.handle_fault(key, &[], &fault, now_ms);
         }
         self.input_status(key)
     }
@@ -152,7 +153,7 @@ impl Broker {
             connection.keep_alive.touch(now_ms);
         }
         if let Err(fault) = outcome {
-            self.handle_fault(key, bytes.get(used..).unwrap_or_default(), fault, now_ms);
+            self.handle_fault(key, bytes.get(used..).unwrap_or_default(), &fault, now_ms);
             return bytes.len();
         }
         used
@@ -206,6 +207,10 @@ impl Broker {
         version: Version,
         now_ms: u64,
     ) -> Result<Flow, Fault> {
+        if frame.packet_type() == PacketType::Connect {
+            // Whatever is in it [MQTT-3.1.0-2].
+            return Err(Fault::protocol_error("a second CONNECT"));
+        }
         match Packet::decode(frame, version)? {
             Packet::Subscribe(subscribe) => self.handle_subscribe(key, &subscribe, now_ms),
             Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(key, &unsubscribe, now_ms),
@@ -221,7 +226,6 @@ impl Broker {
                 Ok(Flow::Next)
             }
             Packet::Disconnect(disconnect) => self.handle_disconnect(key, &disconnect, now_ms),
-            Packet::Connect(_) => Err(Fault::protocol_error("a second CONNECT")),
             Packet::Auth(auth) => self.handle_auth(key, &auth, now_ms),
             _ => Err(Fault::protocol_error("a packet that only a server sends")),
         }
@@ -248,38 +252,40 @@ impl Broker {
     }
 
     /// A peer broke the protocol: tell it as far as its version allows, tell the host, and end the connection.
-    fn handle_fault(&mut self, key: ConnectionKey, bytes: &[u8], fault: Fault, now_ms: u64) {
+    fn handle_fault(&mut self, key: ConnectionKey, bytes: &[u8], fault: &Fault, now_ms: u64) {
         let Some(connection) = self.connections.get(key.index()) else { return };
         self.metrics.protocol_errors += 1;
         let client_id = connection.session.and_then(|session| self.sessions.get(session.index()));
-        self.events.push_back(Event::ProtocolError {
-            connection: key,
-            client_id: client_id.map(|session| Arc::clone(&session.client_id)),
-            reason_code: fault.reason_code,
-            detail: fault.detail.into_owned(),
-        });
+        let client_id = client_id.map(|session| Arc::clone(&session.client_id));
         match connection.phase {
-            Phase::AwaitConnect => self.answer_bad_connect(key, bytes, fault.reason_code),
+            Phase::AwaitConnect => self.answer_bad_connect(key, bytes, fault),
             // No DISCONNECT before CONNACK [MQTT-3.14.0-1].
             Phase::Authenticating => {
-                self.send_refusal(key, refusal_code(fault.reason_code, PacketType::Connack));
+                self.send_refusal(key, &Refusal::from(fault.clone()).for_packet(PacketType::Connack));
             }
             Phase::AwaitStore | Phase::Open | Phase::Over => {}
         }
-        self.end_connection(key, Ending::ByServer(fault.reason_code), now_ms);
+        self.events.push_back(Event::ProtocolError {
+            connection: key,
+            client_id,
+            reason_code: fault.reason_code,
+            detail: fault.detail.to_string(),
+        });
+        self.end_connection(key, Ending::by_server(fault.reason_code, &fault.detail), now_ms);
     }
 
     /// Writes a packet other than PUBLISH. One larger than the client accepts is left out [MQTT-3.1.2-24]; a
     /// client that makes us answer and never reads the answers is cut off.
-    pub(crate) fn send(&mut self, key: ConnectionKey, write: impl FnOnce(Version, &mut Vec<u8>)) {
+    pub(crate) fn send(&mut self, key: ConnectionKey, write: impl FnOnce(Recipient, &mut Vec<u8>)) {
         let Some(connection) = self.connections.get_mut(key.index()) else { return };
         if !connection.is_mqtt() {
             return;
         }
-        let (version, maximum) = (connection.version, connection.maximum_packet_size as usize);
+        let recipient = connection.recipient();
+        let maximum = recipient.maximum_packet_size as usize;
         let written = self.outlet.append(connection, |out| {
             let before = out.len();
-            write(version, out);
+            write(recipient, out);
             if out.len() - before > maximum {
                 out.truncate(before);
             }
@@ -295,7 +301,8 @@ impl Broker {
     /// Ends the connections that do not read what they make us answer.
     pub(crate) fn end_overrun_connections(&mut self, now_ms: u64) {
         while let Some(key) = self.outlet.poll_overrun() {
-            self.end_connection(key, Ending::ByServer(ReasonCode::QuotaExceeded), now_ms);
+            let reason = "answers are not read, and there is no room for more of them";
+            self.end_connection(key, Ending::by_server(ReasonCode::QuotaExceeded, reason), now_ms);
         }
     }
 }

@@ -21,6 +21,7 @@ mod drops;
 mod end;
 mod event;
 mod fault;
+mod features;
 mod hook;
 mod input;
 mod local;
@@ -29,6 +30,7 @@ mod metrics;
 mod out_buffer;
 mod publish;
 mod pump;
+mod recipient;
 mod retain;
 mod route;
 mod session;
@@ -40,10 +42,14 @@ mod transmit;
 mod write;
 
 pub use broker::{Broker, ConnectionKey, LocalHandle, SessionKey};
-pub use config::{Config, HookFilters, Limits, QueueFullPolicy};
+pub use config::{Config, HookFilters, Limits, QueueFullPolicy, ReceiveMaximumPolicy};
 pub use connection::Closing;
+pub use end::Farewell;
 pub use event::Event;
-pub use hook::{AuthenticationStep, Question, Replacement, Secret, Subject, Token, Verdict};
+pub use features::Features;
+pub use hook::{
+    Acceptance, AuthenticationStep, Question, Refusal, Replacement, Secret, Subject, Token, Verdict,
+};
 pub use input::InputStatus;
 pub use local::{LocalError, LocalOutcome, LocalPublish};
 pub use message::{Delivery, Message};

@@ -31,6 +31,12 @@ pub enum LocalError {
     /// The whole packet would be larger than `maximumPacketSizeBytes`.
     #[error("the message is larger than maximumPacketSizeBytes")]
     TooLarge,
+    /// The QoS is above [`crate::Features::maximum_qos`].
+    #[error("the QoS is above features.maximumQos")]
+    QoSNotSupported,
+    /// Retained messages are switched off.
+    #[error("retained messages are switched off in features.retain")]
+    RetainNotSupported,
     /// The handle is taken.
     #[error("the handle is in use")]
     HandleInUse,
@@ -71,6 +77,13 @@ impl Broker {
         if topic.level_count() > limits.maximum_topic_levels as usize {
             return Err(LocalError::TooManyLevels);
         }
+        let features = self.config.features;
+        if publish.qos > features.maximum_qos {
+            return Err(LocalError::QoSNotSupported);
+        }
+        if publish.retain && !features.retain {
+            return Err(LocalError::RetainNotSupported);
+        }
         let mut forwarded = Vec::new();
         publish.properties.encode_forwarded(&mut forwarded).map_err(|_| LocalError::PropertyTooLong)?;
         let size = publish.payload.len() + forwarded.len() + publish.topic_name.len();
@@ -91,7 +104,7 @@ impl Broker {
         Ok(LocalOutcome { receivers: outcome.matched, is_over_quota: outcome.is_over_quota })
     }
 
-    /// Subscribes; messages come as `Event::Message` with this handle, the retained ones first where asked for.
+    /// Subscribes, whatever `Features` allows clients; messages come as `Event::Message` with this handle, the retained ones first where asked for.
     ///
     /// # Errors
     /// [`LocalError`]; nothing was subscribed to.
@@ -125,7 +138,7 @@ impl Broker {
             Some(name) => drop(self.subscriptions.insert_shared(name, filter.topic_filter, key, options)),
             None => drop(self.subscriptions.insert(filter.topic_filter, key, options)),
         }
-        if wants_retained && filter.share_name.is_none() {
+        if wants_retained && self.config.features.retain && filter.share_name.is_none() {
             let mut expired = 0;
             let Self { retained, events, metrics, .. } = self;
             retained.for_each_match(filter.topic_filter, |message| {

@@ -6,11 +6,12 @@ use topicwire_codec::{Ack, PacketType, Publish, PublishProperties, QoS, ReasonCo
 use topicwire_session::{AliasError, InboundStep};
 use topicwire_topics::TopicName;
 
+use crate::acknowledge::write_ack;
 use crate::broker::{Broker, ConnectionKey, SessionKey};
 use crate::connect::is_reserved;
 use crate::connection::AckEffect;
 use crate::fault::Fault;
-use crate::hook::{Replacement, Subject, Verdict, refusal_code};
+use crate::hook::{Refusal, Replacement, Subject, Verdict};
 use crate::input::Flow;
 use crate::message::Message;
 use crate::route::{Outcome, Route};
@@ -32,6 +33,7 @@ impl Broker {
             return Err(Fault::protocol_error("a client's PUBLISH carries a subscription identifier"));
         }
         check_response_topic(&publish.properties)?;
+        self.config.features.check_publish(publish)?;
         let resolved: Arc<str>;
         let topic_name = match publish.properties.topic_alias {
             None => publish.topic_name,
@@ -83,7 +85,7 @@ impl Broker {
         if let Some(packet_id) = publish.packet_id {
             let Some(session) = self.sessions.get_mut(session_key.index()) else { return Ok(Flow::Stop) };
             if session.inbound.handle_publish(publish.qos, packet_id)? == InboundStep::Duplicate {
-                self.answer_publish(key, publish, 0, ReasonCode::Success, now_ms);
+                self.answer_publish(key, publish, 0, ReasonCode::Success, None, now_ms);
                 return Ok(Flow::Next);
             }
             if publish.qos == QoS::ExactlyOnce && session.is_durable() {
@@ -93,34 +95,37 @@ impl Broker {
             }
         }
         let decided = match verdict {
-            _ if is_reserved(&route.topic_name) => Err(ReasonCode::NotAuthorized),
-            None | Some(Verdict::Allow | Verdict::Filters(_)) => {
+            _ if is_reserved(&route.topic_name) => Err(reserved_topic()),
+            None | Some(Verdict::Allow | Verdict::Accept(_) | Verdict::Filters(_)) => {
                 Ok(self.publish_packet(session_key, publish, packet, route, now_ms))
             }
-            Some(Verdict::Deny { reason_code }) => Err(refusal_code(reason_code, PacketType::Puback)),
+            Some(Verdict::Deny(refusal)) => Err(refusal.for_packet(PacketType::Puback)),
             // Answers to an authentication.
-            Some(Verdict::Continue { .. } | Verdict::Authenticated { .. }) => Err(ReasonCode::NotAuthorized),
+            Some(Verdict::Continue { .. } | Verdict::Authenticated { .. }) => {
+                Err(Refusal::from_code(ReasonCode::NotAuthorized))
+            }
             Some(Verdict::Discard) => Ok(Outcome { matched: 1, is_over_quota: false }),
             Some(Verdict::Replace(replacement)) => {
                 self.publish_replaced(session_key, publish, route, replacement, now_ms)
             }
         };
-        let reason_code = match decided {
+        let (reason_code, reason) = match decided {
             Ok(Outcome { is_over_quota: true, .. }) => {
                 self.metrics.publish_refused += 1;
-                ReasonCode::QuotaExceeded
+                let reason = "a subscriber's queue or the number of retained messages is at its limit";
+                (ReasonCode::QuotaExceeded, Some(reason.into()))
             }
-            Ok(Outcome { matched: 0, .. }) => ReasonCode::NoMatchingSubscribers,
-            Ok(_) => ReasonCode::Success,
-            Err(reason_code) => {
+            Ok(Outcome { matched: 0, .. }) => (ReasonCode::NoMatchingSubscribers, None),
+            Ok(_) => (ReasonCode::Success, None),
+            Err(refusal) => {
                 self.metrics.publish_refused += 1;
-                reason_code
+                (refusal.reason_code, refusal.reason)
             }
         };
         if publish.packet_id.is_some() {
             let sequence = self.journal.sequence_since(mark);
             let echo_bytes = self.out_bytes(key).saturating_sub(out_bytes);
-            self.answer_publish(key, publish, sequence, reason_code, now_ms);
+            self.answer_publish(key, publish, sequence, reason_code, reason.as_deref(), now_ms);
             if echo_bytes > 0 {
                 self.answer_before_echo(key, out_bytes, echo_bytes);
             }
@@ -188,7 +193,7 @@ impl Broker {
         route: &Route,
         replacement: Replacement,
         now_ms: u64,
-    ) -> Result<Outcome, ReasonCode> {
+    ) -> Result<Outcome, Refusal> {
         let mut forwarded = Vec::new();
         let _ = publish.properties.encode_forwarded(&mut forwarded);
         let topic_name: Arc<str> = match replacement.topic_name {
@@ -196,15 +201,17 @@ impl Broker {
             None => Arc::clone(&route.topic_name),
         };
         if is_reserved(&topic_name) {
-            return Err(ReasonCode::NotAuthorized);
+            return Err(reserved_topic());
         }
-        self.refresh_route(&mut Route::default(), &topic_name).map_err(|fault| fault.reason_code)?;
+        self.refresh_route(&mut Route::default(), &topic_name)?;
+        // What a hook asks for beyond what is switched on is lowered: its publisher is not to blame.
+        let features = self.config.features;
         let message = Message::new(
             topic_name,
             &forwarded,
             replacement.payload.as_deref().unwrap_or(publish.payload),
-            replacement.qos.unwrap_or(publish.qos),
-            replacement.retain.unwrap_or(publish.retain),
+            replacement.qos.unwrap_or(publish.qos).min(features.maximum_qos),
+            replacement.retain.unwrap_or(publish.retain) && features.retain,
             expiry_time(publish.properties.message_expiry_interval_secs, now_ms),
         );
         Ok(self.publish_message(Some(session_key), &Arc::new(message), now_ms))
@@ -240,6 +247,7 @@ impl Broker {
         publish: &Publish<'_>,
         sequence: u64,
         reason_code: ReasonCode,
+        reason: Option<&str>,
         now_ms: u64,
     ) {
         let Some(packet_id) = publish.packet_id else { return };
@@ -251,8 +259,8 @@ impl Broker {
             self.release_refused(key, packet_id);
         }
         let ack = Ack::new(packet_id, reason_code);
-        self.acknowledge(key, sequence, effect, now_ms, |version, out| {
-            let _ = ack.encode(packet_type, version, out);
+        self.acknowledge(key, sequence, effect, now_ms, |to, out| {
+            write_ack(packet_type, &ack, reason, to, out);
         });
     }
 
@@ -273,6 +281,11 @@ impl Broker {
                 .record(|| StoreOperation::DeleteInbound { client_id: Arc::clone(client_id), packet_id });
         }
     }
+}
+
+/// Only the broker publishes there.
+fn reserved_topic() -> Refusal {
+    Refusal::new(ReasonCode::NotAuthorized, "clients do not publish to $SYS")
 }
 
 /// A Response Topic is a Topic Name: no wildcards [MQTT-3.3.2-14].

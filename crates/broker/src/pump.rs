@@ -51,8 +51,8 @@ impl Broker {
                 let key = self.sessions.get(session_key.index()).and_then(Session::connection);
                 let pubrel = Ack::new(packet_id, ReasonCode::Success);
                 if let Some(key) = key {
-                    self.send(key, |version, out| {
-                        let _ = pubrel.encode(PacketType::Pubrel, version, out);
+                    self.send(key, |to, out| {
+                        let _ = pubrel.encode(PacketType::Pubrel, to.version, out);
                     });
                 }
             }

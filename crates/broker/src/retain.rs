@@ -81,6 +81,10 @@ impl Broker {
         filter: TopicFilter<'_>,
         options: SubscriptionOptions,
     ) {
+        // A store may have kept what was retained before it was switched off.
+        if !self.config.features.retain {
+            return;
+        }
         let Self { retained, sessions, .. } = self;
         let Some(session) = sessions.get_mut(session_key.index()) else { return };
         let own_id = (options.subscription_id != 0).then_some(options.subscription_id);

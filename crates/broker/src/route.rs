@@ -355,10 +355,11 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
-    use topicwire_codec::{Connect, Publish, Subscribe, SubscribeFilter, SubscribeOptions};
+    use topicwire_codec::{Connect, Publish, ReasonCode, Subscribe, SubscribeFilter, SubscribeOptions};
 
     use super::*;
     use crate::config::Config;
+    use crate::end::Farewell;
 
     fn client(broker: &mut Broker, client_id: &str, topic_filter: &str) -> ConnectionKey {
         let key = broker.open(0);
@@ -388,7 +389,7 @@ mod tests {
         assert!(broker.kept_matches > 2 * Route::SMALL, "{}", broker.kept_matches);
         broker.close(publishers[0], 0);
         assert!(broker.kept_matches > Route::SMALL, "{}", broker.kept_matches);
-        broker.shut_down(0);
+        broker.shut_down(Farewell::new(ReasonCode::ServerShuttingDown), 0);
         assert_eq!(broker.kept_matches, 0);
     }
 }

@@ -1,10 +1,10 @@
 //! SUBSCRIBE and UNSUBSCRIBE, and the retained messages that follow a subscription.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use topicwire_codec::{
-    PacketType, QoS, ReasonCode, ReasonCodes, RetainHandling, Suback, Subscribe, SubscribeFilter, Unsuback,
-    Unsubscribe, UserProperties,
+    PacketType, QoS, ReasonCode, RetainHandling, Suback, Subscribe, SubscribeFilter, Unsuback, Unsubscribe,
 };
 use topicwire_topics::SubscriptionFilter;
 
@@ -13,8 +13,10 @@ use crate::config::HookFilters;
 use crate::connection::AckEffect;
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::hook::{Subject, Verdict, refusal_code};
+use crate::features::Features;
+use crate::hook::{Refusal, Subject, Verdict};
 use crate::input::Flow;
+use crate::recipient::Recipient;
 use crate::session::SubscriptionOptions;
 use crate::store::StoreOperation;
 
@@ -25,44 +27,53 @@ impl Broker {
         subscribe: &Subscribe<'_>,
         now_ms: u64,
     ) -> Result<Flow, Fault> {
-        let Some(connection) = self.connection_mut(key) else { return Ok(Flow::Stop) };
+        let Some(connection) = self.connections.get_mut(key.index()) else { return Ok(Flow::Stop) };
         let Some(session_key) = connection.session else { return Ok(Flow::Stop) };
+        let recipient = connection.recipient();
+        let mut reason_codes = vec![ReasonCode::UnspecifiedError; subscribe.filters.len()];
+        let answer_len = Suback::new(subscribe.packet_id, &reason_codes).encoded_len(recipient.version);
+        check_answer_fits(answer_len, recipient)?;
+        // Nobody else has been told in CONNACK what is switched off.
+        let announced = (recipient.version.is_v5() && connection.is_mqtt()).then_some(self.config.features);
+        check_subscribe(subscribe, announced)?;
         let verdict = connection.held.take_verdict();
         if verdict.is_none() && self.ask_about_subscribe(key, session_key, subscribe) {
             return Ok(Flow::Hold);
         }
         let mark = self.journal.mark();
-        let mut reason_codes = Vec::with_capacity(subscribe.filters.len());
+        let mut first_refusal = None;
         let mut granted = Vec::new();
-        for (place, asked) in subscribe.filters.iter().enumerate() {
+        for (place, (asked, answer)) in subscribe.filters.iter().zip(&mut reason_codes).enumerate() {
             let refused = match &verdict {
-                Some(Verdict::Deny { reason_code }) => Some(*reason_code),
+                Some(Verdict::Deny(refusal)) => Some(refusal.clone()),
                 // Answers to an authentication.
                 Some(Verdict::Continue { .. } | Verdict::Authenticated { .. }) => {
-                    Some(ReasonCode::NotAuthorized)
+                    Some(Refusal::from_code(ReasonCode::NotAuthorized))
                 }
                 Some(Verdict::Filters(answers)) => {
-                    answers.get(place).copied().unwrap_or(Some(ReasonCode::NotAuthorized))
+                    answers.get(place).cloned().unwrap_or(Some(Refusal::from_code(ReasonCode::NotAuthorized)))
                 }
                 _ => None,
             };
             let outcome = match refused {
-                Some(reason_code) => Err(refusal_code(reason_code, PacketType::Suback)),
-                None => self.subscribe_one(session_key, &asked, subscribe.subscription_id, &mut granted)?,
+                Some(refusal) => Err(refusal.for_packet(PacketType::Suback)),
+                None => self.subscribe_one(session_key, &asked, subscribe.subscription_id, &mut granted),
             };
-            reason_codes.push(outcome.unwrap_or_else(|reason_code| reason_code));
+            *answer = outcome.unwrap_or_else(|refusal| {
+                let reason_code = refusal.reason_code;
+                first_refusal.get_or_insert((place, refusal));
+                reason_code
+            });
         }
-        let suback = Suback {
-            packet_id: subscribe.packet_id,
-            reason_string: None,
-            user_properties: UserProperties::default(),
-            reason_codes: ReasonCodes::from_slice(&reason_codes),
-        };
+        let suback = Suback::new(subscribe.packet_id, &reason_codes);
+        let reason = reason_of_first(first_refusal.as_ref(), reason_codes.len());
         let sequence = self.journal.sequence_since(mark);
-        self.acknowledge(key, sequence, AckEffect::None, now_ms, |version, out| {
-            let _ = suback.encode(version, out);
+        self.acknowledge(key, sequence, AckEffect::None, now_ms, |to, out| {
+            let reason_string = to.reason_of_ack(reason.as_deref());
+            let forms = [Suback { reason_string, ..suback }, suback];
+            to.write_fitting(out, forms, |suback, out| suback.encode(to.version, out));
         });
-        self.end_refused_topic_url(key, &reason_codes, now_ms);
+        self.end_refused_topic_url(key, first_refusal.as_ref().map(|(_, refusal)| refusal), now_ms);
         for (asked, options) in granted {
             if let Ok(filter) = SubscriptionFilter::parse(asked) {
                 self.owe_retained(session_key, filter.topic_filter, options);
@@ -72,35 +83,36 @@ impl Broker {
         Ok(Flow::Next)
     }
 
-    /// Makes or replaces one subscription [MQTT-3.8.4-3]. The inner error is what SUBACK says of a filter that is
-    /// refused; the outer one ends the connection.
+    /// Makes or replaces one subscription [MQTT-3.8.4-3].
+    ///
+    /// # Errors
+    /// What SUBACK says of a filter that is refused.
     fn subscribe_one<'a>(
         &mut self,
         session_key: SessionKey,
         asked: &SubscribeFilter<'a>,
         subscription_id: Option<u32>,
         granted: &mut Vec<(&'a str, SubscriptionOptions)>,
-    ) -> Result<Result<ReasonCode, ReasonCode>, Fault> {
-        let limits = &self.config.limits;
-        let Ok(filter) = SubscriptionFilter::parse(asked.topic_filter) else {
-            return Ok(Err(ReasonCode::TopicFilterInvalid));
-        };
+    ) -> Result<ReasonCode, Refusal> {
+        let (limits, features) = (&self.config.limits, self.config.features);
+        let filter = parse_filter(asked.topic_filter)?;
         if filter.topic_filter.level_count() > limits.maximum_topic_levels as usize {
-            return Ok(Err(ReasonCode::TopicFilterInvalid));
+            let reason = "more than maximumTopicLevels levels";
+            return Err(Refusal::new(ReasonCode::TopicFilterInvalid, reason));
         }
-        if filter.share_name.is_some() && asked.options.no_local {
-            return Err(Fault::protocol_error("a shared subscription with No Local"));
-        }
+        features.check_subscription(filter, subscription_id.is_some())?;
         let Some(session) = self.sessions.get_mut(session_key.index()) else {
-            return Ok(Err(ReasonCode::UnspecifiedError));
+            return Err(Refusal::from_code(ReasonCode::UnspecifiedError));
         };
         let is_new = !session.subscriptions.contains_key(asked.topic_filter);
         if is_new && session.subscriptions.len() >= limits.maximum_subscriptions_per_session as usize {
-            return Ok(Err(ReasonCode::QuotaExceeded));
+            let reason = "maximumSubscriptionsPerSession is reached";
+            return Err(Refusal::new(ReasonCode::QuotaExceeded, reason));
         }
         let options = SubscriptionOptions {
             subscription_id: subscription_id.unwrap_or(0),
-            qos: asked.options.qos,
+            // Any QoS may be asked for; not all are granted [MQTT-3.2.2-10].
+            qos: asked.options.qos.min(features.maximum_qos),
             no_local: asked.options.no_local,
             retain_as_published: asked.options.retain_as_published,
         };
@@ -136,7 +148,7 @@ impl Broker {
         if is_owed {
             granted.push((asked.topic_filter, options));
         }
-        Ok(Ok(granted_code(options.qos)))
+        Ok(granted_code(options.qos))
     }
 
     fn ask_about_subscribe(
@@ -166,38 +178,46 @@ impl Broker {
         unsubscribe: &Unsubscribe<'_>,
         now_ms: u64,
     ) -> Result<Flow, Fault> {
-        let Some(session_key) = self.connection_mut(key).and_then(|connection| connection.session) else {
-            return Ok(Flow::Stop);
-        };
+        let Some(connection) = self.connections.get(key.index()) else { return Ok(Flow::Stop) };
+        let Some(session_key) = connection.session else { return Ok(Flow::Stop) };
+        let recipient = connection.recipient();
+        let mut reason_codes = vec![ReasonCode::UnspecifiedError; unsubscribe.topic_filters.len()];
+        let answer_len = Unsuback::new(unsubscribe.packet_id, &reason_codes).encoded_len(recipient.version);
+        check_answer_fits(answer_len, recipient)?;
         let mark = self.journal.mark();
-        let reason_codes: Vec<_> = unsubscribe
-            .topic_filters
-            .iter()
-            .map(|topic_filter| self.unsubscribe_one(session_key, topic_filter))
-            .collect();
-        let unsuback = Unsuback {
-            packet_id: unsubscribe.packet_id,
-            reason_string: None,
-            user_properties: UserProperties::default(),
-            reason_codes: ReasonCodes::from_slice(&reason_codes),
-        };
+        let mut first_refusal = None;
+        for (place, (topic_filter, answer)) in
+            unsubscribe.topic_filters.iter().zip(&mut reason_codes).enumerate()
+        {
+            *answer = self.unsubscribe_one(session_key, topic_filter).unwrap_or_else(|refusal| {
+                let reason_code = refusal.reason_code;
+                first_refusal.get_or_insert((place, refusal));
+                reason_code
+            });
+        }
+        let unsuback = Unsuback::new(unsubscribe.packet_id, &reason_codes);
+        let reason = reason_of_first(first_refusal.as_ref(), reason_codes.len());
         let sequence = self.journal.sequence_since(mark);
-        self.acknowledge(key, sequence, AckEffect::None, now_ms, |version, out| {
-            let _ = unsuback.encode(version, out);
+        self.acknowledge(key, sequence, AckEffect::None, now_ms, |to, out| {
+            let reason_string = to.reason_of_ack(reason.as_deref());
+            let forms = [Unsuback { reason_string, ..unsuback }, unsuback];
+            to.write_fitting(out, forms, |unsuback, out| unsuback.encode(to.version, out));
         });
         Ok(Flow::Next)
     }
 
     /// Removes a subscription; messages already queued for it are still delivered [MQTT-3.10.4-2, 3.10.4-3].
-    fn unsubscribe_one(&mut self, session_key: SessionKey, topic_filter: &str) -> ReasonCode {
+    fn unsubscribe_one(
+        &mut self,
+        session_key: SessionKey,
+        topic_filter: &str,
+    ) -> Result<ReasonCode, Refusal> {
         let Some(session) = self.sessions.get_mut(session_key.index()) else {
-            return ReasonCode::UnspecifiedError;
+            return Err(Refusal::from_code(ReasonCode::UnspecifiedError));
         };
-        let Ok(filter) = SubscriptionFilter::parse(topic_filter) else {
-            return ReasonCode::TopicFilterInvalid;
-        };
+        let filter = parse_filter(topic_filter)?;
         if session.subscriptions.remove(topic_filter).is_none() {
-            return ReasonCode::NoSubscriptionExisted;
+            return Ok(ReasonCode::NoSubscriptionExisted);
         }
         if session.is_durable() {
             let client_id = &session.client_id;
@@ -211,8 +231,46 @@ impl Broker {
             topic_filter: topic_filter.into(),
         });
         self.remove_from_index(filter, session_key);
-        ReasonCode::Success
+        Ok(ReasonCode::Success)
     }
+}
+
+/// An answer has a code for each filter and cannot be sent in parts. Where the client does not take one of that size
+/// [MQTT-3.1.2-24] nothing is done, and it is told so instead of being left to wait.
+fn check_answer_fits(answer_len: usize, recipient: Recipient) -> Result<(), Fault> {
+    if answer_len > recipient.maximum_packet_size as usize {
+        let reason = "the answer to so many filters is larger than the client's maximum packet size";
+        return Err(Fault::new(ReasonCode::PacketTooLarge, reason));
+    }
+    Ok(())
+}
+
+/// What ends the connection, found before anything is done. `announced`: what the client knows to be switched off.
+fn check_subscribe(subscribe: &Subscribe<'_>, announced: Option<Features>) -> Result<(), Fault> {
+    for asked in subscribe.filters.iter() {
+        let Ok(filter) = SubscriptionFilter::parse(asked.topic_filter) else { continue };
+        if filter.share_name.is_some() && asked.options.no_local {
+            return Err(Fault::protocol_error("a shared subscription with No Local"));
+        }
+        if let Some(features) = announced {
+            features.check_subscription(filter, subscribe.subscription_id.is_some())?;
+        }
+    }
+    Ok(())
+}
+
+fn parse_filter(topic_filter: &str) -> Result<SubscriptionFilter<'_>, Refusal> {
+    SubscriptionFilter::parse(topic_filter).map_err(|error| Refusal {
+        reason: Some(error.to_string().into()),
+        ..Refusal::from_code(ReasonCode::TopicFilterInvalid)
+    })
+}
+
+/// The one Reason String of an answer to several filters: about the first that was refused, counted from 1.
+fn reason_of_first(refused: Option<&(usize, Refusal)>, filter_count: usize) -> Option<Cow<'_, str>> {
+    let (place, refusal) = refused?;
+    let reason = refusal.reason.as_deref()?;
+    Some(if filter_count == 1 { reason.into() } else { format!("filter {}: {reason}", place + 1).into() })
 }
 
 /// What SUBACK says of a subscription that was granted with this QoS.

@@ -1,6 +1,6 @@
 //! `$SYS/broker/…`: how the broker is, under Mosquitto's names, so that existing dashboards work.
 //!
-//! Published retained, every `sys_interval_ms`, and only what has changed. `load/…` are moving averages per
+//! Published retained (where that is on), every `sys_interval_ms`, and only what has changed. `load/…` are moving averages per
 //! minute over one, five and fifteen minutes.
 
 use std::collections::HashMap;
@@ -89,7 +89,8 @@ impl Broker {
 
     fn publish_sys(&mut self, now_ms: u64) {
         for (topic_name, value) in self.sys_values(now_ms) {
-            if self.sys.published.get(topic_name) != Some(&value) {
+            // What is not retained is said each time, or a new subscriber would never hear it.
+            if !self.config.features.retain || self.sys.published.get(topic_name) != Some(&value) {
                 self.publish_sys_value(topic_name, &value, now_ms);
                 self.sys.published.insert(topic_name, value);
             }
@@ -110,11 +111,12 @@ impl Broker {
             now_ms,
         );
         let mut changed = Vec::new();
+        let repeats = !self.config.features.retain;
         let SysTopics { averages, published_loads, .. } = &mut self.sys;
         for ((load, averages), published) in LOADS.iter().zip(averages).zip(published_loads) {
             for (((span, _), average), published) in SPANS.iter().zip(averages).zip(published) {
                 let value = format!("{average:.2}");
-                if *published != value {
+                if repeats || *published != value {
                     changed.push((format!("$SYS/broker/load/{load}/{span}"), value.clone()));
                     *published = value;
                 }
@@ -165,8 +167,9 @@ impl Broker {
     }
 
     fn publish_sys_value(&mut self, topic_name: &str, value: &str, now_ms: u64) {
+        let retain = self.config.features.retain;
         let message =
-            Message::new(Arc::from(topic_name), &[], value.as_bytes(), QoS::AtMostOnce, true, u64::MAX);
+            Message::new(Arc::from(topic_name), &[], value.as_bytes(), QoS::AtMostOnce, retain, u64::MAX);
         self.publish_message(None, &Arc::new(message), now_ms);
     }
 }

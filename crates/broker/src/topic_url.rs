@@ -16,6 +16,7 @@ use crate::broker::{Broker, ConnectionKey};
 use crate::connection::Framing;
 use crate::end::Ending;
 use crate::event::Event;
+use crate::hook::Refusal;
 use crate::input::InputStatus;
 
 /// What the URL asks for.
@@ -80,11 +81,10 @@ impl Broker {
     ) -> (ConnectionKey, InputStatus) {
         let is_plain = SubscriptionFilter::parse(request.topic_filter)
             .is_ok_and(|filter| filter.share_name.is_none() && !filter.topic_filter.has_wildcards());
-        let topic_url = TopicUrl {
-            topic_name: is_plain.then(|| request.topic_filter.into()),
-            qos: request.qos,
-            last_packet_id: 0,
-        };
+        // A page does not know what is switched off.
+        let qos = request.qos.min(self.config.features.maximum_qos);
+        let topic_url =
+            TopicUrl { topic_name: is_plain.then(|| request.topic_filter.into()), qos, last_packet_id: 0 };
         let key = self.open_framed(Framing::Payloads(Box::new(topic_url)), now_ms);
         let connect = Connect {
             version: Version::V5_0,
@@ -98,7 +98,7 @@ impl Broker {
             properties: ConnectProperties::default(),
         };
         let options = SubscribeOptions {
-            qos: request.qos,
+            qos,
             no_local: false,
             retain_as_published: false,
             retain_handling: if request.retained {
@@ -120,7 +120,7 @@ impl Broker {
             is_encoded &= subscribe.encode(Version::V5_0, &mut input).is_ok();
         }
         if !is_encoded {
-            self.refuse_topic_url(key, ReasonCode::TopicFilterInvalid, now_ms);
+            self.refuse_topic_url(key, &Refusal::from_code(ReasonCode::TopicFilterInvalid), now_ms);
             return (key, InputStatus::default());
         }
         if let Some(connection) = self.connection_mut(key) {
@@ -134,24 +134,24 @@ impl Broker {
     pub(crate) fn end_refused_topic_url(
         &mut self,
         key: ConnectionKey,
-        reason_codes: &[ReasonCode],
+        refusal: Option<&Refusal>,
         now_ms: u64,
     ) {
-        let refused = reason_codes.iter().find(|reason_code| reason_code.is_error());
-        if let Some(reason_code) = refused
+        if let Some(refusal) = refusal
             && self.connections.get(key.index()).is_some_and(|connection| !connection.is_mqtt())
         {
-            self.refuse_topic_url(key, *reason_code, now_ms);
+            self.refuse_topic_url(key, refusal, now_ms);
         }
     }
 
-    fn refuse_topic_url(&mut self, key: ConnectionKey, reason_code: ReasonCode, now_ms: u64) {
+    fn refuse_topic_url(&mut self, key: ConnectionKey, refusal: &Refusal, now_ms: u64) {
+        let reason = refusal.reason.as_deref().unwrap_or("the topic cannot be subscribed to");
         self.events.push_back(Event::Refused {
             connection: key,
             client_id: Box::default(),
-            reason_code,
-            detail: "the topic cannot be subscribed to".to_owned(),
+            reason_code: refusal.reason_code,
+            detail: reason.to_owned(),
         });
-        self.end_connection(key, Ending::ByServer(reason_code), now_ms);
+        self.end_connection(key, Ending::by_server(refusal.reason_code, reason), now_ms);
     }
 }

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
 use napi_derive::napi;
 use topicwire_broker::{
-    Broker, ConnectionKey, DropReason, InputStatus, LocalHandle, LocalPublish, Metrics, Replacement, Secret,
-    TopicUrlRequest, Verdict,
+    Acceptance, Broker, ConnectionKey, DropReason, Farewell, InputStatus, LocalHandle, LocalPublish, Metrics,
+    Refusal, Replacement, Secret, TopicUrlRequest, Verdict,
 };
 use topicwire_codec::{PublishProperties, QoS, ReasonCode, UserProperties};
 
@@ -68,6 +68,35 @@ pub struct NativeAuthenticationStep {
     pub username: Option<String>,
     /// At most 65,535 bytes.
     pub data: Option<napi::bindgen_prelude::Uint8Array>,
+}
+
+/// Why a client, a message or a filter is refused, or a connection ended.
+#[napi(object)]
+pub struct NativeRefusal {
+    /// 0x80 to 0xFF.
+    pub reason_code: u32,
+    /// The Reason String.
+    pub reason: Option<String>,
+    /// The Server Reference, with 0x9C and 0x9D.
+    pub server_reference: Option<String>,
+}
+
+impl NativeRefusal {
+    fn into_core(self) -> Refusal {
+        Refusal {
+            reason_code: refusal(self.reason_code),
+            reason: self.reason.map(Into::into),
+            server_reference: self.server_reference.map(Into::into),
+        }
+    }
+
+    fn as_farewell(&self) -> Farewell<'_> {
+        Farewell {
+            reason_code: refusal(self.reason_code),
+            reason: self.reason.as_deref(),
+            server_reference: self.server_reference.as_deref(),
+        }
+    }
 }
 
 /// Properties of an in-process PUBLISH.
@@ -257,9 +286,34 @@ impl NativeBroker {
         let verdict = match answer {
             0 => Verdict::Allow,
             1 => Verdict::Discard,
-            code => Verdict::Deny { reason_code: refusal(code) },
+            code => Verdict::Deny(Refusal::from_code(refusal(code))),
         };
         self.answer(connection, token, verdict, now_ms)
+    }
+
+    /// The answer of an `authenticate` hook that has Response Information for the client that it lets in.
+    #[napi]
+    pub fn decide_accept(
+        &mut self,
+        connection: u32,
+        token: u32,
+        response_information: String,
+        now_ms: f64,
+    ) -> Result<u32> {
+        let response_information = Some(response_information.into_boxed_str());
+        self.answer(connection, token, Verdict::Accept(Acceptance { response_information }), now_ms)
+    }
+
+    /// A refusal in words.
+    #[napi]
+    pub fn decide_refuse(
+        &mut self,
+        connection: u32,
+        token: u32,
+        refusal: NativeRefusal,
+        now_ms: f64,
+    ) -> Result<u32> {
+        self.answer(connection, token, Verdict::Deny(refusal.into_core()), now_ms)
     }
 
     /// The answer of an `onPublish` hook that changes the message.
@@ -298,18 +352,17 @@ impl NativeBroker {
         self.answer(connection, token, verdict, now_ms)
     }
 
-    /// The answer about a SUBSCRIBE: one byte per filter, 0 allows, anything else is the Reason Code.
+    /// The answer about a SUBSCRIBE: a place for each filter, empty where it is allowed.
     #[napi]
     pub fn decide_filters(
         &mut self,
         connection: u32,
         token: u32,
-        answers: Uint8ArraySlice<'_>,
+        refusals: Vec<Option<NativeRefusal>>,
         now_ms: f64,
     ) -> Result<u32> {
-        let place = |answer: &u8| (*answer != 0).then(|| refusal(u32::from(*answer)));
-        let verdict = Verdict::Filters(answers.iter().map(place).collect());
-        self.answer(connection, token, verdict, now_ms)
+        let places = refusals.into_iter().map(|refusal| refusal.map(NativeRefusal::into_core)).collect();
+        self.answer(connection, token, Verdict::Filters(places), now_ms)
     }
 
     /// Publishes from this process. Returns how many received it, or -1 where a limit was reached.
@@ -371,16 +424,21 @@ impl NativeBroker {
         self.run(|core| core.unsubscribe(LocalHandle(handle), whole(now_ms)))
     }
 
-    /// Ends a client's connection with this Reason Code. False where no such client is connected.
+    /// Ends a client's connection and tells it why. False where no such client is connected.
     #[napi]
-    pub fn disconnect_client(&mut self, client_id: String, reason_code: u32, now_ms: f64) -> Result<bool> {
-        self.run(|core| core.disconnect_client(&client_id, refusal(reason_code), whole(now_ms)))
+    pub fn disconnect_client(
+        &mut self,
+        client_id: String,
+        farewell: NativeRefusal,
+        now_ms: f64,
+    ) -> Result<bool> {
+        self.run(|core| core.disconnect_client(&client_id, farewell.as_farewell(), whole(now_ms)))
     }
 
     /// Tells every client that the broker is going down, and lets no new one in.
     #[napi]
-    pub fn shut_down(&mut self, now_ms: f64) -> Result<()> {
-        self.run(|core| core.shut_down(whole(now_ms)))
+    pub fn shut_down(&mut self, farewell: NativeRefusal, now_ms: f64) -> Result<()> {
+        self.run(|core| core.shut_down(farewell.as_farewell(), whole(now_ms)))
     }
 
     /// Counters and gauges, in the order of `metricNames`.

@@ -1,7 +1,8 @@
 //! Options from JavaScript, checked there, put into the core's own types.
 
 use napi_derive::napi;
-use topicwire_broker::{Config, HookFilters, Limits, QueueFullPolicy};
+use topicwire_broker::{Config, Features, HookFilters, Limits, QueueFullPolicy, ReceiveMaximumPolicy};
+use topicwire_codec::QoS;
 
 /// The limits, in the words of `src/limits.ts`, where their ranges are checked.
 #[napi(object)]
@@ -12,6 +13,8 @@ pub struct NativeLimits {
     pub maximum_connect_packet_bytes: u32,
     /// 1 to 65,535.
     pub receive_maximum: u32,
+    /// `strict` or `tolerant`.
+    pub receive_maximum_policy: String,
     /// 0 to 65,535.
     pub topic_alias_maximum: u32,
     /// Seconds, 0 to 65,535.
@@ -50,11 +53,30 @@ pub struct NativeLimits {
     pub maximum_retained_bytes: f64,
 }
 
+/// What clients may use, in the words of `src/features.ts`.
+#[napi(object)]
+pub struct NativeFeatures {
+    /// 0 to 2.
+    pub maximum_qos: u32,
+    /// Retained messages.
+    pub retain: bool,
+    /// Wildcards in subscriptions.
+    pub wildcard_subscriptions: bool,
+    /// Subscription Identifiers.
+    pub subscription_identifiers: bool,
+    /// Shared Subscriptions.
+    pub shared_subscriptions: bool,
+}
+
 /// What a broker is made with.
 #[napi(object)]
 pub struct NativeOptions {
     /// The limits.
     pub limits: NativeLimits,
+    /// What clients may use.
+    pub features: NativeFeatures,
+    /// With `%c` and `%u`; absent for none.
+    pub response_information: Option<String>,
     /// 32 hexadecimal digits of randomness.
     pub seed: String,
     /// Milliseconds between `$SYS` publications, 0 for none.
@@ -77,6 +99,8 @@ impl NativeOptions {
     pub(crate) fn into_core(self) -> (Config, HookFilters) {
         let config = Config {
             limits: self.limits.into_core(),
+            features: self.features.into_core(),
+            response_information: self.response_information,
             seed: u128::from_str_radix(&self.seed, 16).unwrap_or_default(),
             sys_interval_ms: u64::from(self.sys_interval_ms),
             version: self.version,
@@ -94,6 +118,21 @@ impl NativeOptions {
     }
 }
 
+impl NativeFeatures {
+    fn into_core(self) -> Features {
+        Features {
+            maximum_qos: u8::try_from(self.maximum_qos)
+                .ok()
+                .and_then(QoS::from_u8)
+                .unwrap_or(QoS::ExactlyOnce),
+            retain: self.retain,
+            wildcard_subscriptions: self.wildcard_subscriptions,
+            subscription_identifiers: self.subscription_identifiers,
+            shared_subscriptions: self.shared_subscriptions,
+        }
+    }
+}
+
 impl NativeLimits {
     fn into_core(self) -> Limits {
         let short = |value: u32| u16::try_from(value).unwrap_or(u16::MAX);
@@ -101,6 +140,10 @@ impl NativeLimits {
             maximum_packet_size_bytes: self.maximum_packet_size_bytes,
             maximum_connect_packet_bytes: self.maximum_connect_packet_bytes,
             receive_maximum: short(self.receive_maximum),
+            receive_maximum_policy: match self.receive_maximum_policy.as_str() {
+                "tolerant" => ReceiveMaximumPolicy::Tolerant,
+                _ => ReceiveMaximumPolicy::Strict,
+            },
             topic_alias_maximum: short(self.topic_alias_maximum),
             maximum_keep_alive_secs: short(self.maximum_keep_alive_secs),
             connect_timeout_ms: self.connect_timeout_ms,

@@ -1,6 +1,6 @@
 //! Enhanced authentication: whose turn it is, what ends it, and what goes on meanwhile.
 
-use topicwire_broker::{AuthenticationStep, Event, HookFilters, Question, Secret, Subject, Verdict};
+use topicwire_broker::{AuthenticationStep, Event, HookFilters, Question, Refusal, Secret, Subject, Verdict};
 use topicwire_codec::{Auth, Connect, Disconnect, Packet, Publish, QoS, ReasonCode, Version, Will};
 
 use crate::support::*;
@@ -28,7 +28,7 @@ fn content(username: Option<&str>, data: Option<&str>) -> Verdict {
 }
 
 fn deny(reason_code: ReasonCode) -> Verdict {
-    Verdict::Deny { reason_code }
+    Verdict::Deny(Refusal::from_code(reason_code))
 }
 
 /// Sends a CONNECT that names the method.

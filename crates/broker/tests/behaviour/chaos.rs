@@ -5,7 +5,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use topicwire_broker::{
-    HookFilters, LocalHandle, LocalPublish, QueueFullPolicy, Replacement, Subject, TopicUrlRequest, Verdict,
+    Farewell, HookFilters, LocalHandle, LocalPublish, QueueFullPolicy, Refusal, Replacement, Subject,
+    TopicUrlRequest, Verdict,
 };
 use topicwire_codec::{
     Ack, Auth, Connect, Disconnect, Packet, PacketType, Publish, PublishProperties, QoS, ReasonCode,
@@ -119,7 +120,7 @@ impl Chaos {
         }
         let question = self.bench.question();
         let verdict = match (how % 6, &question.subject) {
-            (0, _) => Verdict::Deny { reason_code: ReasonCode::ALL[how % ReasonCode::ALL.len()] },
+            (0, _) => Verdict::Deny(Refusal::from_code(ReasonCode::ALL[how % ReasonCode::ALL.len()])),
             (1..4, Subject::EnhancedAuthentication { .. }) => Verdict::Continue { data: None },
             (1, _) => Verdict::Discard,
             (2, _) => Verdict::Replace(Replacement {
@@ -128,7 +129,9 @@ impl Chaos {
                 retain: Some(how & 1 == 0),
                 payload: None,
             }),
-            (3, Subject::Subscribe { .. }) => Verdict::Filters(vec![None, Some(ReasonCode::NotAuthorized)]),
+            (3, Subject::Subscribe { .. }) => {
+                Verdict::Filters(vec![None, Some(Refusal::from_code(ReasonCode::NotAuthorized))])
+            }
             _ => Verdict::Allow,
         };
         self.bench.decide(&question, question.token, verdict);
@@ -177,7 +180,11 @@ impl Chaos {
             }
             7 => {
                 let client_id = ["one", "two", "three"][who % 3];
-                self.bench.broker.disconnect_client(client_id, ReasonCode::AdministrativeAction, now_ms);
+                self.bench.broker.disconnect_client(
+                    client_id,
+                    Farewell::new(ReasonCode::AdministrativeAction),
+                    now_ms,
+                );
             }
             _ => {}
         }

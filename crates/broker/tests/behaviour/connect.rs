@@ -1,6 +1,6 @@
 //! CONNECT: who is let in, what CONNACK says, and what becomes of a connection that another one replaces.
 
-use topicwire_broker::Event;
+use topicwire_broker::{Event, Farewell};
 use topicwire_codec::{QoS, ReasonCode, Version, Will};
 
 use crate::support::*;
@@ -355,8 +355,7 @@ fn shutting_down_tells_everybody_and_lets_nobody_in() {
     let mut bench = Bench::new();
     let (five, three) = (bench.connect(Version::V5_0, "5"), bench.connect(Version::V3_1_1, "3"));
     let half_open = bench.open(Version::V5_0);
-    bench.broker.shut_down(bench.now_ms);
-    bench.run();
+    bench.shut_down();
     assert_eq!(bench.rest(five), [Got::Disconnect(ReasonCode::ServerShuttingDown)]);
     assert_eq!(bench.rest(three), []);
     for client in [five, three, half_open] {
@@ -372,9 +371,8 @@ fn shutting_down_tells_everybody_and_lets_nobody_in() {
 fn the_host_can_end_a_client() {
     let mut bench = Bench::new();
     let client = bench.connect(Version::V5_0, "c");
-    assert!(!bench.broker.disconnect_client("nobody", ReasonCode::AdministrativeAction, bench.now_ms));
-    assert!(bench.broker.disconnect_client("c", ReasonCode::AdministrativeAction, bench.now_ms));
-    bench.run();
+    assert!(!bench.disconnect_by_host("nobody", Farewell::new(ReasonCode::AdministrativeAction)));
+    assert!(bench.disconnect_by_host("c", Farewell::new(ReasonCode::AdministrativeAction)));
     assert_eq!(bench.rest(client), [Got::Disconnect(ReasonCode::AdministrativeAction)]);
-    assert!(!bench.broker.disconnect_client("c", ReasonCode::AdministrativeAction, bench.now_ms));
+    assert!(!bench.disconnect_by_host("c", Farewell::new(ReasonCode::AdministrativeAction)));
 }

@@ -1,6 +1,6 @@
 //! Hooks: what is asked, what waits meanwhile, and what each answer does.
 
-use topicwire_broker::{HookFilters, Replacement, Subject, Verdict};
+use topicwire_broker::{HookFilters, Refusal, Replacement, Subject, Verdict};
 use topicwire_codec::{Connect, Packet, PublishProperties, QoS, ReasonCode, Version, Will};
 
 use crate::support::*;
@@ -14,7 +14,7 @@ fn authenticating() -> Bench {
 }
 
 fn deny(reason_code: ReasonCode) -> Verdict {
-    Verdict::Deny { reason_code }
+    Verdict::Deny(Refusal::from_code(reason_code))
 }
 
 /// Sends a CONNECT and does not expect an answer yet.
@@ -282,7 +282,11 @@ fn a_subscribe_is_answered_filter_by_filter_and_a_missing_answer_refuses() {
     let question = bench.question();
     let Subject::Subscribe { filters: seen, client_id } = &question.subject else { panic!("{question:?}") };
     assert_eq!((&**client_id, seen.len(), &*seen[2].0), ("c", 3, "$share/g/secret/a"));
-    bench.decide(&question, question.token, Verdict::Filters(vec![Some(ReasonCode::NotAuthorized), None]));
+    bench.decide(
+        &question,
+        question.token,
+        Verdict::Filters(vec![Some(Refusal::from_code(ReasonCode::NotAuthorized)), None]),
+    );
     let codes = vec![ReasonCode::NotAuthorized, ReasonCode::GrantedQoS1, ReasonCode::NotAuthorized];
     assert_eq!(bench.rest(client), [Got::Suback(id, codes)]);
     assert_eq!(bench.broker.subscription_count(), 2);

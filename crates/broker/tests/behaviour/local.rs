@@ -1,7 +1,7 @@
 //! What does not come from an MQTT client: in-process publishers and subscribers, topic URLs, `$SYS`.
 
 use topicwire_broker::{
-    Broker, Event, HookFilters, LocalError, LocalHandle, LocalPublish, TopicUrlRequest, Verdict,
+    Broker, Event, HookFilters, LocalError, LocalHandle, LocalPublish, Refusal, TopicUrlRequest, Verdict,
 };
 use topicwire_codec::{PublishProperties, QoS, ReasonCode, Version};
 
@@ -205,10 +205,10 @@ fn an_impossible_or_refused_topic_closes_its_url_and_says_why() {
     assert_eq!(bench.closed(impossible), Some(ReasonCode::TopicFilterInvalid));
     let refused = bench.open_topic_url(&url("secret"));
     bench.answer(Verdict::Allow);
-    bench.answer(Verdict::Deny { reason_code: ReasonCode::NotAuthorized });
+    bench.answer(Verdict::Deny(Refusal::from_code(ReasonCode::NotAuthorized)));
     assert_eq!(bench.closed(refused), Some(ReasonCode::NotAuthorized));
     let stranger = bench.open_topic_url(&url("t"));
-    bench.answer(Verdict::Deny { reason_code: ReasonCode::BadUserNameOrPassword });
+    bench.answer(Verdict::Deny(Refusal::from_code(ReasonCode::BadUserNameOrPassword)));
     assert_eq!(bench.closed(stranger), Some(ReasonCode::BadUserNameOrPassword));
     let refusals = bench.take_events().iter().filter(|event| matches!(event, Event::Refused { .. })).count();
     assert_eq!(refusals, 4);

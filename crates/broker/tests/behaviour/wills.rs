@@ -183,8 +183,7 @@ fn a_will_carries_its_properties_and_is_retained_where_it_says_so() {
 fn shutting_down_publishes_wills_to_nobody_in_particular_and_does_not_hang() {
     let mut bench = Bench::new();
     let (watcher, client) = scene(&mut bench, will(0), 0);
-    bench.broker.shut_down(bench.now_ms);
-    bench.run();
+    bench.shut_down();
     assert!(bench.closed(watcher).is_some() && bench.closed(client).is_some());
     bench.assert_empty();
 }

@@ -1,6 +1,6 @@
 //! What clients do in one line, and what tests ask of them.
 
-use topicwire_broker::{Event, LocalHandle, Question, Token, Verdict};
+use topicwire_broker::{Event, Farewell, LocalHandle, Question, Token, Verdict};
 use topicwire_codec::{
     Ack, Connect, Disconnect, Packet, PacketId, PacketType, Publish, QoS, ReasonCode, Subscribe,
     SubscribeFilter, SubscribeFilters, SubscribeOptions, TopicFilters, Unsubscribe, UserProperties, Version,
@@ -227,6 +227,19 @@ impl Bench {
         let mut disconnect = Disconnect::new(code);
         disconnect.session_expiry_interval_secs = expiry_secs;
         self.send(client, &Packet::Disconnect(disconnect));
+    }
+
+    /// The host ends a client's connection; false where there is none.
+    pub(crate) fn disconnect_by_host(&mut self, client_id: &str, farewell: Farewell<'_>) -> bool {
+        let is_found = self.broker.disconnect_client(client_id, farewell, self.now_ms);
+        self.run();
+        is_found
+    }
+
+    /// The host closes the broker.
+    pub(crate) fn shut_down(&mut self) {
+        self.broker.shut_down(Farewell::new(ReasonCode::ServerShuttingDown), self.now_ms);
+        self.run();
     }
 
     /// The next packet, of whatever kind.
