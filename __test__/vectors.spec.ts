@@ -44,7 +44,7 @@ function afterConnect({ bytes, reason_code }: PacketVector): string {
 }
 
 function insteadOfConnect({ bytes, reason_code, answer }: PacketVector): string {
-  return `a > ${oneLine(bytes)}\na < ${oneLine(answer ?? `v5(20 [ 00 ${byte(reason_code)} {} ])`)}\na closed`
+  return `a > ${oneLine(bytes)}\na < ${oneLine(answer ?? `v5(20 [ 00 ${byte(reason_code)} { ~ } ])`)}\na closed`
 }
 
 function isConnect({ bytes }: PacketVector): boolean {
