@@ -5,16 +5,17 @@ import { parse } from 'yaml'
 import { configurationSchema } from '../../src/cli/config-schema.js'
 import { loadSettings } from '../../src/cli/configuration.js'
 import { readEnvironment } from '../../src/cli/environment.js'
-import { authenticateUsers, readUsers } from '../../src/cli/users.js'
+import { authenticateUsers, readUsers, scramForUsers } from '../../src/cli/users.js'
 import { knownPaths } from '../../src/validate.js'
 import { makeCertificate } from '../support/certificates.js'
 import { temporaryDirectory } from '../support/temporary.js'
 
 const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8')
 
-/** The first fenced block of a language. */
-function block(language: string): string {
-  const [, text] = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(page) ?? []
+/** A fenced block of a language, the first one unless it is said which. */
+function block(language: string, number = 0): string {
+  const blocks = [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm'))]
+  const text = blocks[number]?.[1]
   if (text === undefined) throw new Error(`the page has no ${language} block`)
   return text
 }
@@ -44,10 +45,14 @@ describe('docs/configuration.md', () => {
     expect(() => readEnvironment(Object.fromEntries(shown))).not.toThrow()
   })
 
-  it('shows a command that makes a hash which lets in', async () => {
-    const hash = execFileSync('sh', ['-c', block('sh')], { encoding: 'utf8' }).trim()
-    const request = { clientId: 'c', username: 'alice', password: Buffer.from('the password') }
-    expect(await authenticateUsers(readUsers({ alice: hash }), false)(request as never)).toBe(true)
+  it('shows commands that make hashes which let in, one of them with SCRAM too', async () => {
+    for (const [number, hasScram] of [false, true].entries()) {
+      const hash = execFileSync('sh', ['-c', block('sh', number)], { encoding: 'utf8' }).trim()
+      const request = { clientId: 'c', username: 'alice', password: Buffer.from('the password') }
+      const users = readUsers({ alice: hash })
+      expect(await authenticateUsers(users, false)(request as never)).toBe(true)
+      expect(scramForUsers(users) !== undefined).toBe(hasScram)
+    }
     const { users } = parse(block('yaml')) as { users: Record<string, string> }
     expect([...readUsers(users).keys()]).toEqual(['alice'])
   })

@@ -147,6 +147,15 @@ describe('nobody is served without log-in on an address that others can reach', 
 })
 
 describe('users', () => {
+  it('with the keys of SCRAM may use it, and those with a hash alone may not', () => {
+    const key = `${'A'.repeat(42)}w`
+    const scram = `$scram-sha-256$i=4096$${'A'.repeat(22)}$${key}$${key}`
+    const methodsOf = (hash: string) =>
+      Object.keys(loadSettings({ users: { alice: hash } }, {}).options.enhancedAuthentication ?? {})
+    expect(methodsOf(scram)).toEqual(['SCRAM-SHA-256'])
+    expect(methodsOf(HASH)).toEqual([])
+  })
+
   it('make log-in necessary, also on loopback', async () => {
     const { options } = loadSettings({ users: { alice: HASH } }, {})
     expect(await options.authenticate?.({ clientId: 'c' } as never)).toBe(false)

@@ -1,10 +1,21 @@
 import { describe, expect, it } from 'vitest'
-import { authenticateUsers, hashPassword, parsePasswordHash, readUsers } from '../../src/cli/users.js'
-import type { AuthenticateRequest } from '../../src/hooks/types.js'
+import {
+  authenticateUsers,
+  hashPassword,
+  parsePasswordHash,
+  readUsers,
+  scramForUsers,
+} from '../../src/cli/users.js'
+import type { AuthenticateRequest, AuthenticationStep } from '../../src/hooks/types.js'
+import { ScramClient } from '../support/scram-client.js'
 import { temporaryFile } from '../support/temporary.js'
 
 /** Made with cheap parameters, so that tests do not wait: N = 16, `secret`. */
 const CHEAP = '$scrypt$ln=4,r=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$TuX7jZa5MUSS/Mk7kV8t2bjKDB/7QPPHwrT6zWrpDIM'
+
+/** `pencil`, with the salt and the iterations of RFC 7677's example. */
+const SCRAM =
+  '$scram-sha-256$i=4096$W22ZaJ0SNY7soEsUEjb6gQ$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY$wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU'
 
 function login(username?: string, password?: string): AuthenticateRequest {
   return {
@@ -34,6 +45,11 @@ describe('password hashes', () => {
     ['a cost beyond reason', CHEAP.replace('ln=4,r=1', 'ln=30,r=8')],
     ['a cost of nothing', CHEAP.replace('r=1', 'r=0')],
     ['a hash cut short', CHEAP.slice(0, -30)],
+    ['SCRAM with too few iterations', SCRAM.replace('4096', '4095')],
+    ['SCRAM with iterations beyond reason', SCRAM.replace('4096', '10000001')],
+    ['SCRAM without a key', SCRAM.slice(0, SCRAM.lastIndexOf('$'))],
+    ['SCRAM with a key cut short', SCRAM.slice(0, -2)],
+    ['another SCRAM', SCRAM.replace('sha-256', 'sha-1')],
   ])('%s is not one', (_, text) => {
     expect(parsePasswordHash(text)).toBeUndefined()
   })
@@ -53,6 +69,18 @@ describe('authenticateUsers', () => {
     expect(await authenticateUsers(users, false)(request)).toBe(expected)
   })
 
+  it('checks a password against SCRAM keys too', async () => {
+    const authenticate = authenticateUsers(readUsers({ alice: CHEAP, bob: SCRAM }), false)
+    expect(await authenticate(login('bob', 'pencil'))).toBe(true)
+    for (const password of ['pencils', 'secret', '', '\u0007', undefined]) {
+      expect(await authenticate(login('bob', password)), password).toBe(false)
+    }
+    expect(await authenticate(login('alice', 'pencil'))).toBe(false)
+    for (const nobody of ['carol', 'dave', 'erin', 'frank']) {
+      expect(await authenticate(login(nobody, 'pencil'))).toBe(false)
+    }
+  })
+
   it('lets clients without a name in when anonymous ones are allowed, and still checks names', async () => {
     const authenticate = authenticateUsers(users, true)
     expect(await authenticate(login())).toBe(true)
@@ -64,6 +92,43 @@ describe('authenticateUsers', () => {
   })
 })
 
+describe('scramForUsers', () => {
+  const request = { method: 'SCRAM-SHA-256', isReAuthentication: false, clientId: 'c' } as const
+  const users = readUsers({ alice: CHEAP, bob: SCRAM })
+
+  async function logIn(username: string, password: string): Promise<AuthenticationStep | undefined> {
+    const client = new ScramClient(username, password)
+    const method = scramForUsers(users)
+    const exchange = method?.start({ ...request, remoteAddress: 'memory', protocol: 'memory' })
+    const challenge = await exchange?.step(client.first)
+    if (typeof challenge !== 'object' || !('status' in challenge)) return challenge
+    return exchange?.step(client.answer(Buffer.from(challenge.data ?? '')))
+  }
+
+  it('lets those in whose entries have the keys of SCRAM, and refuses others alike', async () => {
+    expect(await logIn('bob', 'pencil')).toMatchObject({ status: 'success', username: 'bob' })
+    const refused = await logIn('bob', 'pen')
+    expect(refused).toMatchObject({ reasonCode: 0x87 })
+    expect(await logIn('alice', 'secret')).toEqual(refused)
+    expect(await logIn('nobody', 'pencil')).toEqual(refused)
+  })
+
+  it('tells a name that nobody has the same after a restart, in the form of the others', async () => {
+    const client = new ScramClient('nobody', 'x')
+    const challenge = async () => {
+      const exchange = scramForUsers(users)?.start({ ...request, remoteAddress: 'm', protocol: 'memory' })
+      const said = await exchange?.step(client.first)
+      return /s=.*/.exec(typeof said === 'object' && 'status' in said ? `${said.data}` : '')?.[0]
+    }
+    expect(await challenge()).toMatch(/^s=[A-Za-z0-9+/]{22}==,i=4096$/)
+    expect(await challenge()).toBe(await challenge())
+  })
+
+  it('is not there where nobody has such an entry', () => {
+    expect(scramForUsers(readUsers({ alice: CHEAP }))).toBeUndefined()
+  })
+})
+
 describe('readUsers', () => {
   it('reads a users file over the users of the configuration', () => {
     const path = temporaryFile(
@@ -72,7 +137,7 @@ describe('readUsers', () => {
     )
     const users = readUsers({ alice: CHEAP }, path)
     expect([...users.keys()]).toEqual(['alice', 'bob'])
-    expect(users.get('alice')?.logN).toBe(5)
+    expect(users.get('alice')).toMatchObject({ logN: 5 })
   })
 
   it('names the line that is wrong, and does not repeat what stands there', () => {

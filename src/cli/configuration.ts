@@ -17,7 +17,7 @@ import {
 import { readConfigurationFile, reasonOf } from './config-file.js'
 import type { Configuration, LogFormat, LogLevel, TlsFiles } from './config-schema.js'
 import { readEnvironment } from './environment.js'
-import { authenticateUsers, readUsers } from './users.js'
+import { authenticateUsers, readUsers, scramForUsers } from './users.js'
 
 /** The port that MQTT clients try when they are not told one. */
 export const DEFAULT_PORT = 1883
@@ -44,8 +44,10 @@ export function loadSettings(
   const configuration = merge(merge(file, readEnvironment(environment)), flags)
   const users = readUsers(configuration.users, configuration.usersFile)
   const hasLogin = configuration.users !== undefined || configuration.usersFile !== undefined
+  const scram = scramForUsers(users)
   const options: BrokerOptions = {
     ...brokerOptions(configuration),
+    ...(scram === undefined ? {} : { enhancedAuthentication: { 'SCRAM-SHA-256': scram } }),
     ...(hasLogin ? { authenticate: authenticateUsers(users, configuration.allowAnonymous ?? false) } : {}),
   }
   const { listeners } = resolveOptions(options)

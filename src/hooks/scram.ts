@@ -72,6 +72,18 @@ export async function deriveScramCredentials(
   }
 }
 
+/** A user name as SCRAM knows it: after SASLprep; undefined for one that it does not allow. */
+export function prepareScramName(username: string): string | undefined {
+  return prepare(username, true)
+}
+
+/** Whether credentials may have so many iterations and a salt of so many bytes. */
+export function isScramCost(iterations: number, saltBytes: number): boolean {
+  const { minimum, maximum } = ITERATIONS
+  const isEnough = Number.isInteger(iterations) && iterations >= minimum && iterations <= maximum
+  return isEnough && Number.isInteger(saltBytes) && saltBytes >= 8 && saltBytes <= 64
+}
+
 /** The method SCRAM-SHA-256, for `enhancedAuthentication`. The user name that it establishes is the one in SCRAM. */
 export function scramSha256(options: ScramOptions): AuthenticationMethod {
   return scramWithNonces(options, () => randomBytes(NONCE_BYTES).toString('base64'))
@@ -113,7 +125,7 @@ class ScramExchange implements AuthenticationExchange {
   async #challenge(data: Buffer): Promise<AuthenticationStep> {
     const message = parseClientFirst(data)
     if (typeof message === 'string') return refuse(message)
-    const username = prepare(message.username, true)
+    const username = prepareScramName(message.username)
     if (username === undefined) return refuse('SASLprep does not allow this user name')
     if (message.authorizationId !== undefined && message.authorizationId !== message.username) {
       return refuse('nobody may act for another user')
@@ -176,12 +188,9 @@ function checkCredentials({ iterations, salt, storedKey, serverKey }: ScramCrede
 }
 
 function checkCost(iterations: number, saltBytes: number): void {
+  if (isScramCost(iterations, saltBytes)) return
   const { minimum, maximum } = ITERATIONS
-  if (!Number.isInteger(iterations) || iterations < minimum || iterations > maximum) {
-    throw new RangeError(`iterations must be ${minimum} to ${maximum}`)
-  }
-  if (!Number.isInteger(saltBytes) || saltBytes < 8 || saltBytes > 64)
-    throw new RangeError('a salt has 8 to 64 bytes')
+  throw new RangeError(`SCRAM takes ${minimum} to ${maximum} iterations and a salt of 8 to 64 bytes`)
 }
 
 /** A name or a password as both sides must write it; undefined for one that SASLprep (RFC 4013) does not allow. */

@@ -416,7 +416,13 @@ fn secrets_are_not_shown_by_debug() {
         ..Connect::new(V5_0, "c")
     };
     let auth = Auth { authentication_data: Some(b"SECRET"), ..Auth::new(ReasonCode::Success, "m") };
-    let shown = format!("{connect:?} {auth:?}");
+    let properties = ConnackProperties {
+        authentication_method: Some("m"),
+        authentication_data: Some(b"SECRET"),
+        ..ConnackProperties::default()
+    };
+    let connack = Connack { properties, ..Connack::new(ReasonCode::Success) };
+    let shown = format!("{connect:?} {auth:?} {connack:?}");
     assert!(!shown.contains("SECRET") && !shown.contains("83, 69"), "{shown}");
-    assert_eq!(shown.matches("<6 bytes>").count(), 3, "{shown}");
+    assert_eq!(shown.matches("<6 bytes>").count(), 4, "{shown}");
 }

@@ -1,7 +1,9 @@
 //! CONNACK: section 3.2.
 
 use alloc::vec::Vec;
+use core::fmt;
 
+use super::connect::Redacted;
 use super::{PacketType, read_reason_code};
 use crate::error::{DecodeError, EncodeError, Malformed, ProtocolError};
 use crate::frame::Frame;
@@ -27,7 +29,9 @@ pub struct Connack<'a> {
 }
 
 /// The properties of a CONNACK. `None` is a property that is not there; the standard says what that means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+///
+/// Its `Debug` shows that there is authentication data, not which.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct ConnackProperties<'a> {
     /// The expiry that the server uses instead of the client's, in seconds.
     pub session_expiry_interval_secs: Option<u32>,
@@ -212,5 +216,30 @@ impl PropertyList for ConnackProperties<'_> {
         sink.property_string(PropertyId::ServerReference, self.server_reference);
         sink.property_string(PropertyId::AuthenticationMethod, self.authentication_method);
         sink.property_binary(PropertyId::AuthenticationData, self.authentication_data);
+    }
+}
+
+impl fmt::Debug for ConnackProperties<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ConnackProperties")
+            .field("session_expiry_interval_secs", &self.session_expiry_interval_secs)
+            .field("receive_maximum", &self.receive_maximum)
+            .field("maximum_qos", &self.maximum_qos)
+            .field("retain_available", &self.retain_available)
+            .field("maximum_packet_size", &self.maximum_packet_size)
+            .field("assigned_client_id", &self.assigned_client_id)
+            .field("topic_alias_maximum", &self.topic_alias_maximum)
+            .field("reason_string", &self.reason_string)
+            .field("user_properties", &self.user_properties)
+            .field("wildcard_subscription_available", &self.wildcard_subscription_available)
+            .field("subscription_ids_available", &self.subscription_ids_available)
+            .field("shared_subscription_available", &self.shared_subscription_available)
+            .field("server_keep_alive_secs", &self.server_keep_alive_secs)
+            .field("response_information", &self.response_information)
+            .field("server_reference", &self.server_reference)
+            .field("authentication_method", &self.authentication_method)
+            .field("authentication_data", &Redacted::option(self.authentication_data))
+            .finish()
     }
 }
