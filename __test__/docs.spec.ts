@@ -44,7 +44,7 @@ const NOT_RUN: readonly { readonly pattern: RegExp; readonly reason: string }[] 
 /** `npm start` compiles first where something has changed. */
 const START_TIMEOUT_MS = 30_000
 
-const STARTS_A_BROKER = /\bnpm start\b|Broker\.start\(\{ port/
+const STARTS_A_BROKER = /\bnpm start\b|Broker\.start\(\{\s*port/
 
 const files = ['README.md', ...(await readdir(join(ROOT, 'docs'))).map((name) => `docs/${name}`)]
 const documents = await Promise.all(
