@@ -261,11 +261,17 @@ describe('the reach of the tests', () => {
     ['a server’s test for a client', { tests: [exchange], applies_to: 'client' }, [atClient]],
     ['a server’s test for both ends', { tests: [exchange], applies_to: 'both' }, [atClient]],
     ['both ends', { tests: [exchange, clients], applies_to: 'both' }, []],
+    [
+      'a server’s test for both ends, with a reason',
+      { tests: [exchange], applies_to: 'both', why: 'The transport of a client is not ours.' },
+      [],
+    ],
+    ['a WebSocket alone, in its chapter', { tests: [spec], id: 'MQTT-6.0.0-1' }, []],
+    ['a vector in the chapter of WebSocket', { tests: [exchange], id: 'MQTT-6.0.0-1' }, [onWire]],
     ['words', { tests: [], proof: 'construction', why: 'There is no other way.' }, []],
   ])('%s', (_, change, problems) => {
-    expect(checkReach({ ...row, ...change }, tests)).toEqual(
-      problems.map((text) => `5.0 MQTT-3.8.4-1: ${text}`),
-    )
+    const changed = { ...row, ...change }
+    expect(checkReach(changed, tests)).toEqual(problems.map((text) => `5.0 ${changed.id}: ${text}`))
   })
 })
 
@@ -349,9 +355,16 @@ describe('reading', () => {
   })
 
   it('keeps the versions of a citation apart', () => {
-    expect([...citedKeys('[MQTT-1.5.4-1], v3.1.1 [MQTT-1.5.3-1] and MQTT-9.9.9-9')]).toEqual([
+    const keysOf = (text: string) => [...citedKeys(text)]
+    expect(keysOf('[MQTT-1.5.4-1], v3.1.1 [MQTT-1.5.3-1] and MQTT-9.9.9-9')).toEqual([
       '5.0 MQTT-1.5.4-1',
       '3.1.1 MQTT-1.5.3-1',
+    ])
+    expect(keysOf('// v3.1.1\n    /// [MQTT-1.5.3-1,\n    /// 1.5.3-2]; [MQTT-1.5.4-1, 1.5.4-2]')).toEqual([
+      '3.1.1 MQTT-1.5.3-1',
+      '3.1.1 MQTT-1.5.3-2',
+      '5.0 MQTT-1.5.4-1',
+      '5.0 MQTT-1.5.4-2',
     ])
   })
 

@@ -1,5 +1,6 @@
 /**
- * What lies between a listener and a connection: bytes in, bytes out, and one end.
+ * What lies between a listener and a connection: bytes in, bytes out, and one end. Each is an ordered, lossless stream
+ * both ways [MQTT-4.2-1].
  *
  * A listener (src/listeners/) accepts a peer, wraps it in a `Transport` and gives it to the `Acceptor` (the Broker),
  * which answers with the `TransportSink` that the transport reports to. Nothing here knows MQTT; src/connection.ts is

@@ -46,6 +46,8 @@ impl Agreed {
 }
 
 impl Broker {
+    /// Lets the client in and tells it so [MQTT-3.1.4-5]. One without an identifier gets a new one, which CONNACK names
+    /// [MQTT-3.1.3-7, 3.2.2-16]; all else is as if it had brought it.
     pub(crate) fn accept(&mut self, key: ConnectionKey, connect: &Connect<'_>, is_mqtt: bool, now_ms: u64) {
         let is_assigned = connect.client_id.is_empty();
         let client_id = if is_assigned { self.assign_client_id() } else { Arc::from(connect.client_id) };
@@ -100,8 +102,9 @@ impl Broker {
         })
     }
 
-    /// The Session of this client: an old one resumed [MQTT-3.1.2-5], or a new one [MQTT-3.1.2-4]. A connection
-    /// that still holds the identifier is told and ended [MQTT-3.1.4-3].
+    /// The Session of this client, found by its identifier [MQTT-3.1.3-2] as Clean Start says [MQTT-3.1.4-4]: an old
+    /// one resumed [MQTT-3.1.2-5], or a new one [MQTT-3.1.2-4, 3.1.2-6]; and Session Present, which is what became of
+    /// it [MQTT-3.2.2-2, 3.2.2-3]. A connection that still holds the identifier is told and ended [MQTT-3.1.4-3].
     fn claim_session(
         &mut self,
         client_id: &Arc<str>,
@@ -119,6 +122,7 @@ impl Broker {
         }
         if let Some(existing) = self.by_client_id.get(client_id).copied() {
             if !connect.clean_start {
+                // It is back before its Will was due [MQTT-3.1.3-9].
                 self.discard_will(existing);
                 return (existing, true);
             }
@@ -131,7 +135,8 @@ impl Broker {
         (key, false)
     }
 
-    /// Settles what CONNECT asks for against the limits.
+    /// Settles what CONNECT asks for against the limits. Where we announce no Keep Alive of our own, the client's
+    /// counts [MQTT-3.2.2-22].
     pub(crate) fn settle(&self, connect: &Connect<'_>, is_mqtt: bool) -> Agreed {
         let limits = &self.config.limits;
         let asked_expiry_secs = if connect.version.is_v5() {

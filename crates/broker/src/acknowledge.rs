@@ -1,4 +1,6 @@
-//! Acknowledgements: those that arrive, and those that wait for the store before they leave.
+//! Acknowledgements: those that arrive, and those that wait for the store before they leave. Each carries the packet
+//! identifier of what it belongs to [MQTT-2.2.1-5]. None waits for the window of the other direction
+//! [MQTT-3.3.4-10, 4.9.0-3].
 
 use std::sync::Arc;
 
@@ -41,7 +43,8 @@ impl Broker {
         Ok(Flow::Next)
     }
 
-    /// PUBREC: a QoS 2 delivery is taken or refused; either way the message is no longer ours to keep.
+    /// PUBREC: a QoS 2 delivery is taken or refused; either way the message is no longer ours to keep, nor to offer to
+    /// another member of a shared subscription [MQTT-4.8.2-6].
     pub(crate) fn handle_pubrec(
         &mut self,
         key: ConnectionKey,

@@ -158,7 +158,7 @@ impl Broker {
         let Some(connection) = self.connection_mut(key) else { return Ok(Flow::Stop) };
         let is_open = connection.phase == Phase::Open;
         let Some(authentication) = connection.authentication.as_mut() else {
-            // [MQTT-4.12.0-7]
+            // [MQTT-4.12.0-7]; we send none either [MQTT-4.12.0-6].
             return Err(Fault::protocol_error("AUTH without an authentication method in CONNECT"));
         };
         // [MQTT-4.12.0-5, 4.12.1-1]. An AUTH without a method says Success, which no client may.

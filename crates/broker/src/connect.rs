@@ -103,6 +103,7 @@ impl Broker {
             );
         }
         if connect.properties.authentication_method.is_some_and(|method| !self.knows_method(method)) {
+            // [MQTT-4.12.0-1]
             return refuse(ReasonCode::BadAuthenticationMethod, "no such authentication method");
         }
         if holder.is_none() && self.by_client_id.len() >= limits.maximum_sessions as usize {
@@ -184,6 +185,8 @@ impl Broker {
         }
     }
 
+    /// Does not let the client in [MQTT-3.1.4-2, 3.1.3-8]: CONNACK says so, the connection is closed [MQTT-3.2.2-7], and
+    /// what came behind CONNECT is not looked at [MQTT-3.1.4-6].
     pub(crate) fn refuse(
         &mut self,
         key: ConnectionKey,

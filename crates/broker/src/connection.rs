@@ -22,7 +22,7 @@ pub(crate) enum Phase {
     AwaitConnect,
     /// CONNECT has named an authentication method that is not content yet: see `auth.rs`.
     Authenticating,
-    /// CONNECT is accepted and CONNACK waits for the store: nothing else may be sent yet.
+    /// CONNECT is accepted and CONNACK waits for the store: nothing else may be sent yet [MQTT-3.2.0-1].
     AwaitStore,
     /// Open for everything.
     Open,

@@ -26,7 +26,9 @@ pub(crate) enum Offer {
     OverQuota,
 }
 
-/// What is offered: the delivery's own QoS and RETAIN flag, beside what the subscriptions asked for.
+/// What is offered: the delivery's own QoS, the lower of the message's and the granted one [MQTT-3.8.4-8], and its
+/// own RETAIN flag, which is the message's where that was asked for [MQTT-3.3.1-12, 3.3.1-13], beside what the
+/// subscriptions asked for.
 struct Terms<'a> {
     merged: &'a Merged,
     qos: QoS,

@@ -116,7 +116,9 @@ impl Broker {
         }
     }
 
-    /// Ends a Network Connection once; what is in its out-buffer still leaves, unless the peer does not read.
+    /// Ends a Network Connection once; what is in its out-buffer still leaves, unless the peer does not read. DISCONNECT
+    /// is only for a client that has had its CONNACK [MQTT-3.14.0-1]. It is the last packet either way, and the transport
+    /// is closed behind it [MQTT-3.14.4-1, 3.14.4-2].
     pub(crate) fn end_connection(&mut self, key: ConnectionKey, ending: Ending<'_>, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(key.index()) else { return };
         if connection.phase == Phase::Over {
@@ -154,7 +156,8 @@ impl Broker {
         }
     }
 
-    /// The Session has lost its connection: what becomes of its Will, and of itself.
+    /// The Session has lost its connection: what becomes of its Will, which a normal DISCONNECT takes along
+    /// [MQTT-3.14.4-3], and of itself, which stays as long as its expiry says [MQTT-3.1.2-23].
     fn detach(
         &mut self,
         session_key: SessionKey,
@@ -278,7 +281,8 @@ impl Broker {
         }
     }
 
-    /// Does what is due of a Session, whether or not its timer has said so.
+    /// Does what is due of a Session, whether or not its timer has said so: it ends when its time is up
+    /// [MQTT-4.1.0-2].
     pub(crate) fn session_due(&mut self, key: SessionKey, now_ms: u64) {
         let Some(session) = self.sessions.get_mut(key.index()) else { return };
         if session.ends_at_ms.is_some_and(|end_ms| end_ms <= now_ms) {

@@ -8,7 +8,7 @@ use topicwire_topics::TopicError;
 
 use crate::hook::Refusal;
 
-/// A peer's fault, which ends its Network Connection [MQTT-4.13.1-1].
+/// A peer's fault, which ends its Network Connection [MQTT-4.13.1-1, 4.13.2-1].
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
     pub(crate) reason_code: ReasonCode,

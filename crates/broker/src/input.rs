@@ -208,14 +208,14 @@ impl Broker {
         now_ms: u64,
     ) -> Result<Flow, Fault> {
         if frame.packet_type() == PacketType::Connect {
-            // Whatever is in it [MQTT-3.1.0-2].
+            // Whatever is in it [MQTT-3.1.0-2]; so there is no second CONNACK either [MQTT-3.2.0-2].
             return Err(Fault::protocol_error("a second CONNECT"));
         }
         match Packet::decode(frame, version)? {
             Packet::Subscribe(subscribe) => self.handle_subscribe(key, &subscribe, now_ms),
             Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(key, &unsubscribe, now_ms),
             Packet::Pingreq => {
-                // Not before CONNACK, and not kept by anything else that waits for the store.
+                // [MQTT-3.12.4-1]. Not before CONNACK, and not kept by anything else that waits for the store.
                 if self.connections.get(key.index()).is_some_and(|it| it.phase == Phase::AwaitStore) {
                     self.acknowledge(key, 0, AckEffect::None, now_ms, |_, out| {
                         out.extend_from_slice(&PINGRESP);

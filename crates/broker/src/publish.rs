@@ -147,7 +147,8 @@ impl Broker {
         }
     }
 
-    /// Routes the message of a packet without copying what nobody keeps.
+    /// Routes the message of a packet without copying what nobody keeps. What is retained for the topic is only touched
+    /// where RETAIN is set [MQTT-3.3.1-8].
     #[inline]
     fn publish_packet(
         &mut self,
@@ -240,7 +241,7 @@ impl Broker {
         );
     }
 
-    /// PUBACK or PUBREC [MQTT-4.3.2-4, 4.3.3-8]. 3.x has no way to say no: the codec writes what it has.
+    /// PUBACK or PUBREC, as the QoS asks [MQTT-3.3.4-1, 4.3.2-4, 4.3.3-8]. 3.x has no way to say no: the codec writes what it has.
     fn answer_publish(
         &mut self,
         key: ConnectionKey,
@@ -264,8 +265,8 @@ impl Broker {
         });
     }
 
-    /// A PUBREC with an error ends the exchange: the identifier is free for a 5.0 client. A 3.x client has not
-    /// heard of the error and goes on with PUBREL.
+    /// A PUBREC with an error ends the exchange: the identifier is free for a 5.0 client [MQTT-4.3.3-9]. A 3.x client
+    /// has not heard of the error and goes on with PUBREL.
     fn release_refused(&mut self, key: ConnectionKey, packet_id: topicwire_codec::PacketId) {
         let Some(connection) = self.connections.get(key.index()) else { return };
         if !connection.version.is_v5() {

@@ -44,7 +44,8 @@ impl Broker {
         self.send_owed(session_key, now_ms) || self.send_queued(session_key, now_ms)
     }
 
-    /// An exchange of an earlier connection, again [MQTT-4.4.0-1].
+    /// An exchange of an earlier connection, again [MQTT-4.4.0-1]. Whether the message has expired since does not
+    /// matter: its exchange is finished [MQTT-4.3.3-7, 4.3.3-13].
     fn resend(&mut self, session_key: SessionKey, resend: Resend<Delivery>, now_ms: u64) {
         match resend {
             Resend::Pubrel { packet_id } => {

@@ -12,8 +12,8 @@ use crate::session::{Owed, SubscriptionOptions};
 use crate::store::StoreOperation;
 
 impl Broker {
-    /// Makes the message its topic's retained one, or with an empty payload removes that [MQTT-3.3.1-6,
-    /// 3.3.1-7]. False where a limit forbids it.
+    /// Makes the message its topic's retained one [MQTT-3.3.1-5], or with an empty payload removes that
+    /// [MQTT-3.3.1-6, 3.3.1-7]. False where a limit forbids it.
     pub(crate) fn retain(&mut self, message: &Arc<Message>) -> bool {
         let Ok(topic) = TopicName::new(message.topic_name()) else { return false };
         if message.payload().is_empty() {

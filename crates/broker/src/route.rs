@@ -1,4 +1,5 @@
-//! Where a message goes: what matches its topic, and one copy of it for each Session that matched.
+//! Where a message goes: what matches its topic [MQTT-3.3.2-3], and one copy of it for each Session that matched
+//! [MQTT-4.5.0-1], in the order in which messages come [MQTT-4.6.0-5, 4.6.0-6].
 //!
 //! Stop six of a PUBLISH. A publisher's last topic and its matches are kept beside its connection and hold as
 //! long as the index has not changed, so that a stream of messages to one topic is matched once.
@@ -64,7 +65,7 @@ impl Route {
 }
 
 /// What all subscriptions of one Session that matched ask for together: the message is sent once, with the
-/// highest QoS [MQTT-3.3.4-2] and all identifiers [MQTT-3.3.4-3].
+/// highest QoS [MQTT-3.3.4-2] and all identifiers [MQTT-3.3.4-3], never once for each subscription [MQTT-3.3.4-5].
 #[derive(Debug)]
 pub(crate) struct Merged {
     pub(crate) qos: QoS,
@@ -284,7 +285,8 @@ impl Broker {
     }
 
     /// One member of a shared subscription gets it: the next in turn that can take it now, else the next that is
-    /// connected, else the next whose Session keeps it [MQTT-4.8.2-4].
+    /// connected, else the next whose Session keeps it [MQTT-4.8.2-4]. It gets it with its own QoS [MQTT-4.8.2-3], and
+    /// from then on it is that Session's alone, also when the Session ends [MQTT-4.8.2-5].
     fn route_to_group(&mut self, group: GroupId, fan: &mut FanOut<'_>, outcome: &mut Outcome, now_ms: u64) {
         let Self { subscriptions, sessions, .. } = self;
         let Some(group) = subscriptions.group_mut(group) else { return };
@@ -317,7 +319,7 @@ impl Broker {
     }
 
     /// Routes a message that is not in a packet of a client: a Will, `$SYS`, an in-process publisher. Retains it
-    /// where it says so.
+    /// where it says so, and only there [MQTT-3.1.2-14, 3.1.2-15].
     pub(crate) fn publish_message(
         &mut self,
         publisher: Option<SessionKey>,

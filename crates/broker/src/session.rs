@@ -1,4 +1,5 @@
-//! One Session: what is kept for a client whether or not it is connected.
+//! One Session: what is kept for a client whether or not it is connected, and in any case while it is
+//! [MQTT-4.1.0-1].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

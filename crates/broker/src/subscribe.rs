@@ -1,4 +1,8 @@
 //! SUBSCRIBE and UNSUBSCRIBE, and the retained messages that follow a subscription.
+//!
+//! Each is answered [MQTT-3.8.4-1, 3.10.4-4] with its own packet identifier [MQTT-2.2.1-6, 3.8.4-2, 3.10.4-5]. Their
+//! filters are handled one by one as if each had come alone [MQTT-3.8.4-5, 3.10.4-6], and the answer has a Reason Code
+//! for each of them [MQTT-3.8.4-6].
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -140,6 +144,7 @@ impl Broker {
         }
         // Retained messages are sent to the first subscription of a shared one no more than to the later ones.
         let is_owed = filter.share_name.is_none()
+            // [MQTT-3.3.1-9, 3.3.1-10, 3.3.1-11], for an old subscription also [MQTT-3.8.4-4].
             && match asked.options.retain_handling {
                 RetainHandling::SendAtSubscribe => true,
                 RetainHandling::SendIfNew => is_new,
@@ -206,7 +211,8 @@ impl Broker {
         Ok(Flow::Next)
     }
 
-    /// Removes a subscription; messages already queued for it are still delivered [MQTT-3.10.4-2, 3.10.4-3].
+    /// Removes the subscription with exactly this filter [MQTT-3.10.4-1]; messages already queued for it are still
+    /// delivered [MQTT-3.10.4-2, 3.10.4-3].
     fn unsubscribe_one(
         &mut self,
         session_key: SessionKey,
@@ -249,6 +255,7 @@ fn check_answer_fits(answer_len: usize, recipient: Recipient) -> Result<(), Faul
 fn check_subscribe(subscribe: &Subscribe<'_>, announced: Option<Features>) -> Result<(), Fault> {
     for asked in subscribe.filters.iter() {
         let Ok(filter) = SubscriptionFilter::parse(asked.topic_filter) else { continue };
+        // [MQTT-3.8.3-4]
         if filter.share_name.is_some() && asked.options.no_local {
             return Err(Fault::protocol_error("a shared subscription with No Local"));
         }
@@ -273,7 +280,7 @@ fn reason_of_first(refused: Option<&(usize, Refusal)>, filter_count: usize) -> O
     Some(if filter_count == 1 { reason.into() } else { format!("filter {}: {reason}", place + 1).into() })
 }
 
-/// What SUBACK says of a subscription that was granted with this QoS.
+/// What SUBACK says of a subscription that was granted with this QoS [MQTT-3.8.4-7].
 fn granted_code(qos: QoS) -> ReasonCode {
     match qos {
         QoS::AtMostOnce => ReasonCode::GRANTED_QOS_0,

@@ -13,11 +13,13 @@ use crate::metrics::Metrics;
 use crate::route::{FanOut, Merged};
 use crate::transmit::Outlet;
 
-/// The PUBLISH is larger than the client accepts: it must not be sent [MQTT-3.1.2-24].
+/// The PUBLISH is larger than the client accepts: it must not be sent [MQTT-3.1.2-24], and whoever wanted to goes
+/// on as if it had been [MQTT-3.1.2-25].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLarge;
 
-/// The flags and identifiers of a PUBLISH that are one receiver's own.
+/// The flags and identifiers of a PUBLISH that are one receiver's own. DUP says whether this one is sent again,
+/// whatever it said when the message came [MQTT-3.3.1-3].
 pub(crate) struct Head {
     pub(crate) dup: bool,
     pub(crate) qos: QoS,

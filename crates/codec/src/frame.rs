@@ -48,8 +48,8 @@ pub enum Split<'a> {
 /// again with DUP, the later versions do not.
 ///
 /// # Errors
-/// [`DecodeError::Malformed`] for the reserved type 0, flags that the kind must not have [MQTT-2.1.3-1], QoS
-/// 3 [MQTT-3.3.1-4], DUP with QoS 0 [MQTT-3.3.1-2] and a Remaining Length in a wrong form [MQTT-1.5.5-1];
+/// [`DecodeError::Malformed`] for the reserved type 0, flags that the kind must not have [MQTT-2.1.3-1],
+/// [MQTT-3.14.1-1], [MQTT-3.15.1-1], QoS 3 [MQTT-3.3.1-4], DUP with QoS 0 [MQTT-3.3.1-2] and a Remaining Length in a wrong form [MQTT-1.5.5-1];
 /// [`DecodeError::Limit`] for a packet that is too large.
 #[inline]
 pub fn split_frame(bytes: &[u8], maximum_packet_size: u32) -> Result<Split<'_>, DecodeError> {

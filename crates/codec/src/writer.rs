@@ -61,7 +61,7 @@ pub(crate) trait Sink {
         self.put(bytes);
     }
 
-    /// A property section: its length, then the properties.
+    /// A property section: its length, which is 0 where there are none [MQTT-2.2.2-1], then the properties.
     #[inline]
     fn section<P: PropertyList>(&mut self, properties: &P)
     where

@@ -30,7 +30,8 @@ pub enum AliasError {
     NoTopicName,
 }
 
-/// The aliases that the peer has set. Grows with use, to at most the announced maximum.
+/// The aliases that the peer has set: any from 1 to the announced maximum [MQTT-3.3.2-10, 3.3.2-12]. Grows with
+/// use.
 #[derive(Debug, Default)]
 pub struct InboundAliases {
     maximum: u16,
@@ -90,7 +91,8 @@ pub enum AliasUse {
     Alias(u16),
 }
 
-/// The aliases that this end has set: given out first come, first served, and kept for the connection's life.
+/// The aliases that this end has set, none above what the peer accepts [MQTT-3.1.2-26, 3.1.2-27, 3.3.2-11]: given
+/// out first come, first served, and kept for the connection's life.
 /// Replacing one costs more bytes than it saves as soon as topics outnumber aliases.
 #[derive(Debug, Default)]
 pub struct OutboundAliases {

@@ -1,7 +1,8 @@
 //! The receiving end of QoS 1 and 2: who has been acknowledged, and what must not be taken twice.
 //!
 //! A QoS 2 message is passed on with its first PUBLISH; its packet identifier is remembered until PUBREL
-//! [MQTT-4.3.3-10], so that a repeated PUBLISH is acknowledged and not passed on again [MQTT-4.3.3-12].
+//! [MQTT-4.3.3-10], so that a repeated PUBLISH is acknowledged and not passed on again [MQTT-4.3.3-12]. Of QoS 1
+//! nothing is remembered: after PUBACK each PUBLISH is a new message [MQTT-4.3.2-5].
 
 use std::collections::HashMap;
 

@@ -47,11 +47,12 @@ pub struct Queued<M> {
 /// Where an exchange stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// QoS 1: PUBLISH sent.
+    /// QoS 1: PUBLISH sent, and unacknowledged until PUBACK [MQTT-4.3.2-3].
     AwaitPuback,
-    /// QoS 2: PUBLISH sent.
+    /// QoS 2: PUBLISH sent, and unacknowledged until PUBREC [MQTT-4.3.3-3].
     AwaitPubrec,
-    /// QoS 2: PUBREL sent. The message is no longer needed.
+    /// QoS 2: PUBREL sent, and unacknowledged until PUBCOMP [MQTT-4.3.3-5]. The message is no longer needed: it is
+    /// never sent again [MQTT-4.3.3-6].
     AwaitPubcomp,
 }
 
@@ -60,7 +61,8 @@ pub enum Stage {
 pub enum PubrecStep<M> {
     /// Send PUBREL [MQTT-4.3.3-4]. The message, the first time; none for a repeated PUBREC.
     SendPubrel(Option<M>),
-    /// The receiver refused the message: the exchange is over [MQTT-4.3.3-4].
+    /// The receiver refused the message: the exchange is over [MQTT-4.3.3-4], and nothing of it is sent again
+    /// [MQTT-4.4.0-2].
     Refused(M),
     /// No such exchange: PUBREL with Packet Identifier not found.
     Unknown,
@@ -167,7 +169,9 @@ impl<M: Clone> Outbound<M> {
         self.send_quota > 0 && self.queue.is_empty() && self.resend.is_empty()
     }
 
-    /// Opens an exchange for a message that the caller sends now. Only after [`Outbound::is_clear`].
+    /// Opens an exchange, with an identifier that is free, for a message that the caller sends now with it and
+    /// without DUP [MQTT-4.3.2-1, 4.3.2-2, 4.3.3-1, 4.3.3-2]. Only after [`Outbound::is_clear`], so that none
+    /// overtakes another [MQTT-4.6.0-5].
     ///
     /// # Errors
     /// [`NoFreePacketId`]: 65,535 exchanges are open.
@@ -283,7 +287,7 @@ impl<M: Clone> Outbound<M> {
         self.queue.front()
     }
 
-    /// PUBACK: the exchange is over, whatever its Reason Code. None where there was none of QoS 1.
+    /// PUBACK: the exchange is over, whatever its Reason Code [MQTT-4.4.0-2]. None where there was none of QoS 1.
     pub fn handle_puback(&mut self, packet_id: PacketId) -> Option<M> {
         if self.inflight.get_mut(packet_id)?.stage != Some(Stage::AwaitPuback) {
             return None;

@@ -8,7 +8,7 @@ use crate::error::TopicError;
 pub const MAX_TOPIC_BYTES: usize = 65_535;
 
 /// A Topic Name that is known to be well formed: 1 to 65,535 bytes, no wildcard, no U+0000
-/// [MQTT-3.3.2-2] [MQTT-4.7.3-1] [MQTT-4.7.3-2] [MQTT-4.7.3-3].
+/// [MQTT-3.3.2-2, 4.7.0-1] [MQTT-4.7.3-1] [MQTT-4.7.3-2] [MQTT-4.7.3-3].
 ///
 /// Borrowed and two words long. Names are compared byte by byte: case matters, nothing is normalised
 /// [MQTT-4.7.3-4].

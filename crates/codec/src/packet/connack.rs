@@ -22,7 +22,8 @@ pub struct Connack<'a> {
     /// The server has a session of that client and goes on with it. Never with a refusal [MQTT-3.2.2-6], and
     /// not said in 3.1.
     pub session_present: bool,
-    /// [`ReasonCode::Success`], or why not. Before 5.0 one of the six that have a Return Code.
+    /// [`ReasonCode::Success`], or why not: one of those that CONNACK may carry [MQTT-3.2.2-8]. Before 5.0 one of
+    /// the six that have a Return Code.
     pub reason_code: ReasonCode,
     /// Empty before 5.0.
     pub properties: ConnackProperties<'a>,
@@ -115,7 +116,7 @@ impl<'a> Connack<'a> {
     }
 }
 
-/// Session Present. In 3.1 the byte is reserved, and says nothing.
+/// Session Present; the other bits are 0 [MQTT-3.2.2-1]. In 3.1 the byte is reserved, and says nothing.
 fn read_flags(reader: &mut Reader<'_>, version: Version) -> Result<bool, Malformed> {
     match reader.u8()? {
         _ if version == Version::V3_1 => Ok(false),

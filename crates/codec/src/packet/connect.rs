@@ -97,6 +97,11 @@ impl<'a> Connect<'a> {
     /// Decodes a CONNECT of whatever version it says it is. The second argument is there because every kind
     /// has it; nothing is decoded by it.
     ///
+    /// The payload begins with the Client Identifier, a string that is always there [MQTT-3.1.3-3, 3.1.3-4]. The
+    /// flags say which fields follow in their fixed order [MQTT-3.1.3-1]: a Will [MQTT-3.1.2-9], a user name
+    /// [MQTT-3.1.2-17, 3.1.3-12], a password [MQTT-3.1.2-19]. A field that no flag has promised is left over at
+    /// the end, and refused [MQTT-3.1.2-16, 3.1.2-18].
+    ///
     /// # Errors
     /// [`DecodeError::Unsupported`] for a protocol name or level that is none of ours; that much is said
     /// before anything else is looked at. Then whatever keeps the packet from being a CONNECT of its version.
@@ -179,7 +184,7 @@ impl<'a> Connect<'a> {
     }
 }
 
-/// Protocol name and level, and whether a bridge says them.
+/// Protocol name and level [MQTT-3.1.2-1, 3.1.2-2], and whether a bridge says them.
 fn read_version(reader: &mut Reader<'_>) -> Result<(Version, bool), DecodeError> {
     let name = reader.string()?;
     if !matches!(name, "MQTT" | "MQIsdp") {
@@ -195,6 +200,8 @@ fn read_version(reader: &mut Reader<'_>) -> Result<(Version, bool), DecodeError>
     Ok((version, level & BRIDGE != 0))
 }
 
+/// What flags may not say: the reserved one is 0 [MQTT-3.1.2-3], and without a Will it has neither a QoS
+/// [MQTT-3.1.2-11] nor RETAIN [MQTT-3.1.2-13]. A Will QoS of 3 [MQTT-3.1.2-12] is found where the Will is read.
 fn check_flags(flags: u8, version: Version) -> Result<(), Malformed> {
     // 3.1 leaves the bit unused and does not say that it has to be 0.
     if flags & RESERVED != 0 && version != Version::V3_1 {

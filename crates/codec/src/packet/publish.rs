@@ -21,8 +21,8 @@ pub struct Publish<'a> {
     pub qos: QoS,
     /// To a server: keep it. To a client: it was kept.
     pub retain: bool,
-    /// Where to. Empty only where a Topic Alias stands for it. Whether it is free of wildcards [MQTT-3.3.2-2]
-    /// is not checked here.
+    /// Where to: the first field, a string [MQTT-3.3.2-1]. Empty only where a Topic Alias stands for it. Whether
+    /// it is free of wildcards [MQTT-3.3.2-2] is not checked here.
     pub topic_name: &'a str,
     /// There with QoS 1 and 2, and only with those [MQTT-2.2.1-2].
     pub packet_id: Option<PacketId>,
@@ -44,14 +44,14 @@ pub struct PublishProperties<'a> {
     pub message_expiry_interval_secs: Option<u32>,
     /// A number for the Topic Name, 1 to 65,535 [MQTT-3.3.2-8].
     pub topic_alias: Option<u16>,
-    /// Where an answer is to be published. Whether it is free of wildcards [MQTT-3.3.2-14] is not checked
-    /// here.
+    /// Where an answer is to be published, a string [MQTT-3.3.2-13]. Whether it is free of wildcards
+    /// [MQTT-3.3.2-14] is not checked here.
     pub response_topic: Option<&'a str>,
     /// Ties the answer to its request.
     pub correlation_data: Option<&'a [u8]>,
     /// The Subscription Identifiers of the subscriptions that matched.
     pub subscription_ids: SubscriptionIds<'a>,
-    /// What the payload is, often a MIME type.
+    /// What the payload is, often a MIME type; a string [MQTT-3.3.2-19].
     pub content_type: Option<&'a str>,
     /// Names and values that MQTT gives no meaning to.
     pub user_properties: UserProperties<'a>,
@@ -120,7 +120,7 @@ pub(crate) const fn publish_first_byte(dup: bool, qos: QoS, retain: bool) -> u8 
     PacketType::Publish.first_byte((dup as u8) << 3 | qos.value() << 1 | retain as u8)
 }
 
-/// What has to hold between DUP, QoS and Packet Identifier.
+/// What has to hold between DUP, QoS and Packet Identifier [MQTT-2.2.1-2, 4.3.1-1].
 #[inline]
 pub(crate) const fn check_delivery(
     dup: bool,

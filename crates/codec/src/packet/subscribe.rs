@@ -29,7 +29,7 @@ pub struct Subscribe<'a> {
 /// One line of a SUBSCRIBE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscribeFilter<'a> {
-    /// Which topics. Whether it is a well-formed filter is not checked here, nor that a Shared Subscription
+    /// Which topics: a string [MQTT-3.8.3-1]. Whether it is a well-formed filter is not checked here, nor that a Shared Subscription
     /// goes without No Local [MQTT-3.8.3-4].
     pub topic_filter: &'a str,
     /// How to send them.
@@ -37,7 +37,7 @@ pub struct SubscribeFilter<'a> {
 }
 
 /// How the messages of a subscription are sent. Before 5.0 there is only the QoS; the rest is as in
-/// `default()`.
+/// `default()`. The bits that are left over are 0 [MQTT-3.8.3-5].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct SubscribeOptions {
     /// The highest QoS to send with.

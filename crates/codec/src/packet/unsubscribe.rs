@@ -42,7 +42,7 @@ impl<'a> TopicFilters<'a> {
         Self(Source::Slice(topic_filters))
     }
 
-    /// Checks every filter of a packet's payload.
+    /// Checks every filter of a packet's payload: a string [MQTT-3.10.3-1], and there is at least one.
     fn read(mut payload: Reader<'a>) -> Result<Self, DecodeError> {
         let bytes = payload.peek();
         let mut count = 0_usize;

@@ -26,7 +26,7 @@ pub struct Will<'a> {
 }
 
 impl<'a> Will<'a> {
-    /// Reads the Will out of a CONNECT's payload.
+    /// Reads the Will out of a CONNECT's payload; its topic is a string [MQTT-3.1.3-11].
     pub(super) fn read(
         reader: &mut Reader<'a>,
         version: Version,

@@ -6,7 +6,7 @@ use core::fmt;
 use super::PropertyId;
 use crate::reader::Reader;
 
-/// The User Properties of a packet, in their order [MQTT-3.3.2-18].
+/// The User Properties of a packet, in their order [MQTT-3.3.2-18, 3.1.3-10].
 ///
 /// Two are equal when they hold the same pairs in the same order, wherever those come from.
 #[derive(Clone, Copy)]

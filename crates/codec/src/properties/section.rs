@@ -108,7 +108,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// One User Property. All of them are in [`Section::user_properties`] when the section is done.
+    /// One User Property, which is two strings [MQTT-1.5.7-1]. All of them are in [`Section::user_properties`] when the section is done.
     pub(crate) fn user_property(&mut self) -> Result<(), DecodeError> {
         if self.user_properties.is_empty() {
             self.user_properties = self.current;
