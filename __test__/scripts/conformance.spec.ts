@@ -14,6 +14,7 @@ const { isNamedIn, kindsIn } = await load('conformance/packets.mjs')
 const { pageOf, totalsOf } = await load('conformance/page.mjs')
 const { rustTestsIn } = await load('conformance/rust-tests.mjs')
 const { readTests } = await load('conformance/tests.mjs')
+const { clientVector } = await load('conformance/vectors.mjs')
 const { vitestTestsIn } = await load('conformance/vitest-tests.mjs')
 const { cargoResults, vitestResults } = await load('lib/results.mjs')
 
@@ -352,6 +353,23 @@ describe('reading', () => {
 
   it('does not take a client that is only there for a test of CONNECT', () => {
     expect(checkTests({ ...row, packets: ['CONNECT'] }, tests).join()).toContain('touches no CONNECT')
+  })
+
+  it('finds what the client under test is asked for, and what it says', () => {
+    const touched = (steps: string) => {
+      const { touches } = clientVector({ steps, versions: ['5.0'] })
+      return ['CONNECT', 'PUBLISH', 'UNSUBSCRIBE', 'CONNACK', 'PUBACK', 'DISCONNECT'].filter(touches)
+    }
+    expect(touched('client connects\nserver accepts\nserver > 40 [ 00 01 ]\nserver quiet')).toEqual([
+      'PUBACK',
+    ])
+    expect(touched('client cannot (Empty) publish "" \'x\'')).toEqual(['PUBLISH'])
+    expect(touched('client connects clean=0\nserver resumes\nclient unsubscribes "a" # "b"')).toEqual([
+      'CONNECT',
+      'UNSUBSCRIBE',
+      'CONNACK',
+    ])
+    expect(touched('server closed 82')).toEqual(['DISCONNECT'])
   })
 
   it('keeps the versions of a citation apart', () => {

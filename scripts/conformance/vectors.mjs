@@ -72,10 +72,27 @@ export function exchangeVector({ steps, versions, wire }) {
   }
 }
 
-/** A conversation in which we are the client: what is sent there is the server's. */
+/**
+ * A conversation in which we are the client: what the `server` sends is the server's. What the application asks for
+ * counts as its packet, also where the point is that the client does not send it.
+ */
 export function clientVector({ steps, versions }) {
   const ways = { client: new Set(), server: new Set() }
-  for (const line of steps.split('\n')) addLine(line.replace(/^\s*#.*/, ''), ways.server, ways.client)
+  const lines = steps.split('\n').map((line) => line.replace(/^\s*#.*|\s#\s.*$/, '').trim())
+  // A connection that is only there for the rest says nothing about itself.
+  const isConnecting = (line) => /^client connects\b/.test(line)
+  const isOnlyThere = lines.filter(isConnecting).length === 1
+  for (const line of lines) {
+    const [, verb] = /^client (?:cannot \(\w+\) )?(\w+)/.exec(line) ?? []
+    const kind = commands.find(([word]) => [word, `${word}s`, `${word}es`].includes(verb))?.[1]
+    if (kind !== undefined && !(isOnlyThere && line === 'client connects')) ways.client.add(kind)
+    if (/^server (accepts|resumes)\b/.test(line) && !(isOnlyThere && line === 'server accepts')) {
+      ways.client.add('CONNECT')
+      ways.server.add('CONNACK')
+    }
+    if (/^server closed [\da-f]{2}\b/i.test(line)) ways.client.add('DISCONNECT')
+    addLine(line, ways.server, ways.client)
+  }
   return {
     kind: 'client',
     versions,
@@ -85,6 +102,17 @@ export function clientVector({ steps, versions }) {
   }
 }
 
+/** What an application asks of a client, and the packet that it makes. */
+const commands = [
+  ['connect', 'CONNECT'],
+  ['publish', 'PUBLISH'],
+  ['subscribe', 'SUBSCRIBE'],
+  ['unsubscribe', 'UNSUBSCRIBE'],
+  ['authenticate', 'AUTH'],
+  ['reauthenticate', 'AUTH'],
+  ['ping', 'PINGREQ'],
+  ['disconnect', 'DISCONNECT'],
+]
 const connecting = /^(\S+)\s+connects\b/
 
 function addLine(line, sent, received) {
