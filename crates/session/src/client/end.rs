@@ -159,7 +159,10 @@ impl Client {
             let cause = Abandonment::ConnectionLost;
             self.events.push_back(Event::Abandoned { ticket: request.ticket, cause });
         }
-        if was_open {
+        if !was_open && !matches!(closing, Closing::Refused { .. }) {
+            self.adopt_session();
+        }
+        if was_open || self.session.expires_at_ms.is_none() {
             self.session.expires_at_ms = self.session.lifetime.deadline_ms(now_ms);
         }
         let has_session = self.session.client_id.is_some() && !self.session.is_expired(now_ms);

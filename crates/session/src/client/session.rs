@@ -67,8 +67,25 @@ impl Client {
             return false;
         }
         self.session.client_id = Some(Box::from(client_id));
-        self.session.expires_at_ms = None;
+        // How long it lasts is the server's knowledge until it has said so.
+        self.session.lifetime = Lifetime::Forever;
         true
+    }
+
+    /// CONNECT is out and CONNACK never came: the server may have begun a Session, and what it has of it is what we have.
+    /// Not so in 5.0 without a clean start, where it may have had one before.
+    pub(super) fn adopt_session(&mut self) {
+        let Self { session, link, .. } = self;
+        let lifetime = Lifetime::from_interval_secs(link.requested_expiry_secs);
+        let is_certain = link.clean_start || !link.version.is_v5();
+        if session.client_id.is_none()
+            && is_certain
+            && lifetime.outlives_connection()
+            && !link.client_id.is_empty()
+        {
+            session.client_id = Some(link.client_id.clone());
+            session.lifetime = lifetime;
+        }
     }
 
     /// The Session State is gone: what was under way comes to nothing.
