@@ -3,6 +3,7 @@
 //!
 //! Whatever happens, in the end every QoS 1 message has arrived at least once and every QoS 2 message exactly once, each
 //! in the order in which it was published, its publisher knows, and neither end has found fault with the other.
+#![allow(clippy::panic, reason = "how a test fails")]
 
 use std::collections::VecDeque;
 
