@@ -1,6 +1,7 @@
 //! The options of an exchange, under the names that `Broker.start` has for them, as a core's configuration.
 
-use topicwire_broker::{Config, Limits};
+use topicwire_broker::{Config, Features, Limits, ReceiveMaximumPolicy};
+use topicwire_codec::QoS;
 
 /// The configuration of an exchange.
 pub(crate) fn config(options: &toml::Table) -> Result<Config, String> {
@@ -9,10 +10,16 @@ pub(crate) fn config(options: &toml::Table) -> Result<Config, String> {
         match (name.as_str(), value) {
             ("limits", toml::Value::Table(limits)) => {
                 for (name, value) in limits {
-                    let number = value.as_integer().and_then(|number| u64::try_from(number).ok());
-                    let number = number.ok_or_else(|| format!("limits.{name} is not a number"))?;
-                    set_limit(&mut config.limits, name, number)?;
+                    set_limit(&mut config.limits, name, value)?;
                 }
+            }
+            ("features", toml::Value::Table(features)) => {
+                for (name, value) in features {
+                    set_feature(&mut config.features, name, value)?;
+                }
+            }
+            ("responseInformation", toml::Value::String(text)) => {
+                config.response_information = Some(text.clone());
             }
             _ => return Err(format!("options.{name} is not one that the core's tests know")),
         }
@@ -20,7 +27,30 @@ pub(crate) fn config(options: &toml::Table) -> Result<Config, String> {
     Ok(config)
 }
 
-fn set_limit(limits: &mut Limits, name: &str, number: u64) -> Result<(), String> {
+fn set_feature(features: &mut Features, name: &str, value: &toml::Value) -> Result<(), String> {
+    match (name, value) {
+        ("maximumQos", toml::Value::Integer(qos)) => {
+            let qos = u8::try_from(*qos).ok().and_then(QoS::from_u8);
+            features.maximum_qos = qos.ok_or("features.maximumQos is not a QoS")?;
+        }
+        ("retain", toml::Value::Boolean(value)) => features.retain = *value,
+        ("wildcardSubscriptions", toml::Value::Boolean(value)) => features.wildcard_subscriptions = *value,
+        ("subscriptionIdentifiers", toml::Value::Boolean(value)) => {
+            features.subscription_identifiers = *value;
+        }
+        ("sharedSubscriptions", toml::Value::Boolean(value)) => features.shared_subscriptions = *value,
+        _ => return Err(format!("features.{name} is not one that the core's tests know")),
+    }
+    Ok(())
+}
+
+fn set_limit(limits: &mut Limits, name: &str, value: &toml::Value) -> Result<(), String> {
+    if (name, value.as_str()) == ("receiveMaximumPolicy", Some("tolerant")) {
+        limits.receive_maximum_policy = ReceiveMaximumPolicy::Tolerant;
+        return Ok(());
+    }
+    let number = value.as_integer().and_then(|number| u64::try_from(number).ok());
+    let number = number.ok_or_else(|| format!("limits.{name} is not a number"))?;
     let short = || u16::try_from(number).map_err(|_| format!("limits.{name} is too large"));
     let word = || u32::try_from(number).map_err(|_| format!("limits.{name} is too large"));
     match name {
