@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use topicwire_codec::QoS;
 use topicwire_topics::{TopicFilter, TopicName};
 
 use crate::broker::{Broker, SessionKey};
@@ -27,6 +28,10 @@ impl Broker {
         if bytes > limits.maximum_retained_bytes
             || (is_one_more && self.retained.len() >= limits.maximum_retained_messages as usize)
         {
+            // A publisher of QoS 0 is not told: what it has replaced must go all the same, v3.1.1 [MQTT-3.3.1-7].
+            if message.qos == QoS::AtMostOnce {
+                self.forget_retained(topic);
+            }
             return false;
         }
         if let Some(old) = self.retained.insert(topic, Arc::clone(message)) {
