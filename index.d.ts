@@ -109,6 +109,8 @@ export interface NativeAuthenticationStep {
   username?: string
   /** At most 65,535 bytes. */
   data?: Uint8Array
+  /** Response Information for this client, where the first authentication is complete. */
+  responseInformation?: string
 }
 
 /** What clients may use, in the words of `src/features.ts`. */

@@ -62,23 +62,26 @@ describe.concurrent.each(transports)('over %s', (transport) => {
   const talk = (steps: string, options: BrokerOptions = riddles) =>
     converse(parseSteps(steps, '5.0'), transport, '5.0', options)
 
-  it('[MQTT-4.12.0-2] [MQTT-4.12.0-3] [MQTT-4.12.0-5] AUTH goes back and forth, and CONNACK has the last words', () =>
-    talk(`${LOG_IN}\na quiet`))
+  // [MQTT-4.12.0-2] [MQTT-4.12.0-3] [MQTT-4.12.0-5]
+  it('AUTH goes back and forth, and CONNACK has the last words', () => talk(`${LOG_IN}\na quiet`))
 
-  it('[MQTT-4.12.0-1] a method that is not registered is refused with 0x8C', async () => {
+  // [MQTT-4.12.0-1]
+  it('a method that is not registered is refused with 0x8C', async () => {
     const refused = `a > 10 [ $protocol 02 u16(0) { 15 "toString" } "a" ]\na < 20 [ 00 8c { ~ } ]\na closed`
     await talk(refused)
     await talk(refused, {})
   })
 
-  it('[MQTT-4.12.0-4] the method may refuse with CONNACK at any point', async () => {
+  // [MQTT-4.12.0-4]
+  it('the method may refuse with CONNACK at any point', async () => {
     await talk(`${said('no')}\na < 20 [ 00 87 { ~ } ]\na closed`)
     await talk(`${said('banned')}\na < 20 [ 00 8a { ~ } ]\na closed`)
     const wrong = 'a > f0 [ 18 { 15 "RIDDLE" 16 "this" } ]'
     await talk(`${CONNECT}\n${WHAT}\n${wrong}\na < 20 [ 00 87 { ~ } ]\na closed`)
   })
 
-  it('[MQTT-3.1.2-30] nothing but AUTH and DISCONNECT comes before CONNACK', async () => {
+  // [MQTT-3.1.2-30]
+  it('nothing but AUTH and DISCONNECT comes before CONNACK', async () => {
     await talk(`${CONNECT}\n${WHAT}\na > c0 00\na < 20 [ 00 82 { ~ } ]\na closed`)
     await talk(`${CONNECT} c0 00\na < 20 [ 00 82 { ~ } ]\na closed`)
     await talk(`${CONNECT}\n${WHAT}\na > e0 00\na closed`)
@@ -87,7 +90,8 @@ describe.concurrent.each(transports)('over %s', (transport) => {
   it('AUTH out of turn is a protocol error, whoever decides slowly', () =>
     talk(`${said('slowly')} ${THAT.slice(4)}\na < 20 [ 00 82 { ~ } ]\na closed`))
 
-  it('[MQTT-4.12.0-5] [MQTT-3.15.2-1] AUTH with another method or the code of a server is refused', async () => {
+  // [MQTT-4.12.0-5] [MQTT-3.15.2-1]
+  it('AUTH with another method or the code of a server is refused', async () => {
     const other = 'a > f0 [ 18 { 15 "PUZZLE" 16 "that" } ]'
     await talk(`${CONNECT}\n${WHAT}\n${other}\na < 20 [ 00 8c { ~ } ]\na closed`)
     await talk(`${CONNECT}\n${WHAT}\n${AGAIN}\na < 20 [ 00 82 { ~ } ]\na closed`)
@@ -103,7 +107,8 @@ describe.concurrent.each(transports)('over %s', (transport) => {
       limits: { connectTimeoutMs: 100 },
     }))
 
-  it('[MQTT-4.12.1-1] a client authenticates again, and its other packets go on meanwhile', () =>
+  // [MQTT-4.12.1-1]
+  it('a client authenticates again, and its other packets go on meanwhile', () =>
     talk(`
       ${LOG_IN}
       a > 82 [ 00 01 {} "t" 00 ]
@@ -119,7 +124,8 @@ describe.concurrent.each(transports)('over %s', (transport) => {
       a quiet
     `))
 
-  it('[MQTT-4.12.1-2] a re-authentication that fails ends with DISCONNECT', async () => {
+  // [MQTT-4.12.1-2]
+  it('a re-authentication that fails ends with DISCONNECT', async () => {
     const wrong = 'a > f0 [ 18 { 15 "RIDDLE" 16 "this" } ]'
     await talk(`${LOG_IN}\n${AGAIN}\n${WHAT}\n${wrong}\na closed 87`)
     await talk(`${LOG_IN}\n${AGAIN}\n${WHAT}\n${AGAIN}\na closed 82`)
@@ -127,7 +133,8 @@ describe.concurrent.each(transports)('over %s', (transport) => {
     await talk(`${LOG_IN}\na > f0 [ 19 { 15 "PUZZLE" } ]\na closed 8c`)
   })
 
-  it('[MQTT-4.12.0-6] [MQTT-4.12.0-7] a client that has named no method gets none, and may not send AUTH', () =>
+  // [MQTT-4.12.0-6] [MQTT-4.12.0-7]
+  it('a client that has named no method gets none, and may not send AUTH', () =>
     talk(`
       a > 10 [ $protocol 02 u16(0) {} "a" ]
       a < 20 [ 00 00 { ${LIMITS} } ]
@@ -135,7 +142,17 @@ describe.concurrent.each(transports)('over %s', (transport) => {
       a closed 82
     `))
 
-  it('[MQTT-3.1.2-24] an AUTH that is larger than the client takes is not sent', () =>
+  // [MQTT-3.1.2-28]
+  it('a method may have Response Information for the client, which gets it if it asks', async () => {
+    const step = () => ({ status: 'success', responseInformation: 'answers/a' }) as const
+    const options = { enhancedAuthentication: { RIDDLE: { start: () => ({ step }) } } }
+    const connects = (asks: string) => `a > 10 [ $protocol 02 u16(0) { 19 ${asks} 15 "RIDDLE" } "a" ]`
+    await talk(`${connects('01')}\na < 20 [ 00 00 { ${LIMITS} 1a "answers/a" 15 "RIDDLE" } ]`, options)
+    await talk(`${connects('00')}\na < 20 [ 00 00 { ${LIMITS} 15 "RIDDLE" } ]`, options)
+  })
+
+  // [MQTT-3.1.2-24]
+  it('an AUTH that is larger than the client takes is not sent', () =>
     talk(
       `
       a > 10 [ $protocol 02 u16(0) { 27 u32(60) 15 "RIDDLE" 16 "long" } "a" ]

@@ -112,6 +112,11 @@ describe('a wrong option is answered with its path and what is wanted', () => {
     ],
     ['half a logger', { logger: { info() {} } }, 'logger must have the methods'],
     ['a hook that is no function', { authenticate: true }, 'authenticate must be a function'],
+    [
+      'an authentication method that cannot start',
+      { enhancedAuthentication: { PLAIN: () => true } },
+      'enhancedAuthentication.PLAIN must be an object with a method start',
+    ],
     ['a hook without a handler', { onPublish: { filter: 'a' } }, 'onPublish must be a function, or'],
     ['a list instead of options', [], 'options must be an object'],
     [

@@ -47,6 +47,22 @@ describe('logEvents', () => {
     ])
   })
 
+  it('says who has authenticated again, and who has failed to', () => {
+    const { broker, lines } = listen()
+    broker.emit('reauthenticate', { ...client, reasonCode: 0, reason: 'Success' })
+    const refused = { reasonCode: 0x87, reason: 'Not authorized', detail: 'the password is wrong' }
+    broker.emit('reauthenticate', { ...client, ...refused })
+    const who = { clientId: 'c1', username: 'alice', peer: '127.0.0.1:5', protocol: 'ws' }
+    expect(lines).toEqual([
+      ['info', who, 'Client authenticated again.'],
+      [
+        'warn',
+        { ...who, reason: 'Not authorized', detail: 'the password is wrong' },
+        'Client failed to authenticate again.',
+      ],
+    ])
+  })
+
   it('says who went, and why by name', () => {
     const { broker, lines } = listen()
     broker.emit('disconnect', { ...client, reasonCode: 0x8d, reason: 'Keep Alive timeout' })

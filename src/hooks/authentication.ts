@@ -4,7 +4,7 @@
  */
 import type { AnyConnection } from '../connection.js'
 import type { EventReader } from '../events.js'
-import { resolveFarewell } from '../farewell.js'
+import { checkText, resolveFarewell } from '../farewell.js'
 import type { Logger } from '../logger.js'
 import type { NativeAuthenticationStep, NativeRefusal } from '../native.js'
 import type { ResolvedOptions } from '../options.js'
@@ -120,9 +120,14 @@ function read(said: AuthenticationStep): Answer {
   if (data !== undefined && data.length > LONGEST_DATA_BYTES) {
     throw new RangeError(`an authentication method's data has at most ${LONGEST_DATA_BYTES} bytes`)
   }
+  const step = { ...(data !== undefined && { data }) }
+  if (said.status === 'continue') return { ...step, isComplete: false }
+  const { username, responseInformation } = said
+  checkText('responseInformation', responseInformation)
   return {
-    isComplete: said.status === 'success',
-    ...(data !== undefined && { data }),
-    ...(said.status === 'success' && said.username !== undefined && { username: said.username }),
+    ...step,
+    isComplete: true,
+    ...(username !== undefined && { username }),
+    ...(responseInformation !== undefined && { responseInformation }),
   }
 }

@@ -202,7 +202,7 @@ function prepare(text: string, allowUnassigned: boolean): string | undefined {
   }
 }
 
-/** The client hears the Reason Code alone: which of the two was wrong is nobody's business. */
+/** The client hears this in words too, so it must not say which of the name and the password was wrong. */
 function refuse(reason: string): Refusal {
   return { reasonCode: NOT_AUTHORIZED, reason: `SCRAM: ${reason}` }
 }

@@ -110,6 +110,8 @@ export type AuthenticationStep =
        * re-authentication that names another one is refused.
        */
       readonly username?: string
+      /** As in `Acceptance`; without a use in a re-authentication. */
+      readonly responseInformation?: string
     }
   | ConnectRefusal
   | false

@@ -9,6 +9,7 @@
 //! the host takes is part of the time that an exchange may take.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use topicwire_codec::{
     Auth, Connect, Disconnect, Frame, PacketType, ReasonCode, Split, Version, split_frame,
@@ -94,7 +95,8 @@ impl Broker {
         self.connection_mut(key)?.authentication.as_mut()?.last_words.take()
     }
 
-    /// A CONNECT that names a method: refused at once, or remembered while its method is asked.
+    /// A CONNECT that names a method: refused at once, as where the method is not known [MQTT-4.12.0-1], or remembered
+    /// while its method is asked.
     pub(crate) fn begin_authentication(
         &mut self,
         key: ConnectionKey,
@@ -161,12 +163,13 @@ impl Broker {
             // [MQTT-4.12.0-7]; we send none either [MQTT-4.12.0-6].
             return Err(Fault::protocol_error("AUTH without an authentication method in CONNECT"));
         };
-        // [MQTT-4.12.0-5, 4.12.1-1]. An AUTH without a method says Success, which no client may.
+        // [MQTT-4.12.0-5, 4.12.1-1] An AUTH without a method says Success, which no client may.
         if auth.authentication_method.is_some_and(|method| *method != *authentication.method) {
             let detail = "AUTH with another authentication method than CONNECT";
             return Err(Fault::new(ReasonCode::BadAuthenticationMethod, detail));
         }
         let step = match (auth.reason_code, authentication.turn) {
+            // [MQTT-4.12.0-3]
             (ReasonCode::ContinueAuthentication, Turn::Client) => AuthenticationStep::Continue,
             (ReasonCode::ReAuthenticate, Turn::Nobody) if is_open => AuthenticationStep::ReAuthenticate,
             (ReasonCode::ContinueAuthentication, Turn::Method(_)) => {
@@ -218,7 +221,12 @@ impl Broker {
     pub(crate) fn decide_authentication(&mut self, key: ConnectionKey, verdict: Verdict, now_ms: u64) {
         match verdict {
             Verdict::Continue { data } => self.ask_client_on(key, data.as_deref(), now_ms),
-            Verdict::Authenticated { username, data } => self.authenticated(key, username, data, now_ms),
+            Verdict::Authenticated { username, data, acceptance } => {
+                if let Some(connection) = self.connection_mut(key) {
+                    connection.response_information = acceptance.response_information;
+                }
+                self.authenticated(key, username, data, now_ms);
+            }
             Verdict::Allow => self.authenticated(key, None, None, now_ms),
             Verdict::Deny(mut refusal) => {
                 refusal.reason.get_or_insert("refused by the authentication method".into());
@@ -295,8 +303,9 @@ impl Broker {
         }
     }
 
-    /// Sends AUTH, with the method that CONNECT named [MQTT-4.12.0-5]. False where it cannot be said to this client:
-    /// the authentication has then failed.
+    /// Sends AUTH, with the method that CONNECT named [MQTT-4.12.0-5]; without one there is nothing to send it for
+    /// [MQTT-4.12.0-6]. No Reason String and no User Properties, so that there is nothing to leave out for its size
+    /// [MQTT-3.15.2-2, 3.15.2-3]. False where it cannot be said to this client: the authentication has then failed.
     fn send_auth(
         &mut self,
         key: ConnectionKey,
@@ -365,7 +374,7 @@ impl Broker {
     ) {
         let session = self.connections.get(key.index()).and_then(|connection| connection.session);
         let Some(session) = session.and_then(|session| self.sessions.get(session.index())) else { return };
-        let client_id = std::sync::Arc::clone(&session.client_id);
+        let client_id = Arc::clone(&session.client_id);
         self.events.push_back(Event::ReAuthenticated { connection: key, client_id, reason_code, detail });
     }
 

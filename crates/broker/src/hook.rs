@@ -150,6 +150,8 @@ pub enum Verdict {
         username: Option<Box<str>>,
         /// Its last words, at most 65,535 bytes.
         data: Option<Secret>,
+        /// What it says to the client that it lets in; without a use in a re-authentication.
+        acceptance: Acceptance,
     },
 }
 

@@ -68,6 +68,8 @@ pub struct NativeAuthenticationStep {
     pub username: Option<String>,
     /// At most 65,535 bytes.
     pub data: Option<napi::bindgen_prelude::Uint8Array>,
+    /// Response Information for this client, where the first authentication is complete.
+    pub response_information: Option<String>,
 }
 
 /// Why a client, a message or a filter is refused, or a connection ended.
@@ -345,7 +347,12 @@ impl NativeBroker {
     ) -> Result<u32> {
         let data = step.data.as_deref().map(Secret::from);
         let verdict = if step.is_complete {
-            Verdict::Authenticated { username: step.username.map(String::into_boxed_str), data }
+            let response_information = step.response_information.map(String::into_boxed_str);
+            Verdict::Authenticated {
+                username: step.username.map(String::into_boxed_str),
+                data,
+                acceptance: Acceptance { response_information },
+            }
         } else {
             Verdict::Continue { data }
         };

@@ -1,6 +1,8 @@
 //! Enhanced authentication: whose turn it is, what ends it, and what goes on meanwhile.
 
-use topicwire_broker::{AuthenticationStep, Event, HookFilters, Question, Refusal, Secret, Subject, Verdict};
+use topicwire_broker::{
+    Acceptance, AuthenticationStep, Event, HookFilters, Question, Refusal, Secret, Subject, Verdict,
+};
 use topicwire_codec::{Auth, Connect, Disconnect, Packet, Publish, QoS, ReasonCode, Version, Will};
 
 use crate::support::*;
@@ -24,7 +26,8 @@ fn ask_on(data: &str) -> Verdict {
 }
 
 fn content(username: Option<&str>, data: Option<&str>) -> Verdict {
-    Verdict::Authenticated { username: username.map(Into::into), data: data.and_then(secret) }
+    let (username, data) = (username.map(Into::into), data.and_then(secret));
+    Verdict::Authenticated { username, data, acceptance: Acceptance::default() }
 }
 
 fn deny(reason_code: ReasonCode) -> Verdict {
