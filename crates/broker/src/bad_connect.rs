@@ -4,6 +4,8 @@ use topicwire_codec::{Connect, DecodeError, Malformed, ReasonCode, Split, Versio
 
 /// The first byte of every CONNECT.
 const CONNECT: u8 = 0x10;
+/// The protocol name of 3.1.1 and 5.0 with its length; the level comes next.
+const MQTT: &[u8] = b"\x00\x04MQTT";
 /// Set in the protocol level by a bridge.
 const BRIDGE: u8 = 0x80;
 
@@ -11,20 +13,33 @@ const BRIDGE: u8 = 0x80;
 /// answer, because there is no CONNECT, or one that 3.1.1 has no return code for, or one whose fields run past its
 /// end, where nobody knows what the peer meant; the standard leaves CONNACK to the server [MQTT-3.1.4-1].
 pub(crate) fn form_of_answer(bytes: &[u8], reason_code: ReasonCode) -> Option<Version> {
-    if bytes.first() != Some(&CONNECT) {
-        return None;
-    }
-    let body_at = 2 + bytes.iter().skip(1).take(3).take_while(|byte| **byte & 0x80 != 0).count();
-    let level_at = body_at + 6;
-    let is_mqtt = bytes.get(body_at..level_at) == Some(&[0, 4, b'M', b'Q', b'T', b'T']);
+    let body = connect_body(bytes)?;
+    let is_mqtt = body.starts_with(MQTT);
     if reason_code == ReasonCode::UnsupportedProtocolVersion {
         // A server that speaks 3.1.1 has to answer a level it does not know with return code 1 (v3.1.1
         // [MQTT-3.1.2-2]); 5.0 allows 0x84 [MQTT-3.1.2-2]. The peer understands the form it wrote itself.
-        let is_v5 = is_mqtt && reads_as_v5(bytes, level_at);
+        let is_v5 = is_mqtt && reads_as_v5(bytes, bytes.len() - body.len() + MQTT.len());
         return Some(if is_v5 { Version::V5_0 } else { Version::V3_1_1 });
     }
-    let is_v5 = is_mqtt && bytes.get(level_at).is_some_and(|level| level & !BRIDGE == Version::V5_0.level());
-    (is_v5 && !runs_past_its_end(bytes)).then_some(Version::V5_0)
+    let is_v5 = is_mqtt && body.get(MQTT.len()).is_some_and(|level| level & !BRIDGE == Version::V5_0.level());
+    // Of one that is too large only the beginning counts: how much of the rest is there is chance.
+    let is_whole = reason_code != ReasonCode::PacketTooLarge;
+    (is_v5 && !(is_whole && runs_past_its_end(bytes))).then_some(Version::V5_0)
+}
+
+/// Whether these are the first bytes of a CONNECT and its protocol level, which tells what answer it understands, has
+/// not come yet.
+pub(crate) fn is_cut_before_level(bytes: &[u8]) -> bool {
+    connect_body(bytes).is_some_and(|body| MQTT.starts_with(body))
+}
+
+/// What there is behind the fixed header of a CONNECT; none for another packet, or a Remaining Length that is longer
+/// than it needs to be.
+fn connect_body(bytes: &[u8]) -> Option<&[u8]> {
+    let (&first_byte, rest) = bytes.split_first()?;
+    let last = rest.iter().take(4).position(|byte| byte & 0x80 == 0)?;
+    let is_shortest = last == 0 || rest.get(last) != Some(&0);
+    rest.get(last + 1..).filter(|_| first_byte == CONNECT && is_shortest)
 }
 
 /// Whether a CONNECT were one of 5.0 if its level said so.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use topicwire_codec::{
-    Ack, Disconnect, Frame, Packet, PacketType, Publish, ReasonCode, Split, Version, split_frame,
+    Ack, DecodeError, Disconnect, Frame, Packet, PacketType, Publish, ReasonCode, Split, Version, split_frame,
 };
 
+use crate::bad_connect::is_cut_before_level;
 use crate::broker::{Broker, ConnectionKey};
 use crate::config::Limits;
 use crate::connection::{AckEffect, Connection, Framing, Phase};
@@ -123,10 +124,12 @@ impl Broker {
         let mut used = 0;
         let mut count = 0u64;
         let outcome = loop {
-            match split_frame(bytes.get(used..).unwrap_or_default(), limit) {
+            let rest = bytes.get(used..).unwrap_or_default();
+            match split_frame(rest, limit) {
                 Ok(Split::Partial { .. }) => break Ok(()),
                 Ok(Split::Frame(frame)) => {
-                    match self.handle_frame(key, &frame, packet_at(bytes, used, &frame), now_ms) {
+                    let packet = packet_at(bytes, used, &frame);
+                    match self.handle_frame(key, &frame, packet, now_ms) {
                         Ok(Flow::Next) => {
                             if limit < self.config.limits.maximum_packet_size_bytes {
                                 limit = self.longest_packet(key);
@@ -140,10 +143,12 @@ impl Broker {
                             used = bytes.len();
                             break Ok(());
                         }
-                        Err(fault) => break Err(fault),
+                        Err(fault) => break Err((fault, packet)),
                     }
                 }
-                Err(error) => break Err(Fault::from(error)),
+                // Too large; heard to its protocol level, so that the answer does not hang on how the bytes were cut.
+                Err(DecodeError::Limit(_)) if self.awaits_level(key, rest) => break Ok(()),
+                Err(error) => break Err((Fault::from(error), rest)),
             }
         };
         self.metrics.packets_received += count;
@@ -152,11 +157,17 @@ impl Broker {
         {
             connection.keep_alive.touch(now_ms);
         }
-        if let Err(fault) = outcome {
-            self.handle_fault(key, bytes.get(used..).unwrap_or_default(), &fault, now_ms);
+        if let Err((fault, packet)) = outcome {
+            self.handle_fault(key, packet, &fault, now_ms);
             return bytes.len();
         }
         used
+    }
+
+    /// Whether these are the first bytes of a connection and of a CONNECT whose version they do not tell yet.
+    fn awaits_level(&self, key: ConnectionKey, bytes: &[u8]) -> bool {
+        let is_new = self.connections.get(key.index()).is_some_and(|it| it.phase == Phase::AwaitConnect);
+        is_new && is_cut_before_level(bytes)
     }
 
     /// What a client may send at once: less before its CONNECT is accepted.
@@ -251,14 +262,15 @@ impl Broker {
         Ok(Flow::Stop)
     }
 
-    /// A peer broke the protocol: tell it as far as its version allows, tell the host, and end the connection.
-    fn handle_fault(&mut self, key: ConnectionKey, bytes: &[u8], fault: &Fault, now_ms: u64) {
+    /// A peer broke the protocol: tell it as far as its version allows, tell the host, and end the connection. `packet`
+    /// is the one at fault, or what there is of it.
+    fn handle_fault(&mut self, key: ConnectionKey, packet: &[u8], fault: &Fault, now_ms: u64) {
         let Some(connection) = self.connections.get(key.index()) else { return };
         self.metrics.protocol_errors += 1;
         let client_id = connection.session.and_then(|session| self.sessions.get(session.index()));
         let client_id = client_id.map(|session| Arc::clone(&session.client_id));
         match connection.phase {
-            Phase::AwaitConnect => self.answer_bad_connect(key, bytes, fault),
+            Phase::AwaitConnect => self.answer_bad_connect(key, packet, fault),
             // No DISCONNECT before CONNACK [MQTT-3.14.0-1].
             Phase::Authenticating => {
                 self.send_refusal(key, &Refusal::from(fault.clone()).for_packet(PacketType::Connack));

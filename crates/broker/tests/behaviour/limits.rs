@@ -256,7 +256,7 @@ fn a_packet_above_the_maximum_size_ends_the_connection_before_it_is_there() {
 fn a_connect_above_its_own_limit_is_refused_before_it_is_there() {
     let mut bench = Bench::with_limits(|limits| limits.maximum_connect_packet_bytes = 100);
     let stranger = bench.open(Version::V5_0);
-    bench.send_bytes(stranger, &[0x10, 0xE5, 0x01]);
+    bench.send_bytes(stranger, b"\x10\xE5\x01\x00\x04MQTT\x04");
     assert_eq!(bench.closed(stranger), Some(ReasonCode::PacketTooLarge));
     let client = bench.connect(Version::V5_0, "c");
     bench.send_publish(client, "t", &[b'x'; 900], QoS::AtMostOnce, |_| {});

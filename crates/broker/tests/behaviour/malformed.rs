@@ -150,6 +150,38 @@ fn a_conversation_is_the_same_however_its_bytes_are_cut() {
     }
 }
 
+/// What a client that sends these bytes gets, however they are cut.
+fn answer_to(bytes: &[u8]) -> (Vec<Got>, Option<ReasonCode>) {
+    let outcome = |chunk: usize| {
+        let mut bench = Bench::with_limits(|limits| limits.maximum_connect_packet_bytes = 100).chunks(chunk);
+        let client = bench.open(Version::V5_0);
+        bench.send_bytes(client, bytes);
+        (bench.rest(client), bench.closed(client))
+    };
+    for chunk in 1..bytes.len() {
+        assert_eq!(outcome(chunk), outcome(usize::MAX), "chunks of {chunk} of {bytes:02X?}");
+    }
+    outcome(usize::MAX)
+}
+
+#[test]
+fn a_connect_that_is_too_large_gets_the_answer_of_its_version_however_it_is_cut() {
+    let (code, too_large) = (ReasonCode::PacketTooLarge, Some(ReasonCode::PacketTooLarge));
+    let (got, closed) = answer_to(b"\x10\xE8\x07\x00\x04MQTT\x05\x02\x00\x00");
+    assert!(matches!(&got[..], [Got::Connack(connack)] if connack.reason_code == code), "{got:?}");
+    assert_eq!(closed, too_large);
+    assert_eq!(answer_to(b"\x10\xE8\x07\x00\x04MQTT\x04\x02\x00\x00"), (vec![], too_large));
+    assert_eq!(answer_to(b"\x10\xE8\x07\x00\x04MQTX\x05"), (vec![], too_large));
+}
+
+#[test]
+fn what_follows_a_bad_connect_is_not_taken_for_its_protocol_level() {
+    let malformed = Some(ReasonCode::MalformedPacket);
+    assert_eq!(answer_to(b"\x10\x00\x00\x04MQTT\x05"), (vec![], malformed));
+    assert_eq!(answer_to(b"\x10\xFF\xFF\xFF\xFF\x7F\x00\x04MQTT\x05"), (vec![], malformed));
+    assert_eq!(answer_to(b"\x10\x8D\x00\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x00"), (vec![], malformed));
+}
+
 #[test]
 fn each_malformation_has_its_reason() {
     let cases: [(&str, &[u8], ReasonCode); 12] = [
