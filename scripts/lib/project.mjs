@@ -66,6 +66,21 @@ export function run(command, args, { env = {}, onOutput, stdout = 'inherit', she
   })
 }
 
+/** What a program prints when it succeeds; undefined when it fails or does not exist. */
+export async function capture(command, args) {
+  let output = ''
+  const exitCode = await new Promise((resolve) => {
+    const env = { ...process.env, PATH: searchPath() }
+    const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'ignore'] })
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+    })
+    child.on('error', () => resolve(127))
+    child.on('close', (code) => resolve(code ?? 1))
+  })
+  return exitCode === 0 ? output : undefined
+}
+
 /** Runs the JavaScript of a program that a package brings, without a shell. */
 export function runPackageBin(packageName, binName, args, options) {
   const manifest = JSON.parse(readFileSync(inRoot('node_modules', packageName, 'package.json'), 'utf8'))
