@@ -267,6 +267,16 @@ describe('the reach of the tests', () => {
       { tests: [exchange], applies_to: 'both', why: 'The transport of a client is not ours.' },
       [],
     ],
+    [
+      'a client’s test for both ends, with a reason',
+      { tests: [clients], applies_to: 'both', why: 'The broker never sends it.' },
+      [],
+    ],
+    [
+      'neither end, whatever the reason',
+      { tests: [rust], applies_to: 'both', why: 'It is late.' },
+      [onWire, atClient],
+    ],
     ['a WebSocket alone, in its chapter', { tests: [spec], id: 'MQTT-6.0.0-1' }, []],
     ['a vector in the chapter of WebSocket', { tests: [exchange], id: 'MQTT-6.0.0-1' }, [onWire]],
     ['words', { tests: [], proof: 'construction', why: 'There is no other way.' }, []],

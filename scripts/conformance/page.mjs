@@ -127,18 +127,25 @@ function chapterOf(id) {
   return first === '3' ? `3.${second}` : first
 }
 
-/** One line for each file, without the folders that all of a kind share. */
+/** So many tests of one file are named in a cell. */
+const MOST_NAMED = 6
+
+/** One line for each file, without the folders that all of a kind share. The ledger itself has every name. */
 function testsOf(row) {
   const byFile = new Map()
   for (const reference of row.tests) {
     const [, file, name] = /^(.+?): (.*)$/.exec(reference) ?? []
     byFile.set(file, [...(byFile.get(file) ?? []), name])
   }
-  const shown = (text) => text.replaceAll('<', '&lt;').replaceAll('_', '\\_').replaceAll('*', '\\*')
   return [...byFile]
-    .map(
-      ([file, names]) =>
-        `[${file.split('/').slice(-2).join('/')}](../${file}): ${names.map(shown).join('; ')}`,
-    )
+    .map(([file, names]) => `[${file.split('/').slice(-2).join('/')}](../${file}): ${listed(names)}`)
     .join('<br>')
+}
+
+function listed(names) {
+  const escaped = names.map((name) =>
+    name.replaceAll('<', '&lt;').replaceAll('_', '\\_').replaceAll('*', '\\*'),
+  )
+  if (names.length <= MOST_NAMED) return escaped.join('; ')
+  return `${escaped.slice(0, MOST_NAMED - 1).join('; ')}; and ${names.length - MOST_NAMED + 1} more`
 }

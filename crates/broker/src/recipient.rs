@@ -1,4 +1,7 @@
 //! For whom a packet is written: what it may hold, and what is left out of it where it would not fit.
+//!
+//! The broker has no User Properties to say but those of messages, so that none can make another packet too large
+//! [MQTT-3.2.2-20, 3.4.2-3, 3.5.2-3, 3.6.2-3, 3.7.2-3, 3.9.2-2, 3.11.2-2, 3.14.2-4].
 
 use topicwire_codec::{EncodeError, Version};
 

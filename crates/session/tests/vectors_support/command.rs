@@ -208,7 +208,13 @@ fn auth(words: &[Word], act: impl FnOnce(&AuthStep<'_>) -> Outcome) -> Result<Ou
         Word::Single(text) => Some(text.as_bytes()),
         _ => None,
     });
-    Ok(act(&AuthStep { authentication_data: data, ..AuthStep::default() }))
+    let values = Values::new(words, &["reason", "user"])?;
+    let users = values.user_properties();
+    Ok(act(&AuthStep {
+        authentication_data: data,
+        reason_string: values.text("reason"),
+        user_properties: UserProperties::from_pairs(&users),
+    }))
 }
 
 /// `disconnects 04 expiry=60 reason="…"`
