@@ -233,9 +233,11 @@ impl Host {
             (1 | 2, Subject::EnhancedAuthentication { .. }) => {
                 Verdict::Continue { data: input.flag().then(|| input.take(4).into()) }
             }
-            (3, Subject::EnhancedAuthentication { .. }) => {
-                Verdict::Authenticated { username: input.flag().then(|| "somebody".into()), data: None }
-            }
+            (3, Subject::EnhancedAuthentication { .. }) => Verdict::Authenticated {
+                username: input.flag().then(|| "somebody".into()),
+                data: None,
+                acceptance: Acceptance::default(),
+            },
             (3, Subject::Authenticate { .. }) => {
                 Verdict::Accept(Acceptance { response_information: Some("answers/".into()) })
             }
