@@ -105,7 +105,7 @@ export const limitRanges: Readonly<Record<NumericLimit, LimitRange>> = {
   maximumConnections: { default: 100_000, minimum: 1, maximum: 16_777_216 },
   maximumSessions: { default: 1_000_000, minimum: 1, maximum: UINT32 },
   sessionExpiryIntervalMaximumSecs: { default: UINT32, minimum: 0, maximum: UINT32 },
-  // [MQTT-3.1.3-5]: ids of up to 23 bytes have to be allowed.
+  // [MQTT-3.1.3-5], v3.1.1 [MQTT-3.1.3-5]: ids of up to 23 bytes have to be allowed.
   maximumClientIdBytes: { default: UINT16, minimum: 23, maximum: UINT16 },
   maximumSubscriptionsPerSession: { default: 10_000, minimum: 1, maximum: UINT32 },
   maximumTopicLevels: { default: 128, minimum: 1, maximum: UINT16 },

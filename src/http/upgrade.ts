@@ -21,7 +21,7 @@ import { isOriginAllowed } from './origin.js'
 import { isWebSocketPath, PATHS_SENTENCE, pathOf, targetOf } from './pages.js'
 import { parseTopicRequest, TOPICS_PATH } from './topic-request.js'
 
-/** The names under which MQTT is offered, the better one first [MQTT-6.0.0-4]. */
+/** The names under which MQTT is offered, the better one first [MQTT-6.0.0-4], v3.1.1 [MQTT-6.0.0-4]. */
 const MQTT_SUBPROTOCOLS = ['mqtt', 'mqttv3.1']
 /** A frame may hold several packets, or the end of one and the beginning of the next. */
 const FRAME_ROOM_BYTES = 65_536

@@ -1,7 +1,7 @@
 /**
  * A WebSocket as a `Transport`: MQTT over WebSocket. Control packets may share a frame and span frames [MQTT-6.0.0-2],
- * so frames are chunks here and nothing more. `WebSocketPipe`, the half that deals with the socket, also carries topic
- * URLs (topic-url.ts, next).
+ * v3.1.1 [MQTT-6.0.0-2], so frames are chunks here and nothing more. `WebSocketPipe`, the half that deals with the
+ * socket, also carries topic URLs (topic-url.ts, next).
  */
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
@@ -116,7 +116,7 @@ export class WebSocketTransport extends WebSocketPipe implements Transport {
   }
 
   protected receive(sink: TransportSink, data: Buffer, isBinary: boolean): void {
-    // [MQTT-6.0.0-1]
+    // [MQTT-6.0.0-1], v3.1.1 [MQTT-6.0.0-1]
     if (isBinary) sink.receive(data)
     else this.closeWith(1003, 'MQTT packets travel in binary frames; this was a text frame.')
   }

@@ -48,6 +48,7 @@ impl Agreed {
 impl Broker {
     /// Lets the client in and tells it so [MQTT-3.1.4-5]. One without an identifier gets a new one, which CONNACK names
     /// [MQTT-3.1.3-7, 3.2.2-16]; all else is as if it had brought it.
+    /// Asked for by v3.1.1 [MQTT-3.1.4-4], v3.1.1 [MQTT-3.2.0-1].
     pub(crate) fn accept(&mut self, key: ConnectionKey, connect: &Connect<'_>, is_mqtt: bool, now_ms: u64) {
         let is_assigned = connect.client_id.is_empty();
         let client_id = if is_assigned { self.assign_client_id() } else { Arc::from(connect.client_id) };
@@ -105,6 +106,9 @@ impl Broker {
     /// The Session of this client, found by its identifier [MQTT-3.1.3-2] as Clean Start says [MQTT-3.1.4-4]: an old
     /// one resumed [MQTT-3.1.2-5], or a new one [MQTT-3.1.2-4, 3.1.2-6]; and Session Present, which is what became of
     /// it [MQTT-3.2.2-2, 3.2.2-3]. A connection that still holds the identifier is told and ended [MQTT-3.1.4-3].
+    /// Asked for by v3.1.1 [MQTT-3.1.2-4], v3.1.1 [MQTT-3.1.2-6], v3.1.1 [MQTT-3.1.3-2],
+    /// v3.1.1 [MQTT-3.1.4-2], v3.1.1 [MQTT-3.1.4-3], v3.1.1 [MQTT-3.2.2-1], v3.1.1 [MQTT-3.2.2-2],
+    /// v3.1.1 [MQTT-3.2.2-3].
     fn claim_session(
         &mut self,
         client_id: &Arc<str>,

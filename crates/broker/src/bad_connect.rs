@@ -12,6 +12,7 @@ const BRIDGE: u8 = 0x80;
 /// The version in whose form CONNACK tells why `bytes` are no CONNECT that is taken. `None`: it is better not to
 /// answer, because there is no CONNECT, or one that 3.1.1 has no return code for, or one whose fields run past its
 /// end, where nobody knows what the peer meant; the standard leaves CONNACK to the server [MQTT-3.1.4-1].
+/// Asked for by v3.1.1 [MQTT-3.1.2-1], v3.1.1 [MQTT-3.1.2-2], v3.1.1 [MQTT-3.1.4-1], v3.1.1 [MQTT-3.2.2-6].
 pub(crate) fn form_of_answer(bytes: &[u8], reason_code: ReasonCode) -> Option<Version> {
     let body = connect_body(bytes)?;
     let is_mqtt = body.starts_with(MQTT);

@@ -255,6 +255,7 @@ impl Broker {
     }
 
     /// An identifier for a client that brought none [MQTT-3.1.3-6]: hard to guess, and told apart by shard.
+    /// Asked for by v3.1.1 [MQTT-3.1.3-6].
     pub(crate) fn assign_client_id(&mut self) -> Arc<str> {
         loop {
             self.assigned_count += 1;

@@ -187,6 +187,7 @@ impl Broker {
 
     /// Does not let the client in [MQTT-3.1.4-2, 3.1.3-8]: CONNACK says so, the connection is closed [MQTT-3.2.2-7], and
     /// what came behind CONNECT is not looked at [MQTT-3.1.4-6].
+    /// Asked for by v3.1.1 [MQTT-3.1.3-9], v3.1.1 [MQTT-3.1.4-5], v3.1.1 [MQTT-3.2.2-5].
     pub(crate) fn refuse(
         &mut self,
         key: ConnectionKey,

@@ -37,6 +37,8 @@ struct Terms<'a> {
 
 impl Broker {
     /// Offers a message to a Session that has subscribed to it.
+    /// Asked for by v3.1.1 [MQTT-3.1.2-5], v3.1.1 [MQTT-3.3.1-9], v3.1.1 [MQTT-3.8.4-6],
+    /// v3.1.1 [MQTT-4.5.0-1].
     #[inline]
     pub(crate) fn offer(
         &mut self,

@@ -158,6 +158,7 @@ impl Broker {
 
     /// The Session has lost its connection: what becomes of its Will, which a normal DISCONNECT takes along
     /// [MQTT-3.14.4-3], and of itself, which stays as long as its expiry says [MQTT-3.1.2-23].
+    /// Asked for by v3.1.1 [MQTT-3.1.2-8], v3.1.1 [MQTT-3.1.2-12].
     fn detach(
         &mut self,
         session_key: SessionKey,
@@ -236,6 +237,7 @@ impl Broker {
     }
 
     /// Publishes the Will, where there still is one, and forgets it [MQTT-3.1.2-10].
+    /// Asked for by v3.1.1 [MQTT-3.1.2-10], v3.1.1 [MQTT-3.1.2-16], v3.1.1 [MQTT-3.1.2-17].
     pub(crate) fn publish_will(&mut self, key: SessionKey, now_ms: u64) {
         let Some(session) = self.sessions.get_mut(key.index()) else { return };
         session.will_at_ms = None;
@@ -298,6 +300,7 @@ impl Broker {
 
     /// A connection's time is up: CONNECT has not come, an authentication is not complete, or nothing has come within
     /// one and a half Keep Alives [MQTT-3.1.2-22].
+    /// Asked for by v3.1.1 [MQTT-3.1.2-24].
     pub(crate) fn connection_due(&mut self, key: ConnectionKey, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(key.index()) else { return };
         Timers::<TimerKey>::fired(&mut connection.timer);

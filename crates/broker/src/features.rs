@@ -76,6 +76,7 @@ impl Features {
 
     /// Why a subscription cannot be had. For a 5.0 client, whose CONNACK has said so, it is a Protocol Error that ends
     /// the connection (3.2.2.3.11 to 3.2.2.3.13); for others it is what SUBACK says of this one filter.
+    /// Asked for by v3.1.1 [MQTT-3.8.3-2].
     pub(crate) fn check_subscription(
         self,
         filter: SubscriptionFilter<'_>,

@@ -98,6 +98,7 @@ impl Broker {
 
     /// Counts what is kept of a connection's input. Where all connections together keep too much, those that keep
     /// more than a small share are cut off as they send more.
+    /// Asked for by v3.1.1 [MQTT-4.8.0-2].
     fn settle_input(&mut self, key: ConnectionKey, now_ms: u64) -> InputStatus {
         let Some(connection) = self.connections.get_mut(key.index()) else { return InputStatus::default() };
         let kept_bytes = connection.kept_bytes() as u64;
@@ -178,6 +179,8 @@ impl Broker {
         limits.maximum_packet_size_bytes.min(most)
     }
 
+    /// One whole packet, if where the connection stands lets it be read: nothing comes before CONNECT.
+    /// Asked for by v3.1.1 [MQTT-3.1.0-1].
     #[inline]
     fn handle_frame(
         &mut self,
@@ -211,6 +214,8 @@ impl Broker {
         }
     }
 
+    /// The packets that come seldom: all but PUBLISH and its acknowledgements.
+    /// Asked for by v3.1.1 [MQTT-3.1.0-2], v3.1.1 [MQTT-3.12.4-1].
     fn handle_rare_packet(
         &mut self,
         key: ConnectionKey,
@@ -243,6 +248,7 @@ impl Broker {
     }
 
     /// DISCONNECT: the client is leaving in good order [MQTT-3.14.4-1, 3.14.4-3].
+    /// Asked for by v3.1.1 [MQTT-3.14.4-3].
     fn handle_disconnect(
         &mut self,
         key: ConnectionKey,
@@ -264,6 +270,7 @@ impl Broker {
 
     /// A peer broke the protocol: tell it as far as its version allows, tell the host, and end the connection. `packet`
     /// is the one at fault, or what there is of it.
+    /// Asked for by v3.1.1 [MQTT-4.8.0-1].
     fn handle_fault(&mut self, key: ConnectionKey, packet: &[u8], fault: &Fault, now_ms: u64) {
         let Some(connection) = self.connections.get(key.index()) else { return };
         self.metrics.protocol_errors += 1;

@@ -149,6 +149,7 @@ impl Broker {
 
     /// Routes the message of a packet without copying what nobody keeps. What is retained for the topic is only touched
     /// where RETAIN is set [MQTT-3.3.1-8].
+    /// Asked for by v3.1.1 [MQTT-3.3.1-12].
     #[inline]
     fn publish_packet(
         &mut self,
@@ -242,6 +243,7 @@ impl Broker {
     }
 
     /// PUBACK or PUBREC, as the QoS asks [MQTT-3.3.4-1, 4.3.2-4, 4.3.3-8]. 3.x has no way to say no: the codec writes what it has.
+    /// Asked for by v3.1.1 [MQTT-2.3.1-6], v3.1.1 [MQTT-3.3.4-1], v3.1.1 [MQTT-3.3.5-2].
     fn answer_publish(
         &mut self,
         key: ConnectionKey,

@@ -72,6 +72,7 @@ impl Broker {
 
     /// The next retained message of a new subscription. One that has been replaced, removed or has expired since
     /// is left out: what came after it has been delivered already.
+    /// Asked for by v3.1.1 [MQTT-3.3.1-8].
     fn send_owed(&mut self, session_key: SessionKey, now_ms: u64) -> bool {
         let Some(session) = self.sessions.get_mut(session_key.index()) else { return false };
         let Some(front) = session.owed.front() else { return false };

@@ -15,6 +15,8 @@ use crate::store::StoreOperation;
 impl Broker {
     /// Makes the message its topic's retained one [MQTT-3.3.1-5], or with an empty payload removes that
     /// [MQTT-3.3.1-6, 3.3.1-7]. False where a limit forbids it.
+    /// Asked for by v3.1.1 [MQTT-3.1.2-7], v3.1.1 [MQTT-3.3.1-5], v3.1.1 [MQTT-3.3.1-10],
+    /// v3.1.1 [MQTT-3.3.1-11].
     pub(crate) fn retain(&mut self, message: &Arc<Message>) -> bool {
         let Ok(topic) = TopicName::new(message.topic_name()) else { return false };
         if message.payload().is_empty() {
@@ -80,6 +82,7 @@ impl Broker {
 
     /// Notes what a new subscription is owed: sent by `pump.rs`, as there is room. A message that the Session is
     /// owed already is not owed twice, so that what one Session can be owed has a bound.
+    /// Asked for by v3.1.1 [MQTT-3.3.1-6].
     pub(crate) fn owe_retained(
         &mut self,
         session_key: SessionKey,

@@ -66,6 +66,7 @@ impl Route {
 
 /// What all subscriptions of one Session that matched ask for together: the message is sent once, with the
 /// highest QoS [MQTT-3.3.4-2] and all identifiers [MQTT-3.3.4-3], never once for each subscription [MQTT-3.3.4-5].
+/// Asked for by v3.1.1 [MQTT-3.3.5-1].
 #[derive(Debug)]
 pub(crate) struct Merged {
     pub(crate) qos: QoS,

@@ -54,6 +54,8 @@ pub(crate) struct Owed {
     pub(crate) subscription_ids: SmallVec<[u32; 2]>,
 }
 
+/// What is kept for a client identifier, for as long as a connection or the client's wish lasts.
+/// Asked for by v3.1.1 [MQTT-4.1.0-1], v3.1.1 [MQTT-4.1.0-2].
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) client_id: Arc<str>,

@@ -25,6 +25,9 @@ use crate::session::SubscriptionOptions;
 use crate::store::StoreOperation;
 
 impl Broker {
+    /// SUBSCRIBE: each filter by itself, and one SUBACK for all of them.
+    /// Asked for by v3.1.1 [MQTT-2.3.1-7], v3.1.1 [MQTT-3.8.4-1], v3.1.1 [MQTT-3.8.4-2],
+    /// v3.1.1 [MQTT-3.8.4-4], v3.1.1 [MQTT-3.8.4-5].
     pub(crate) fn handle_subscribe(
         &mut self,
         key: ConnectionKey,
@@ -91,6 +94,7 @@ impl Broker {
     ///
     /// # Errors
     /// What SUBACK says of a filter that is refused.
+    /// Asked for by v3.1.1 [MQTT-3.8.4-3].
     fn subscribe_one<'a>(
         &mut self,
         session_key: SessionKey,
@@ -177,6 +181,8 @@ impl Broker {
         true
     }
 
+    /// UNSUBSCRIBE: each filter by itself, and one UNSUBACK for all of them, whatever was there.
+    /// Asked for by v3.1.1 [MQTT-3.10.4-4], v3.1.1 [MQTT-3.10.4-5], v3.1.1 [MQTT-3.10.4-6].
     pub(crate) fn handle_unsubscribe(
         &mut self,
         key: ConnectionKey,
@@ -213,6 +219,7 @@ impl Broker {
 
     /// Removes the subscription with exactly this filter [MQTT-3.10.4-1]; messages already queued for it are still
     /// delivered [MQTT-3.10.4-2, 3.10.4-3].
+    /// Asked for by v3.1.1 [MQTT-3.10.4-1], v3.1.1 [MQTT-3.10.4-2], v3.1.1 [MQTT-3.10.4-3].
     fn unsubscribe_one(
         &mut self,
         session_key: SessionKey,

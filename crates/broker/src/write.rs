@@ -20,6 +20,7 @@ pub(crate) struct TooLarge;
 
 /// The flags and identifiers of a PUBLISH that are one receiver's own. DUP says whether this one is sent again,
 /// whatever it said when the message came [MQTT-3.3.1-3].
+/// Asked for by v3.1.1 [MQTT-3.3.1-3].
 pub(crate) struct Head {
     pub(crate) dup: bool,
     pub(crate) qos: QoS,
@@ -54,6 +55,7 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// [`TooLarge`]; nothing has been written.
+    /// Asked for by v3.1.1 [MQTT-4.3.1-1].
     #[inline]
     pub(crate) fn write_fan_out(
         &mut self,

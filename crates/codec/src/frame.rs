@@ -11,6 +11,7 @@ use crate::version::Version;
 pub(crate) const DUP: u8 = 0b1000;
 /// The flags that PUBREL, SUBSCRIBE and UNSUBSCRIBE have to have [MQTT-3.6.1-1], [MQTT-3.8.1-1],
 /// [MQTT-3.10.1-1].
+/// Asked for by v3.1.1 [MQTT-3.6.1-1], v3.1.1 [MQTT-3.8.1-1], v3.1.1 [MQTT-3.10.1-1].
 pub(crate) const REQUEST_FLAGS: u8 = 0b0010;
 
 /// One whole packet, its fixed header checked.
@@ -74,6 +75,8 @@ pub fn split_frame(bytes: &[u8], maximum_packet_size: u32) -> Result<Split<'_>, 
 }
 
 /// The packet type, if the flags may go with it in some version.
+/// Asked for by v3.1.1 [MQTT-2.2.2-1], v3.1.1 [MQTT-2.2.2-2], v3.1.1 [MQTT-3.3.1-4],
+/// v3.1.1 [MQTT-3.14.1-1].
 #[inline]
 fn check_first_byte(first_byte: u8) -> Result<PacketType, Malformed> {
     let flags = first_byte & 0x0F;

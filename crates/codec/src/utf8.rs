@@ -4,6 +4,7 @@ use crate::error::Malformed;
 
 /// The text of an MQTT string's bytes: well-formed UTF-8, so without surrogates [MQTT-1.5.4-1], and without
 /// U+0000 [MQTT-1.5.4-2]. A byte order mark is text like any other [MQTT-1.5.4-3].
+/// Asked for by v3.1.1 [MQTT-1.5.3-1], v3.1.1 [MQTT-1.5.3-2], v3.1.1 [MQTT-1.5.3-3].
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<&str, Malformed> {
     let Ok(text) = core::str::from_utf8(bytes) else { return Err(Malformed::InvalidUtf8) };

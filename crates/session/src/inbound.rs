@@ -28,6 +28,7 @@ pub enum InboundStep {
 }
 
 /// The state of the receiving end. The QoS 2 identifiers outlive the Network Connection.
+/// Asked for by v3.1.1 [MQTT-4.3.2-2], v3.1.1 [MQTT-4.3.3-2].
 #[derive(Debug, Default)]
 pub struct Inbound {
     receive_maximum: u16,

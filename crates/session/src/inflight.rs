@@ -26,6 +26,7 @@ impl<T> Default for Inflight<T> {
 
 impl<T> Inflight<T> {
     /// Opens an exchange under a free identifier; none where all 65,535 are taken [MQTT-2.2.1-3, 2.2.1-4].
+    /// Asked for by v3.1.1 [MQTT-2.3.1-4].
     pub fn open(&mut self, value: T) -> Option<PacketId> {
         if self.count >= usize::from(u16::MAX) {
             return None;

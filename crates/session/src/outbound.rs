@@ -69,6 +69,7 @@ pub enum PubrecStep<M> {
 }
 
 /// What to send again after a resume.
+/// Asked for by v3.1.1 [MQTT-3.3.1-1].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resend<M> {
     /// PUBLISH, with DUP set [MQTT-3.3.1-1].
@@ -100,6 +101,7 @@ struct Exchange<M> {
 }
 
 /// The state of the sending end. All of it outlives the Network Connection.
+/// Asked for by v3.1.1 [MQTT-4.3.2-1], v3.1.1 [MQTT-4.3.3-1], v3.1.1 [MQTT-4.6.0-5], v3.1.1 [MQTT-4.6.0-6].
 #[derive(Debug)]
 pub struct Outbound<M> {
     inflight: Inflight<Exchange<M>>,
@@ -132,6 +134,7 @@ impl<M: Clone> Outbound<M> {
     }
 
     /// A new Network Connection: all open exchanges are due again. [MQTT-4.9.0-1]
+    /// Asked for by v3.1.1 [MQTT-4.4.0-1].
     pub fn resume(&mut self, receive_maximum: u16) {
         self.receive_maximum = receive_maximum;
         self.send_quota = receive_maximum;

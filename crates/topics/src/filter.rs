@@ -10,6 +10,7 @@ use crate::name::{MAX_TOPIC_BYTES, TopicName, check_length, count_levels};
 /// their levels, `#` only in the last one [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1].
 ///
 /// A filter does not know about `$share/`; [`SubscriptionFilter`] takes that apart first.
+/// Asked for by v3.1.1 [MQTT-4.7.1-2], v3.1.1 [MQTT-4.7.1-3].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicFilter<'a> {
     text: &'a str,
@@ -75,6 +76,7 @@ impl<'a> TopicFilter<'a> {
 
     /// Whether the first level is a wildcard; such a filter does not see names that begin with `$`
     /// [MQTT-4.7.2-1].
+    /// Asked for by v3.1.1 [MQTT-4.7.2-1].
     #[inline]
     #[must_use]
     pub fn starts_with_wildcard(&self) -> bool {
@@ -84,6 +86,7 @@ impl<'a> TopicFilter<'a> {
     /// Whether a message published to `name` is for this filter: section 4.7 and nothing else.
     ///
     /// Costs a pass over both. This is what the tests hold the indexes to.
+    /// Asked for by v3.1.1 [MQTT-3.3.2-3].
     #[must_use]
     pub fn matches(&self, name: TopicName<'_>) -> bool {
         if name.starts_with_dollar() && self.starts_with_wildcard() {

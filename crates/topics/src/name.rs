@@ -12,6 +12,8 @@ pub const MAX_TOPIC_BYTES: usize = 65_535;
 ///
 /// Borrowed and two words long. Names are compared byte by byte: case matters, nothing is normalised
 /// [MQTT-4.7.3-4].
+/// Asked for by v3.1.1 [MQTT-3.3.2-2], v3.1.1 [MQTT-4.7.1-1], v3.1.1 [MQTT-4.7.3-1], v3.1.1 [MQTT-4.7.3-2],
+/// v3.1.1 [MQTT-4.7.3-3], v3.1.1 [MQTT-4.7.3-4].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicName<'a>(&'a str);
 

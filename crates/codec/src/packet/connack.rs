@@ -17,6 +17,7 @@ use crate::writer::{self, Body, PropertyList, Sink};
 const SESSION_PRESENT: u8 = 0b0000_0001;
 
 /// The server accepts a connection, or refuses it.
+/// Asked for by v3.1.1 [MQTT-3.2.2-4].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connack<'a> {
     /// The server has a session of that client and goes on with it. Never with a refusal [MQTT-3.2.2-6], and

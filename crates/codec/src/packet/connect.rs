@@ -105,6 +105,9 @@ impl<'a> Connect<'a> {
     /// # Errors
     /// [`DecodeError::Unsupported`] for a protocol name or level that is none of ours; that much is said
     /// before anything else is looked at. Then whatever keeps the packet from being a CONNECT of its version.
+    /// Asked for by v3.1.1 [MQTT-3.1.2-14], v3.1.1 [MQTT-3.1.2-18], v3.1.1 [MQTT-3.1.2-19],
+    /// v3.1.1 [MQTT-3.1.2-20], v3.1.1 [MQTT-3.1.2-21], v3.1.1 [MQTT-3.1.3-1], v3.1.1 [MQTT-3.1.3-3],
+    /// v3.1.1 [MQTT-3.1.3-4], v3.1.1 [MQTT-3.1.3-11].
     pub fn decode(frame: &Frame<'a>, _: Version) -> Result<Self, DecodeError> {
         frame.expect_type(PacketType::Connect)?;
         let mut reader = Reader::new(frame.body);
@@ -202,6 +205,8 @@ fn read_version(reader: &mut Reader<'_>) -> Result<(Version, bool), DecodeError>
 
 /// What flags may not say: the reserved one is 0 [MQTT-3.1.2-3], and without a Will it has neither a QoS
 /// [MQTT-3.1.2-11] nor RETAIN [MQTT-3.1.2-13]. A Will QoS of 3 [MQTT-3.1.2-12] is found where the Will is read.
+/// Asked for by v3.1.1 [MQTT-3.1.2-3], v3.1.1 [MQTT-3.1.2-11], v3.1.1 [MQTT-3.1.2-13],
+/// v3.1.1 [MQTT-3.1.2-15], v3.1.1 [MQTT-3.1.2-22].
 fn check_flags(flags: u8, version: Version) -> Result<(), Malformed> {
     // 3.1 leaves the bit unused and does not say that it has to be 0.
     if flags & RESERVED != 0 && version != Version::V3_1 {

@@ -13,6 +13,7 @@ use crate::version::Version;
 use crate::writer::{self, Body, PropertyList, Sink};
 
 /// A message on its way, in either direction.
+/// Asked for by v3.1.1 [MQTT-2.3.1-5], v3.1.1 [MQTT-3.3.1-2], v3.1.1 [MQTT-3.3.2-1].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Publish<'a> {
     /// It is sent again; never with QoS 0 [MQTT-3.3.1-2].

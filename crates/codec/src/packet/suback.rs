@@ -14,6 +14,7 @@ use crate::version::Version;
 use crate::writer::{self, Body, PropertyList, Sink};
 
 /// The server's answer to a SUBSCRIBE.
+/// Asked for by v3.1.1 [MQTT-3.9.3-1], v3.1.1 [MQTT-3.9.3-2].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suback<'a> {
     /// The Packet Identifier of the SUBSCRIBE.

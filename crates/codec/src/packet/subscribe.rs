@@ -14,6 +14,7 @@ use crate::version::Version;
 use crate::writer::{self, Body, PropertyList, Sink};
 
 /// A client subscribes.
+/// Asked for by v3.1.1 [MQTT-3.8.3-1], v3.1.1 [MQTT-3.8.3-3].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subscribe<'a> {
     /// What the SUBACK will answer to.

@@ -13,6 +13,7 @@ use crate::version::Version;
 use crate::writer::{self, Body, PropertyList, Sink};
 
 /// A client ends subscriptions.
+/// Asked for by v3.1.1 [MQTT-3.10.3-1], v3.1.1 [MQTT-3.10.3-2].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unsubscribe<'a> {
     /// What the UNSUBACK will answer to.

@@ -27,6 +27,7 @@ pub struct Will<'a> {
 
 impl<'a> Will<'a> {
     /// Reads the Will out of a CONNECT's payload; its topic is a string [MQTT-3.1.3-11].
+    /// Asked for by v3.1.1 [MQTT-3.1.2-9], v3.1.1 [MQTT-3.1.3-10].
     pub(super) fn read(
         reader: &mut Reader<'a>,
         version: Version,
