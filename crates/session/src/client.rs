@@ -39,6 +39,7 @@ mod transmit;
 
 pub use auth::AuthStep;
 pub use config::Config;
+pub use connect::websocket_subprotocol;
 pub use event::{Abandonment, Closing, DeliveryKey, Event, Received, Ticket};
 pub use link::ServerLimits;
 pub use misuse::Misuse;

@@ -29,6 +29,7 @@ impl Client {
         link.auth_turn = AuthTurn::Nobody;
         link.connack_deadline_ms = None;
         link.server = ServerLimits::new(properties);
+        // [MQTT-3.2.2-17], [MQTT-3.2.2-18], [MQTT-3.3.2-9]
         let alias_maximum = link.server.topic_alias_maximum.min(self.config.topic_alias_limit);
         link.outbound_aliases = OutboundAliases::new(alias_maximum);
         if let Some(keep_alive_secs) = properties.server_keep_alive_secs {

@@ -10,8 +10,19 @@ use super::misuse::Misuse;
 /// The largest packet there is: a Remaining Length of four bytes, and the five bytes before what it counts.
 const LARGEST_PACKET_BYTES: u32 = VARINT_MAX + 5;
 
+/// The subprotocol to offer where the transport is a WebSocket, for a connection of that version [MQTT-6.0.0-3],
+/// v3.1.1 [MQTT-6.0.0-3]. 3.1 has no say in it; its name is the one that brokers agree on.
+#[must_use]
+pub fn websocket_subprotocol(version: Version) -> &'static str {
+    match version {
+        Version::V3_1 => "mqttv3.1",
+        Version::V3_1_1 | Version::V5_0 => "mqtt",
+    }
+}
+
 impl Client {
-    /// A transport has been opened: writes CONNECT, which is the first packet on it [MQTT-3.1.0-1].
+    /// A transport has been opened: writes CONNECT, which is the first packet on it [MQTT-3.1.0-1],
+    /// v3.1.1 [MQTT-3.1.0-1].
     ///
     /// With `clean_start` the Session State that is kept is discarded [MQTT-3.1.2-4]; so is that of another Client
     /// Identifier [MQTT-3.1.3-2]. Messages that were never sent stay in the queue. In 5.0 the Maximum Packet Size that
@@ -73,4 +84,20 @@ pub(super) fn check_response_topic(
     properties: &PublishProperties<'_>,
 ) -> Result<(), topicwire_topics::TopicError> {
     properties.response_topic.map_or(Ok(()), |response_topic| TopicName::new(response_topic).map(drop))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // [MQTT-6.0.0-3], v3.1.1 [MQTT-6.0.0-3]
+    #[test]
+    fn the_websocket_of_a_connect_is_offered_its_subprotocol() {
+        for (version, subprotocol) in
+            [(Version::V3_1, "mqttv3.1"), (Version::V3_1_1, "mqtt"), (Version::V5_0, "mqtt")]
+        {
+            let connect = Connect::new(version, "c");
+            assert_eq!(websocket_subprotocol(connect.version), subprotocol);
+        }
+    }
 }
