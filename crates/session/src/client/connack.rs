@@ -18,6 +18,7 @@ impl Client {
         now_ms: u64,
     ) -> Result<(), Fault> {
         if connack.reason_code.is_error() {
+            // [MQTT-4.13.2-1]
             self.end(Closing::Refused { reason_code: connack.reason_code, packet }, now_ms);
             return Ok(());
         }
