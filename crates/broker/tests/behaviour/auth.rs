@@ -1,19 +1,19 @@
-//! Enhanced authentication: whose turn it is, what ends it, and what goes on meanwhile.
+//! Enhanced authentication up to CONNACK: whose turn it is, what ends it, and who is let in. `re_authentication.rs` goes on.
 
 use topicwire_broker::{
     Acceptance, AuthenticationStep, Event, HookFilters, Question, Refusal, Secret, Subject, Verdict,
 };
-use topicwire_codec::{Auth, Connect, Disconnect, Packet, Publish, QoS, ReasonCode, Version, Will};
+use topicwire_codec::{Auth, Connect, Disconnect, Packet, Publish, ReasonCode, Version, Will};
 
 use crate::support::*;
 
-const METHOD: &str = "RIDDLE";
+pub(crate) const METHOD: &str = "RIDDLE";
 
 fn riddles() -> HookFilters {
     HookFilters { enhanced_authentication: vec![METHOD.into()], ..HookFilters::default() }
 }
 
-fn bench() -> Bench {
+pub(crate) fn bench() -> Bench {
     Bench::with_hooks(riddles())
 }
 
@@ -21,21 +21,21 @@ fn secret(text: &str) -> Option<Secret> {
     Some(Secret::from(text.as_bytes()))
 }
 
-fn ask_on(data: &str) -> Verdict {
+pub(crate) fn ask_on(data: &str) -> Verdict {
     Verdict::Continue { data: secret(data) }
 }
 
-fn content(username: Option<&str>, data: Option<&str>) -> Verdict {
+pub(crate) fn content(username: Option<&str>, data: Option<&str>) -> Verdict {
     let (username, data) = (username.map(Into::into), data.and_then(secret));
     Verdict::Authenticated { username, data, acceptance: Acceptance::default() }
 }
 
-fn deny(reason_code: ReasonCode) -> Verdict {
+pub(crate) fn deny(reason_code: ReasonCode) -> Verdict {
     Verdict::Deny(Refusal::from_code(reason_code))
 }
 
 /// Sends a CONNECT that names the method.
-fn begin<'a>(bench: &mut Bench, client_id: &'a str, set: impl FnOnce(&mut Connect<'a>)) -> Client {
+pub(crate) fn begin<'a>(bench: &mut Bench, client_id: &'a str, set: impl FnOnce(&mut Connect<'a>)) -> Client {
     let client = bench.open(Version::V5_0);
     let mut connect = Connect::new(Version::V5_0, client_id);
     connect.properties.authentication_method = Some(METHOD);
@@ -45,17 +45,17 @@ fn begin<'a>(bench: &mut Bench, client_id: &'a str, set: impl FnOnce(&mut Connec
     client
 }
 
-fn send_auth(bench: &mut Bench, client: Client, reason_code: ReasonCode, data: &str) {
+pub(crate) fn send_auth(bench: &mut Bench, client: Client, reason_code: ReasonCode, data: &str) {
     let auth = Auth { authentication_data: Some(data.as_bytes()), ..Auth::new(reason_code, METHOD) };
     bench.send(client, &Packet::Auth(auth));
 }
 
-fn go_on(bench: &mut Bench, client: Client, data: &str) {
+pub(crate) fn go_on(bench: &mut Bench, client: Client, data: &str) {
     send_auth(bench, client, ReasonCode::ContinueAuthentication, data);
 }
 
 /// A client that the method has let in after one step.
-fn let_in(bench: &mut Bench, client_id: &str) -> Client {
+pub(crate) fn let_in(bench: &mut Bench, client_id: &str) -> Client {
     let client = begin(bench, client_id, |_| {});
     bench.answer(content(Some("ann"), None));
     assert_eq!(connack(bench, client).reason_code, ReasonCode::Success);
@@ -72,7 +72,7 @@ fn connack(bench: &mut Bench, client: Client) -> GotConnack {
     }
 }
 
-fn auth(reason_code: ReasonCode, data: Option<&str>) -> Got {
+pub(crate) fn auth(reason_code: ReasonCode, data: Option<&str>) -> Got {
     Got::Auth(GotAuth {
         reason_code,
         method: Some(METHOD.to_owned()),
@@ -81,7 +81,7 @@ fn auth(reason_code: ReasonCode, data: Option<&str>) -> Got {
 }
 
 /// What the method is asked, in the order step, data, client identifier, user name.
-fn asked(question: &Question) -> (AuthenticationStep, String, &str, Option<&str>) {
+pub(crate) fn asked(question: &Question) -> (AuthenticationStep, String, &str, Option<&str>) {
     let Subject::EnhancedAuthentication { step, method, data, client_id, username } = &question.subject
     else {
         panic!("{question:?}")
@@ -99,12 +99,12 @@ fn assert_refused(bench: &mut Bench, client: Client, reason_code: ReasonCode) {
 }
 
 /// Ended after CONNECT was accepted: DISCONNECT with the code.
-fn assert_disconnected(bench: &mut Bench, client: Client, reason_code: ReasonCode) {
+pub(crate) fn assert_disconnected(bench: &mut Bench, client: Client, reason_code: ReasonCode) {
     assert_eq!(bench.rest(client), [Got::Disconnect(reason_code)]);
     assert_eq!(bench.closed(client), Some(reason_code));
 }
 
-fn protocol_errors(bench: &mut Bench) -> Vec<ReasonCode> {
+pub(crate) fn protocol_errors(bench: &mut Bench) -> Vec<ReasonCode> {
     let events = bench.take_events().into_iter().filter_map(|event| match event {
         Event::ProtocolError { reason_code, .. } => Some(reason_code),
         _ => None,
@@ -516,145 +516,6 @@ fn limits_are_checked_again_when_the_method_is_content() {
     bench.decide(&first_question, first_question.token, Verdict::Allow);
     assert_eq!(connack(&mut bench, first).reason_code, ReasonCode::ServerBusy);
     bench.ping(second);
-}
-
-/// [MQTT-4.12.1-1] [MQTT-4.12.0-5]
-#[test]
-fn a_client_may_authenticate_again_and_its_other_packets_go_on_meanwhile() {
-    let mut bench = bench();
-    let client = let_in(&mut bench, "c");
-    bench.subscribe(client, "t", QoS::AtMostOnce);
-    send_auth(&mut bench, client, ReasonCode::ReAuthenticate, "again");
-    let question = bench.question();
-    assert_eq!(asked(&question), (AuthenticationStep::ReAuthenticate, "again".into(), "c", Some("ann")));
-    assert!(!bench.is_held(client));
-    bench.publish(client, "t", "while the method thinks", QoS::AtLeastOnce);
-    assert_eq!(bench.texts(client), ["while the method thinks"]);
-    bench.decide(&question, question.token, ask_on("what?"));
-    assert_eq!(bench.rest(client), [auth(ReasonCode::ContinueAuthentication, Some("what?"))]);
-    bench.publish(client, "t", "while the client thinks", QoS::AtLeastOnce);
-    assert_eq!(bench.texts(client), ["while the client thinks"]);
-    go_on(&mut bench, client, "that");
-    let question = bench.question();
-    assert_eq!(asked(&question).0, AuthenticationStep::Continue);
-    bench.take_events();
-    bench.decide(&question, question.token, content(Some("ann"), Some("farewell")));
-    assert_eq!(bench.rest(client), [auth(ReasonCode::Success, Some("farewell"))]);
-    let told = bench.take_events();
-    assert!(
-        matches!(&told[..], [Event::ReAuthenticated { client_id, reason_code: ReasonCode::Success, .. }]
-            if &**client_id == "c"),
-        "{told:?}"
-    );
-    // It was in time: nothing is left to run out.
-    bench.advance_secs(100);
-    bench.ping(client);
-    bench.disconnect(client);
-    bench.assert_empty();
-}
-
-/// [MQTT-4.12.1-2]
-#[test]
-fn a_re_authentication_that_fails_ends_the_connection_and_its_will_is_published() {
-    for (reason_code, told) in [
-        (ReasonCode::NotAuthorized, ReasonCode::NotAuthorized),
-        // DISCONNECT has no word for it.
-        (ReasonCode::BadUserNameOrPassword, ReasonCode::NotAuthorized),
-    ] {
-        let mut bench = bench();
-        let watcher = bench.connect(Version::V5_0, "watcher");
-        bench.subscribe(watcher, "will/c", QoS::AtMostOnce);
-        let client = begin(&mut bench, "c", |connect| {
-            connect.will = Some(Will { topic_name: "will/c", payload: b"gone", ..Will::default() });
-        });
-        bench.answer(Verdict::Allow);
-        bench.rest(client);
-        send_auth(&mut bench, client, ReasonCode::ReAuthenticate, "again");
-        bench.answer(deny(reason_code));
-        assert_disconnected(&mut bench, client, told);
-        assert_eq!(bench.texts(watcher), ["gone"]);
-        let codes: Vec<_> = bench
-            .take_events()
-            .into_iter()
-            .filter_map(|event| match event {
-                Event::ReAuthenticated { reason_code, .. } => Some(reason_code),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(codes, [told]);
-    }
-}
-
-#[test]
-fn a_re_authentication_cannot_change_who_the_client_is() {
-    let mut bench = bench();
-    let client = let_in(&mut bench, "c");
-    send_auth(&mut bench, client, ReasonCode::ReAuthenticate, "again");
-    bench.answer(content(Some("bob"), None));
-    assert_disconnected(&mut bench, client, ReasonCode::NotAuthorized);
-}
-
-/// [MQTT-4.12.1-1] [MQTT-3.15.2-1]
-#[test]
-fn an_auth_out_of_place_on_an_open_connection_ends_it_with_the_right_code() {
-    let again = Auth::new(ReasonCode::ReAuthenticate, METHOD);
-    let on = Auth::new(ReasonCode::ContinueAuthentication, METHOD);
-    let other = Auth::new(ReasonCode::ReAuthenticate, "RIDDLE-PLUS");
-    let cases = [
-        ("data after success", vec![on], ReasonCode::ProtocolError),
-        ("another method", vec![other], ReasonCode::BadAuthenticationMethod),
-        ("a server's code", vec![Auth::new(ReasonCode::Success, METHOD)], ReasonCode::ProtocolError),
-        ("a second one while the first runs", vec![again, again], ReasonCode::ProtocolError),
-        ("out of turn", vec![again, on], ReasonCode::ProtocolError),
-    ];
-    for (what, packets, reason_code) in cases {
-        let mut bench = bench();
-        let client = let_in(&mut bench, "c");
-        for packet in packets {
-            bench.send(client, &Packet::Auth(packet));
-        }
-        assert_eq!(protocol_errors(&mut bench), [reason_code], "{what}");
-        assert_disconnected(&mut bench, client, reason_code);
-    }
-}
-
-#[test]
-fn a_re_authentication_that_is_not_completed_in_time_ends_the_connection() {
-    for keep_alive_secs in [0, 60] {
-        for (is_clients_turn, reason_code) in
-            [(true, ReasonCode::NotAuthorized), (false, ReasonCode::ServerBusy)]
-        {
-            let mut bench = bench();
-            let client = begin(&mut bench, "c", |connect| connect.keep_alive_secs = keep_alive_secs);
-            bench.answer(Verdict::Allow);
-            bench.rest(client);
-            bench.advance_secs(20);
-            send_auth(&mut bench, client, ReasonCode::ReAuthenticate, "again");
-            if is_clients_turn {
-                bench.answer(ask_on("what?"));
-                bench.rest(client);
-            }
-            // Other packets do not give it more time.
-            bench.advance_secs(5);
-            bench.ping(client);
-            bench.advance_ms(4_999);
-            assert_eq!(bench.closed(client), None);
-            bench.advance_ms(1);
-            assert_disconnected(&mut bench, client, reason_code);
-            bench.assert_empty();
-        }
-    }
-}
-
-#[test]
-fn keep_alive_goes_on_beside_a_re_authentication() {
-    let mut bench = bench();
-    let client = begin(&mut bench, "c", |connect| connect.keep_alive_secs = 4);
-    bench.answer(Verdict::Allow);
-    bench.rest(client);
-    send_auth(&mut bench, client, ReasonCode::ReAuthenticate, "again");
-    bench.advance_secs(6);
-    assert_disconnected(&mut bench, client, ReasonCode::KeepAliveTimeout);
 }
 
 #[test]

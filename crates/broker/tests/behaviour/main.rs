@@ -12,6 +12,7 @@ mod malformed;
 mod properties;
 mod qos;
 mod random;
+mod re_authentication;
 mod retained;
 mod sessions;
 mod subscriptions;
