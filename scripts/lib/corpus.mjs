@@ -8,7 +8,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** What a committed corpus has at most, so that the tests that replay it stay quick. */
-const MOST_INPUTS = 500
+const MOST_INPUTS = 400
 const MOST_BYTES_OF_ONE = 1_024
 
 /** @returns {Buffer[]} the inputs of a committed corpus; none where there is no such file yet */

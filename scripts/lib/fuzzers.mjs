@@ -16,6 +16,7 @@ const ABOUT = {
   topic_matching: 'both topic indexes against the ten-line rule of section 4.7',
   filter_validation: 'names and filters against the rules as listed',
   session_operations: 'the parts of a conversation against plain models',
+  client_input: 'a client between its application and a server of any bytes',
   broker: 'a whole broker: bytes, hooks, a store and time in any order',
 }
 

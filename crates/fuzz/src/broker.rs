@@ -85,7 +85,7 @@ impl Host {
     fn new(input: &mut Input<'_>) -> Self {
         let choices = input.byte();
         let (is_durable, is_prompt, has_hooks) = (choices & 1 != 0, choices & 2 != 0, choices & 4 != 0);
-        let sys_interval_ms = if choices & 8 != 0 { 5_000 } else { 0 };
+        let sys_interval_ms = if choices & 8 != 0 { 30_000 } else { 0 };
         let policies = [QueueFullPolicy::Reject, QueueFullPolicy::DropNewest, QueueFullPolicy::DropOldest];
         let policy = policies[usize::from(choices >> 4) % policies.len()];
         let everything: Vec<Box<str>> = vec!["hooked".into()];

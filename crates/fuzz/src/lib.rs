@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod broker;
+mod client;
 mod codec;
 mod filters;
 mod input;
@@ -15,6 +16,7 @@ mod split;
 mod topics;
 
 pub use broker::broker;
+pub use client::client_input;
 pub use codec::{decode, round_trip};
 pub use filters::filter_validation;
 pub use seeds::seeds;
@@ -34,4 +36,5 @@ pub const TARGETS: &[Target] = &[
     ("filter_validation", filter_validation),
     ("session_operations", session_operations),
     ("broker", broker),
+    ("client_input", client_input),
 ];

@@ -31,6 +31,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "filter_validation" => TEXTS.iter().flat_map(|text| doubled(text)).collect(),
         "session_operations" => (0..16).map(|seed| noise(seed, 120)).collect(),
         "broker" => (0..16).map(|seed| noise(seed, 200)).chain(raw_conversations()).collect(),
+        "client_input" => (0..16).map(|seed| noise(seed, 200)).collect(),
         "topic_matching" => vec![matching_seed(0), matching_seed(7)],
         _ => Vec::new(),
     }
