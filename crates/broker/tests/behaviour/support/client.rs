@@ -6,7 +6,7 @@ use topicwire_codec::{
     SubscribeFilter, SubscribeFilters, SubscribeOptions, TopicFilters, Unsubscribe, UserProperties, Version,
 };
 
-use super::{Bench, Client, Got, GotConnack, GotPublish};
+use super::{Bench, Client, Got, GotConnack, GotPublish, Words};
 
 pub(crate) fn packet_id(value: u16) -> PacketId {
     PacketId::new(value).unwrap()
@@ -238,7 +238,11 @@ impl Bench {
 
     /// The host closes the broker.
     pub(crate) fn shut_down(&mut self) {
-        self.broker.shut_down(Farewell::new(ReasonCode::ServerShuttingDown), self.now_ms);
+        self.shut_down_with(Farewell::new(ReasonCode::ServerShuttingDown));
+    }
+
+    pub(crate) fn shut_down_with(&mut self, farewell: Farewell<'_>) {
+        self.broker.shut_down(farewell, self.now_ms);
         self.run();
     }
 
@@ -251,6 +255,11 @@ impl Bench {
     pub(crate) fn take_some(&mut self, client: Client, count: usize) -> Vec<Got> {
         let got = &mut self.wire(client).got;
         got.drain(..count.min(got.len())).collect()
+    }
+
+    /// What the last packet that has come says in text.
+    pub(crate) fn words(&mut self, client: Client) -> Words {
+        self.wire(client).words.clone()
     }
 
     /// Everything that has come and was not taken yet.

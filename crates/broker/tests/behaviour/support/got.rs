@@ -20,6 +20,37 @@ pub(crate) enum Got {
     Auth(GotAuth),
 }
 
+/// What a packet says in text besides its Reason Codes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Words {
+    pub(crate) reason: Option<String>,
+    pub(crate) server_reference: Option<String>,
+    pub(crate) response_information: Option<String>,
+}
+
+impl Words {
+    pub(super) fn of(packet: &Packet<'_>) -> Self {
+        let (reason, server_reference, response_information) = match packet {
+            Packet::Connack(connack) => {
+                let properties = &connack.properties;
+                (properties.reason_string, properties.server_reference, properties.response_information)
+            }
+            Packet::Puback(ack) | Packet::Pubrec(ack) | Packet::Pubrel(ack) | Packet::Pubcomp(ack) => {
+                (ack.reason_string, None, None)
+            }
+            Packet::Suback(suback) => (suback.reason_string, None, None),
+            Packet::Unsuback(unsuback) => (unsuback.reason_string, None, None),
+            Packet::Disconnect(disconnect) => (disconnect.reason_string, disconnect.server_reference, None),
+            _ => (None, None, None),
+        };
+        Self {
+            reason: reason.map(Into::into),
+            server_reference: server_reference.map(Into::into),
+            response_information: response_information.map(Into::into),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GotConnack {
     pub(crate) session_present: bool,

@@ -29,6 +29,8 @@ struct Wire {
     /// Bytes that are not a whole packet yet.
     bytes: Vec<u8>,
     got: VecDeque<Got>,
+    /// Of the last packet.
+    words: Words,
     aliases: HashMap<u16, String>,
     /// Frames of a topic URL in place of packets.
     frames: Option<VecDeque<(bool, Vec<u8>)>>,
@@ -153,6 +155,7 @@ impl Bench {
             version,
             bytes: Vec::new(),
             got: VecDeque::new(),
+            words: Words::default(),
             aliases: HashMap::new(),
             frames: None,
             status: InputStatus::default(),
@@ -331,6 +334,7 @@ impl Wire {
             while let Split::Frame(frame) = split_frame(rest, u32::MAX).expect("a broker's frame") {
                 let packet = Packet::decode(&frame, self.version).expect("a broker's packet");
                 rest = &rest[frame.length..];
+                self.words = Words::of(&packet);
                 let mut got = Got::of(&packet);
                 if let Got::Publish(publish) = &mut got {
                     publish.resolve(&mut self.aliases);
