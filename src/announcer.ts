@@ -96,10 +96,15 @@ export class Announcer {
     const connection = this.#find(reader.word())
     const hasReason = reader.byte() === 1
     const reasonCode = reader.byte()
+    const clientId = reader.string()
+    const detail = reader.string()
+    // For transports that have words of their own for the end.
+    if (connection !== undefined && detail !== '') connection.detail = detail
     const event: DisconnectEvent = {
-      ...clientInfo(connection, reader.string()),
+      ...clientInfo(connection, clientId),
       ...(hasReason && { reasonCode }),
       reason: hasReason ? disconnectReason(reasonCode) : 'Connection lost',
+      ...(detail !== '' && { detail }),
     }
     this.#emit('disconnect', event)
   }

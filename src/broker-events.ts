@@ -36,6 +36,8 @@ export interface DisconnectEvent extends ClientInfo {
   readonly reasonCode?: number
   /** Its name in the standard, or 'Connection lost'. */
   readonly reason: string
+  /** Why, in words, where the broker has ended the connection: what a 5.0 client is told as the Reason String. */
+  readonly detail?: string
 }
 
 /** A CONNECT was refused, or a peer broke the protocol. */

@@ -59,3 +59,17 @@ test('a 5.0 publisher that has more QoS 2 messages under way than the Receive Ma
   expect((await told).reasonCode).toBe(0x93)
   await client.endAsync(true)
 })
+
+test('where that is tolerated it is served, and none of its messages is lost or doubled', async () => {
+  const tolerant = await startBroker({ limits: { receiveMaximumPolicy: 'tolerant' } })
+  const { client } = await openMqttJs(tolerant, 'mqtt', { protocolVersion: 5 })
+  client.stream.setMaxListeners(0)
+  const subscriber = await openMqttJs(tolerant, 'mqtt', { protocolVersion: 5 })
+  await subscriber.client.subscribeAsync('bursts/tolerated', { qos: 2 })
+  const expected = Array.from({ length: BURST }, (_, number) => `${number}`)
+  await Promise.all(expected.map((text) => client.publishAsync('bursts/tolerated', text, { qos: 2 })))
+  await subscriber.inbox.take(BURST, 15_000)
+  expect(subscriber.inbox.received.map(({ payload }) => payload.toString())).toEqual(expected)
+  await Promise.all([client.endAsync(), subscriber.client.endAsync()])
+  await tolerant.close()
+})

@@ -22,7 +22,8 @@ export function logEvents(broker: Pick<Broker, 'on'>, logger: Logger): void {
     logger.debug({ clientId: event.clientId, cleanStart, keepAliveSecs }, 'Connection options.')
   })
   broker.on('disconnect', (event) => {
-    logger.info({ ...who(event), reason: event.reason }, 'Client disconnected.')
+    const { reason, detail } = event
+    logger.info({ ...who(event), reason, ...(detail !== undefined && { detail }) }, 'Client disconnected.')
   })
   broker.on('reauthenticate', (event) => {
     const { reasonCode, reason, detail } = event

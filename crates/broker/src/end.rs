@@ -81,6 +81,14 @@ pub(crate) enum Ending<'a> {
 }
 
 impl<'a> Ending<'a> {
+    /// Why we close it, in words.
+    const fn reason(self) -> Option<&'a str> {
+        match self {
+            Self::ByServer(farewell) => farewell.reason,
+            Self::ByPeer(_) | Self::Lost => None,
+        }
+    }
+
     pub(crate) const fn by_server(reason_code: ReasonCode, reason: &'a str) -> Self {
         Self::ByServer(Farewell { reason: Some(reason), ..Farewell::new(reason_code) })
     }
@@ -174,6 +182,7 @@ impl Broker {
             connection,
             client_id: Arc::clone(&session.client_id),
             reason_code,
+            detail: ending.reason().map(Into::into),
         });
         if ending == Ending::ByPeer(ReasonCode::NORMAL_DISCONNECTION) {
             self.discard_will(session_key);

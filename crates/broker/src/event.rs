@@ -61,6 +61,8 @@ pub enum Event {
         client_id: Arc<str>,
         /// The Reason Code that was received or sent; none where the Network Connection was simply lost.
         reason_code: Option<ReasonCode>,
+        /// Why, in words, where the broker has ended it and has any.
+        detail: Option<Box<str>>,
     },
     /// A peer broke the protocol; its connection is being closed.
     ProtocolError {

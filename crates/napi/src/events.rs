@@ -57,12 +57,13 @@ pub(crate) fn write(event: &Event, out: &mut Vec<u8>) {
             bytes(client_id.as_bytes(), out);
             bytes(detail.as_bytes(), out);
         }
-        Event::Disconnected { connection, client_id, reason_code } => {
+        Event::Disconnected { connection, client_id, reason_code, detail } => {
             out.push(kind::DISCONNECTED);
             number(connection.0, out);
             out.push(u8::from(reason_code.is_some()));
             out.push(reason_code.map_or(0, topicwire_codec::ReasonCode::value));
             bytes(client_id.as_bytes(), out);
+            bytes(detail.as_deref().unwrap_or_default().as_bytes(), out);
         }
         Event::ProtocolError { connection, client_id, reason_code, detail } => {
             out.push(kind::PROTOCOL_ERROR);
