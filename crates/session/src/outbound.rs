@@ -101,7 +101,8 @@ struct Exchange<M> {
 }
 
 /// The state of the sending end. All of it outlives the Network Connection.
-/// Asked for by v3.1.1 [MQTT-4.3.2-1], v3.1.1 [MQTT-4.3.3-1], v3.1.1 [MQTT-4.6.0-5], v3.1.1 [MQTT-4.6.0-6].
+/// Asked for by v3.1.1 [MQTT-2.3.1-2], v3.1.1 [MQTT-2.3.1-3], v3.1.1 [MQTT-4.3.2-1], v3.1.1 [MQTT-4.3.3-1],
+/// v3.1.1 [MQTT-4.6.0-5], v3.1.1 [MQTT-4.6.0-6].
 #[derive(Debug)]
 pub struct Outbound<M> {
     inflight: Inflight<Exchange<M>>,

@@ -26,8 +26,8 @@ impl Client {
         Ok(())
     }
 
-    /// PUBREC: PUBREL follows, at once and so in the order of the PUBRECs [MQTT-4.6.0-4], unless it refuses
-    /// [MQTT-4.3.3-4].
+    /// PUBREC: PUBREL follows, at once and so in the order of the PUBRECs [MQTT-4.6.0-4], v3.1.1 [MQTT-4.6.0-4], unless it
+    /// refuses [MQTT-4.3.3-4].
     pub(super) fn handle_pubrec(&mut self, ack: &Ack<'_>, packet: Span, now_ms: u64) -> Result<(), Fault> {
         let packet_id = ack.packet_id;
         let reason_code = match self.session.outbound.handle_pubrec(packet_id, ack.reason_code.is_error()) {
@@ -63,7 +63,8 @@ impl Client {
     }
 
     /// The application has taken a message, or refuses it (0x80 and above, 5.0 only). PUBACKs leave in the order of the
-    /// messages [MQTT-4.6.0-2], and so do PUBRECs [MQTT-4.6.0-3]: an early answer waits for those before it.
+    /// messages [MQTT-4.6.0-2], v3.1.1 [MQTT-4.6.0-2], and so do PUBRECs [MQTT-4.6.0-3], v3.1.1 [MQTT-4.6.0-3]: an early
+    /// answer waits for those before it.
     ///
     /// The answer to a QoS 1 message of an earlier connection comes too late: the server sends the message again.
     ///

@@ -11,8 +11,9 @@ use super::misuse::Misuse;
 const PINGREQ: [u8; 2] = [0xC0, 0x00];
 
 impl Client {
-    /// Leaves in good order: writes DISCONNECT, after which nothing is sent [MQTT-3.14.4-1] and the host closes the
-    /// transport [MQTT-3.14.4-2]. Allowed from CONNECT on. Before 5.0 there is only the plain DISCONNECT.
+    /// Leaves in good order: writes DISCONNECT, after which nothing is sent [MQTT-3.14.4-1],
+    /// v3.1.1 [MQTT-3.14.4-2], and the host closes the transport [MQTT-3.14.4-2], v3.1.1 [MQTT-3.14.4-1]. Allowed from
+    /// CONNECT on. Before 5.0 there is only the plain DISCONNECT.
     ///
     /// # Errors
     /// [`Misuse::NotConnected`]; [`Misuse::ReasonCodeNotAllowed`] for a code that only a server sends;

@@ -62,7 +62,8 @@ impl Client {
     /// The next bytes for the transport, written to the start of `arena`: as much as fits, the rest comes with a later
     /// call. None where there is nothing, or where `arena` is empty.
     ///
-    /// What is returned counts as sent: Keep Alive is measured from here [MQTT-3.1.2-20].
+    /// What is returned counts as sent: Keep Alive is measured from here [MQTT-3.1.2-20],
+    /// v3.1.1 [MQTT-3.1.2-23].
     #[must_use]
     pub fn poll_transmit(&mut self, arena: &mut [u8], now_ms: u64) -> Option<Transmit> {
         if arena.is_empty() {
