@@ -56,6 +56,26 @@ describe('flags win over the environment, that over the file, that over defaults
   })
 })
 
+describe('plain data', () => {
+  it('reaches the broker from a file and from the environment, key by key', () => {
+    const path = temporaryFile(
+      'a.yaml',
+      "features: { maximumQos: 1, retain: false }\nresponseInformation: 'replies/%c'\nlimits: { receiveMaximumPolicy: tolerant }\n",
+    )
+    const environment = {
+      TOPICWIRE_FEATURES__RETAIN: 'true',
+      TOPICWIRE_FEATURES__SHARED_SUBSCRIPTIONS: 'false',
+      TOPICWIRE_RESPONSE_INFORMATION: 'answers/%u',
+    }
+    const resolved = resolveOptions(loadSettings({}, environment, path).options)
+    expect(resolved).toMatchObject({
+      features: { maximumQos: 1, retain: true, sharedSubscriptions: false, wildcardSubscriptions: true },
+      responseInformation: 'answers/%u',
+      limits: { receiveMaximumPolicy: 'tolerant' },
+    })
+  })
+})
+
 describe('listeners', () => {
   it('nothing but the one port is opened, on this machine', () => {
     expect(listenersOf({})).toEqual([{ protocol: 'auto', port: 1883, host: 'localhost', tls: undefined }])

@@ -2,7 +2,7 @@
 //!
 //! Counted on a broker that has warmed up: buffers, routes and tables have the size they keep.
 
-use topicwire_broker::{Broker, Config, ConnectionKey, HookFilters};
+use topicwire_broker::{Broker, Config, ConnectionKey, HookFilters, Limits, ReceiveMaximumPolicy};
 use topicwire_codec::{
     Connect, PacketId, Publish, QoS, Subscribe, SubscribeFilter, SubscribeFilters, SubscribeOptions,
     UserProperties, Version,
@@ -107,6 +107,44 @@ fn properties_that_are_passed_on_allocate_nothing() {
     publish.properties.message_expiry_interval_secs = Some(60);
     let bytes = chunk(Version::V5_0, &publish);
     assert_eq!(stage.allocations(publisher, &bytes), 0);
+}
+
+#[test]
+fn acknowledgements_of_success_allocate_nothing() {
+    for version in [Version::V3_1_1, Version::V5_0] {
+        let mut stage = Stage::new();
+        stage.client(version, "s", Some("t"));
+        let publisher = stage.client(version, "p", None);
+        let publish =
+            Publish { qos: QoS::AtLeastOnce, packet_id: Some(PacketId::MIN), ..Publish::new("t", b"m") };
+        assert_eq!(stage.allocations(publisher, &chunk(version, &publish)), 0, "{version:?}");
+    }
+}
+
+/// What `docs/limits.md` says of a client that overruns the Receive Maximum where that is tolerated.
+#[test]
+fn all_the_packet_identifiers_of_a_tolerated_client_take_640_kib() {
+    let limits = Limits {
+        receive_maximum: 1,
+        receive_maximum_policy: ReceiveMaximumPolicy::Tolerant,
+        ..Limits::default()
+    };
+    let config = Config { limits, sys_interval_ms: 0, ..Config::default() };
+    let mut stage =
+        Stage { broker: Broker::new(config, HookFilters::default(), NOW_MS), arena: vec![0; 1 << 20] };
+    let publisher = stage.client(Version::V5_0, "p", None);
+    let mut bytes = Vec::new();
+    let mut publish = |stage: &mut Stage, id: u16| {
+        bytes.clear();
+        let message =
+            Publish { qos: QoS::ExactlyOnce, packet_id: PacketId::new(id), ..Publish::new("t", b"m") };
+        message.encode(Version::V5_0, &mut bytes).unwrap();
+        stage.broker.receive(publisher, &bytes, NOW_MS);
+        assert_eq!(stage.drain(), 5, "a PUBREC with No matching subscribers");
+    };
+    publish(&mut stage, 1);
+    let held = allocation_counter::measure(|| (2..=u16::MAX).for_each(|id| publish(&mut stage, id)));
+    assert!((600 << 10..=640 << 10).contains(&held.bytes_current), "{}", held.bytes_current);
 }
 
 #[test]
