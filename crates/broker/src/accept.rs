@@ -56,6 +56,9 @@ impl Broker {
         let (session_key, session_present) = self.claim_session(&client_id, connect, now_ms);
         let agreed = self.settle(connect, is_mqtt);
         self.attach(key, session_key, connect, &agreed, now_ms);
+        if let Some(connection) = self.connection_mut(key) {
+            connection.is_recovering = session_present;
+        }
         self.remember_will(session_key, connect);
         self.journal_session(session_key);
         self.metrics.clients_connected += 1;

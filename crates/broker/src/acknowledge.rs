@@ -75,6 +75,10 @@ impl Broker {
     }
 
     /// PUBREL: the sender has let go of a QoS 2 message; its identifier is free [MQTT-4.3.3-11].
+    ///
+    /// One for an exchange that is over is no error during recovery (3.7.2.1): the PUBCOMP was lost with the last
+    /// connection. Clients repeat in order [MQTT-4.6.0-1], so those come before the first that is known. Clients exist
+    /// that take the other answer for a message that was not delivered, and send it again.
     pub(crate) fn handle_pubrel(
         &mut self,
         key: ConnectionKey,
@@ -91,7 +95,13 @@ impl Broker {
                 packet_id: ack.packet_id,
             });
         }
-        let reason_code = if was_known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+        let is_recovering = self.connection_mut(key).is_some_and(|connection| {
+            connection.is_recovering &= !was_known;
+            connection.is_recovering
+        });
+        let is_expected = was_known || is_recovering;
+        let reason_code =
+            if is_expected { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
         self.answer(key, PacketType::Pubcomp, &Ack::new(ack.packet_id, reason_code), mark, now_ms);
         Ok(Flow::Next)
     }

@@ -88,6 +88,8 @@ pub(crate) struct Connection {
     /// The transport is full; nothing is drained until it says otherwise.
     pub(crate) is_blocked: bool,
     pub(crate) closing: Option<Closing>,
+    /// The Session went on, and its client may still repeat a PUBREL whose PUBCOMP was lost.
+    pub(crate) is_recovering: bool,
     pub(crate) withheld: VecDeque<Withheld>,
     pub(crate) keep_alive: KeepAlive,
     pub(crate) timer: Armed,
@@ -124,6 +126,7 @@ impl Connection {
             is_dirty: false,
             is_blocked: false,
             closing: None,
+            is_recovering: false,
             withheld: VecDeque::new(),
             keep_alive: KeepAlive::default(),
             timer: Armed::default(),

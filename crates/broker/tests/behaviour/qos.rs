@@ -62,6 +62,28 @@ fn a_repeated_qos_2_publish_is_acknowledged_and_not_passed_on_again() {
 }
 
 #[test]
+fn a_pubrel_that_is_repeated_because_its_pubcomp_was_lost_is_no_error() {
+    let mut bench = Bench::new();
+    let (publisher, _) = bench.connect_durably(Version::V5_0, "p");
+    for _ in 0..3 {
+        bench.publish(publisher, "t", "m", QoS::ExactlyOnce);
+    }
+    let open = bench.send_publish(publisher, "t", b"m", QoS::ExactlyOnce, |_| {});
+    bench.cut(publisher);
+    let (publisher, _) = bench.connect_durably(Version::V5_0, "p");
+    for id in 1..=open {
+        bench.send_ack(publisher, PacketType::Pubrel, id);
+        assert_eq!(bench.next(publisher), Got::Pubcomp(id, ReasonCode::Success));
+    }
+    // Once the client is where the broker is, and in a new Session, it is a mismatch.
+    let stranger = bench.connect(Version::V5_0, "stranger");
+    for client in [publisher, stranger] {
+        bench.send_ack(client, PacketType::Pubrel, 1);
+        assert_eq!(bench.next(client), Got::Pubcomp(1, ReasonCode::PacketIdentifierNotFound));
+    }
+}
+
+#[test]
 fn a_client_that_gets_its_own_message_hears_first_that_it_was_taken() {
     for version in [Version::V3_1_1, Version::V5_0] {
         for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
