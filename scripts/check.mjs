@@ -5,6 +5,7 @@
  *   npm run check -- clippy biome     only these steps
  */
 import { existsSync } from 'node:fs'
+import { conformance } from './conformance.mjs'
 import { ensure } from './ensure.mjs'
 import { inRoot, main, run, runPackageBin, Stop, say } from './lib/project.mjs'
 import { printSummary, runCargoTests, runVitest, sum } from './lib/tests.mjs'
@@ -12,7 +13,7 @@ import { lintCore } from './lint-core.mjs'
 import { lintLock } from './lint-lock.mjs'
 
 /** What is committed although a program writes it. */
-const generated = ['index.js', 'index.d.ts', 'Cargo.lock', 'package-lock.json']
+const generated = ['index.js', 'index.d.ts', 'Cargo.lock', 'package-lock.json', 'docs/conformance.md']
 const counts = []
 
 /** Each step resolves with an exit code. */
@@ -28,6 +29,8 @@ const steps = {
   'tsc-tests': () => runPackageBin('typescript', 'tsc', ['-p', 'tsconfig.json']),
   'cargo-test': () => counted(runCargoTests),
   vitest: () => counted(runVitest),
+  // With the results of the two steps before it.
+  conformance: () => conformance(),
   generated: generatedFilesAreCommitted,
 }
 
