@@ -165,6 +165,8 @@ struct World {
     has_method: bool,
     /// Identifiers of messages that this connection's server has not answered.
     open: HashSet<PacketId>,
+    /// Answers that are in one chunk with what makes the client send the message.
+    answered_early: HashSet<PacketId>,
     deliveries: Vec<DeliveryKey>,
     closed_count: usize,
     connect_count: usize,
@@ -180,6 +182,7 @@ impl World {
             is_over: true,
             has_method: false,
             open: HashSet::new(),
+            answered_early: HashSet::new(),
             deliveries: Vec::new(),
             closed_count: 0,
             connect_count: 0,
@@ -277,9 +280,13 @@ impl World {
             end += chunk.len();
             self.client.handle_input(chunk, self.now_ms);
             for (_, id) in answers.extract_if(.., |(at, _)| *at <= end) {
-                self.open.retain(|open| open.value() != id);
+                let id = PacketId::new(id).expect("not 0");
+                if !self.open.remove(&id) {
+                    self.answered_early.insert(id);
+                }
             }
             self.settle(chunk);
+            self.answered_early.clear();
         }
     }
 
@@ -350,7 +357,9 @@ impl World {
                     publish.properties.topic_alias.is_none_or(|alias| alias <= limits.topic_alias_maximum)
                 );
                 assert!(publish.properties.subscription_ids.is_empty());
-                if let Some(packet_id) = publish.packet_id {
+                if let Some(packet_id) = publish.packet_id
+                    && !self.answered_early.remove(&packet_id)
+                {
                     assert!(self.open.insert(packet_id), "an identifier in use [MQTT-2.2.1-3]");
                 }
             }
