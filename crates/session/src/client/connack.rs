@@ -75,7 +75,8 @@ impl Client {
     /// The Session goes on, or a new one begins [MQTT-3.2.2-5].
     fn open_session(&mut self, connack: &Connack<'_>) {
         let receive_maximum = connack.properties.receive_maximum.unwrap_or(u16::MAX);
-        if !self.goes_on(connack.session_present) {
+        self.link.is_recovering = self.goes_on(connack.session_present);
+        if !self.link.is_recovering {
             if self.link.sends_early {
                 // What is under way has been sent on this connection.
                 self.discard_inbound();

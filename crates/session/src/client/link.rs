@@ -123,6 +123,8 @@ pub(super) struct Link {
     /// Ours.
     pub(super) maximum_packet_size: u32,
     pub(super) sends_early: bool,
+    /// The Session went on, and the server may still repeat a PUBREL whose PUBCOMP was lost.
+    pub(super) is_recovering: bool,
     pub(super) server: ServerLimits,
     pub(super) inbound_aliases: InboundAliases,
     pub(super) outbound_aliases: OutboundAliases,
@@ -169,6 +171,7 @@ impl Link {
                 .filter(|_| is_v5)
                 .map_or(config.maximum_packet_size_bytes, |size| size.min(config.maximum_packet_size_bytes)),
             sends_early: false,
+            is_recovering: false,
             server: ServerLimits::default(),
             inbound_aliases: InboundAliases::new(
                 properties.topic_alias_maximum.filter(|_| is_v5).unwrap_or(0),

@@ -89,7 +89,11 @@ impl Client {
             return Err(Fault::protocol_error("PUBREL before PUBREC"));
         }
         let was_known = self.session.inbound.release(ack.packet_id);
-        let reason_code = if was_known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+        // Where the PUBCOMP was lost with the last connection, PUBREL comes again, before any that is known.
+        self.link.is_recovering &= !was_known;
+        let is_expected = was_known || self.link.is_recovering;
+        let reason_code =
+            if is_expected { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
         self.write_ack(PacketType::Pubcomp, ack.packet_id, reason_code)
     }
 }
