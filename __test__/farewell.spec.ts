@@ -77,6 +77,14 @@ describe.each(transports)('over %s', (transport) => {
     expect(await rest(wire)).toHaveLength(0)
   })
 
+  it('control characters in the reason arrive escaped', async () => {
+    const { broker, port } = await start()
+    const { wire } = await client(transport, port)
+    broker.disconnect('c', { reason: 'said "a\r\n\0b" – é' })
+    const words = property(0x1f, 'said "a\\u000d\\u000a\\u0000b" – é')
+    expect(await rest(wire)).toEqual(withProperties([0xe0, 0x98], words))
+  })
+
   it('a Reason Code alone still does', async () => {
     const { broker, port } = await start()
     const { wire } = await client(transport, port)
@@ -157,7 +165,7 @@ describe('a farewell that cannot be said', () => {
       { reasonCode: 0x98, serverReference: ELSEWHERE },
       /not with 0x98\.$/,
     ],
-    ['U+0000 in the reason', { reason: 'a\0b' }, /^reason must be text/],
+    ['U+0000 in the server reference', { serverReference: 'a\0b' }, /^serverReference must be text/],
     [
       'a reason that no field holds',
       { reason: 'é'.repeat(32_768) },

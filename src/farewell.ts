@@ -9,7 +9,10 @@ import type { NativeRefusal } from './native.js'
 export interface Farewell {
   /** 0x80 to 0xFF. Default 0x9C, Use another server, with a `serverReference`. */
   readonly reasonCode?: number
-  /** One sentence: the Reason String. Left out where the client does not take a packet of that size. */
+  /**
+   * One sentence: the Reason String. Control characters are escaped, as another peer may have written them. Left out where
+   * the client does not take a packet of that size.
+   */
   readonly reason?: string
   /**
    * Which server to use instead, for instance `mqtt2.example.org:1883`: the Server Reference. Only with 0x9C (Use
@@ -29,7 +32,8 @@ const MOST_BYTES = 65_535
  * @throws MqttError ERR_MQTT_INVALID_OPTION.
  */
 export function resolveFarewell(given: Farewell, defaultReasonCode: number): NativeRefusal {
-  const { reason, serverReference } = given
+  const { serverReference } = given
+  const reason = typeof given.reason === 'string' ? withoutControls(given.reason) : given.reason
   const reasonCode =
     given.reasonCode ?? (serverReference === undefined ? defaultReasonCode : USE_ANOTHER_SERVER)
   if (!Number.isInteger(reasonCode) || reasonCode < 0x80 || reasonCode > 0xff) {
@@ -56,6 +60,11 @@ export function checkText(name: string, text: string | undefined): void {
   if (typeof text !== 'string' || text.includes('\0') || Buffer.byteLength(text) > MOST_BYTES) {
     throw invalid(`${name} must be text of at most ${MOST_BYTES} bytes, without U+0000.`)
   }
+}
+
+/** The standard advises against control characters, and a log that shows the sentence does not want them either. */
+function withoutControls(text: string): string {
+  return text.replace(/\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 function invalid(message: string): MqttError {
