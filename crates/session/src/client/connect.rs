@@ -1,7 +1,7 @@
 //! The beginning of a connection: CONNECT, and what it means for the Session.
 
 use topicwire_codec::{Connect, PublishProperties, VARINT_MAX, Version};
-use topicwire_topics::TopicName;
+use topicwire_topics::{TopicError, TopicName};
 
 use super::Client;
 use super::link::{Link, Phase};
@@ -80,9 +80,7 @@ fn check_connect(connect: &Connect<'_>) -> Result<(), Misuse> {
 }
 
 /// A Response Topic is a Topic Name: no wildcards [MQTT-3.3.2-14].
-pub(super) fn check_response_topic(
-    properties: &PublishProperties<'_>,
-) -> Result<(), topicwire_topics::TopicError> {
+pub(super) fn check_response_topic(properties: &PublishProperties<'_>) -> Result<(), TopicError> {
     properties.response_topic.map_or(Ok(()), |response_topic| TopicName::new(response_topic).map(drop))
 }
 

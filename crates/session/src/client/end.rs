@@ -1,12 +1,13 @@
 //! How connections end: DISCONNECT, faults, silence, lost transports; and what becomes of the Session then.
 
-use topicwire_codec::{Disconnect, PacketType, ReasonCode};
+use topicwire_codec::{Disconnect, PacketType, PropertyId, ReasonCode};
 
 use super::Client;
 use super::event::{Abandonment, Closing, Event};
 use super::fault::Fault;
 use super::link::Phase;
 use super::misuse::Misuse;
+use crate::lifetime::Lifetime;
 
 const PINGREQ: [u8; 2] = [0xC0, 0x00];
 
@@ -29,7 +30,7 @@ impl Client {
                 return Err(Misuse::ReasonCodeNotAllowed { packet_type, reason_code });
             }
             if disconnect.server_reference.is_some() {
-                let property = topicwire_codec::PropertyId::ServerReference;
+                let property = PropertyId::ServerReference;
                 return Err(Misuse::PropertyNotAllowed { property });
             }
             if self.link.requested_expiry_secs == 0
@@ -46,7 +47,7 @@ impl Client {
         if let Some(secs) = disconnect.session_expiry_interval_secs
             && self.link.phase == Phase::Open
         {
-            self.session.lifetime = crate::Lifetime::from_interval_secs(secs);
+            self.session.lifetime = Lifetime::from_interval_secs(secs);
         }
         self.end(Closing::Requested, now_ms);
         Ok(())

@@ -1,7 +1,7 @@
 //! From bytes to packets: where chunks are cut, which packet may come when, and where the server's faults end up.
 
 use topicwire_codec::{
-    Ack, Disconnect, Frame, Packet, PacketType, Publish, Split, UserProperties, split_frame,
+    Ack, Disconnect, Frame, Packet, PacketType, Publish, ReasonCode, Split, UserProperties, split_frame,
 };
 
 use super::Client;
@@ -139,14 +139,14 @@ impl Client {
             Some("DISCONNECT before CONNACK")
         } else if disconnect.session_expiry_interval_secs.is_some() {
             Some("DISCONNECT from a server with a Session Expiry Interval")
-        } else if reason_code == topicwire_codec::ReasonCode::DisconnectWithWillMessage {
+        } else if reason_code == ReasonCode::DisconnectWithWillMessage {
             Some("DISCONNECT from a server with a client's Reason Code")
         } else {
             None
         };
         let closing = match fault {
             Some(detail) => {
-                let reason_code = topicwire_codec::ReasonCode::ProtocolError;
+                let reason_code = ReasonCode::ProtocolError;
                 Closing::Fault { reason_code, detail: detail.into() }
             }
             None => Closing::ByServer { reason_code, packet },

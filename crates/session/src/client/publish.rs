@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use topicwire_codec::{Ack, PacketType, PropertyId, PublishProperties, QoS, ReasonCode, fanout};
+use topicwire_codec::{Ack, PacketId, PacketType, PropertyId, PublishProperties, QoS, ReasonCode, fanout};
 use topicwire_topics::TopicName;
 
 use super::Client;
@@ -78,8 +78,9 @@ impl Client {
             self.write_publish(&parts, &head)?;
             return Ok(None);
         }
-        head.packet_id = Some(topicwire_codec::PacketId::MAX);
         if self.link.can_send() {
+            // Any will do to find the length.
+            head.packet_id = Some(PacketId::MAX);
             self.check_sendable(&parts, &head)?;
         }
         let ticket = self.next_ticket();
@@ -132,14 +133,7 @@ impl Client {
         }
     }
 
-    fn send_stored(
-        &mut self,
-        stored: &Stored,
-        qos: QoS,
-        packet_id: topicwire_codec::PacketId,
-        dup: bool,
-        now_ms: u64,
-    ) {
+    fn send_stored(&mut self, stored: &Stored, qos: QoS, packet_id: PacketId, dup: bool, now_ms: u64) {
         let head = Head {
             dup,
             qos,
@@ -152,7 +146,7 @@ impl Client {
         }
     }
 
-    fn abandon(&mut self, packet_id: topicwire_codec::PacketId, cause: Abandonment) {
+    fn abandon(&mut self, packet_id: PacketId, cause: Abandonment) {
         if let Some(message) = self.session.outbound.abandon(packet_id) {
             self.events.push_back(Event::Abandoned { ticket: message.ticket, cause });
         }
