@@ -125,7 +125,8 @@ impl Client {
         Ok(())
     }
 
-    /// PUBACK or PUBREC [MQTT-4.3.2-4], [MQTT-4.3.3-8].
+    /// PUBACK or PUBREC, with the identifier that came [MQTT-4.3.2-4], [MQTT-4.3.3-8], v3.1.1 [MQTT-2.3.1-6],
+    /// v3.1.1 [MQTT-4.3.2-2], v3.1.1 [MQTT-4.3.3-2].
     pub(super) fn answer_publish(
         &mut self,
         qos: QoS,

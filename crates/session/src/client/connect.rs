@@ -24,8 +24,9 @@ impl Client {
     /// A transport has been opened: writes CONNECT, which is the first packet on it [MQTT-3.1.0-1],
     /// v3.1.1 [MQTT-3.1.0-1].
     ///
-    /// With `clean_start` the Session State that is kept is discarded [MQTT-3.1.2-4]; so is that of another Client
-    /// Identifier [MQTT-3.1.3-2]. Messages that were never sent stay in the queue. In 5.0 the Maximum Packet Size that
+    /// With `clean_start` the Session State that is kept is discarded [MQTT-3.1.2-4], v3.1.1 [MQTT-3.1.2-6]; so is
+    /// that of another Client Identifier [MQTT-3.1.3-2], v3.1.1 [MQTT-3.1.3-2]. Messages that were never sent stay in the
+    /// queue. In 5.0 the Maximum Packet Size that
     /// is announced is never above [`Config::maximum_packet_size_bytes`](super::Config::maximum_packet_size_bytes).
     ///
     /// # Errors

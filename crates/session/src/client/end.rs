@@ -136,7 +136,7 @@ impl Client {
     }
 
     /// The server broke the protocol: in 5.0 it is told why, before there is no way to, and a DISCONNECT would take the
-    /// Will back. Then the connection is ended [MQTT-4.13.1-1].
+    /// Will back. Then the connection is ended [MQTT-4.13.1-1], v3.1.1 [MQTT-4.8.0-1].
     pub(super) fn fail(&mut self, fault: Fault, now_ms: u64) {
         if !self.link.is_live() {
             return;

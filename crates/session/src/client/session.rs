@@ -1,4 +1,5 @@
-//! The Client's Session State: what is kept from one Network Connection to the next [MQTT-3.1.2-23].
+//! The Client's Session State: what is kept from one Network Connection to the next [MQTT-3.1.2-23],
+//! v3.1.1 [MQTT-3.1.2-4], v3.1.1 [MQTT-4.1.0-1].
 
 use std::collections::HashMap;
 use std::sync::Arc;
