@@ -1,0 +1,121 @@
+/** One run: a publisher and a subscriber behind proxies that cut, and what came of it. */
+import { CuttingProxy } from '../../support/cutting-proxy.js'
+import type { BrokerUnderTest } from '../broker-under-test.js'
+import { type CutPair, type Handed, qosOf } from './pair.js'
+
+export interface CutReport {
+  readonly published: number
+  /** At the publisher and at the subscriber. */
+  readonly cuts: readonly [number, number]
+  /** The publisher has been told of every message that it was taken. */
+  readonly acknowledged: boolean
+  /** Numbers that were published and not handed over. */
+  readonly lost: readonly number[]
+  /** Numbers of QoS 2 that were handed over more than once. */
+  readonly doubled: readonly number[]
+  /** Messages of QoS 1 that were handed over again, which QoS 1 allows. */
+  readonly repeated: number
+  /** Messages of QoS 2 are handed over in the order in which the broker has taken them. */
+  readonly inOrder: boolean
+  /** Messages of QoS 2 that the publisher sent after a later one. */
+  readonly overtaken: number
+}
+
+export interface CutRun {
+  readonly pair: CutPair
+  readonly broker: BrokerUnderTest
+  /** Cuts at the publisher, and as many at the subscriber. */
+  readonly cuts: number
+  readonly seed: number
+  /** How long to wait for the last messages after the last cut. */
+  readonly patienceMs?: number
+}
+
+/** The publisher is not let further ahead of the subscriber, so that what is open stays a window's worth. */
+const MOST_AHEAD = 200
+
+export async function runThroughCuts({
+  pair,
+  broker,
+  cuts,
+  seed,
+  patienceMs = 10_000,
+}: CutRun): Promise<CutReport> {
+  const id = `cuts-${seed}-${pair.name.replace(/\W+/g, '-')}`
+  const [above, below] = [
+    await CuttingProxy.listen(broker.port, { cuts, seed, sparesConnack: pair.needsConnack }),
+    await CuttingProxy.listen(broker.port, { cuts, seed: seed + 1 }),
+  ]
+  const subscriber = await pair.subscriber(below.port, `${id}-subscriber`, id)
+  const publisher = await pair.publisher(above.port, `${id}-publisher`, id)
+  const arrived = new Arrived(subscriber.handed)
+  const taken: number[] = []
+  const subscription = broker.broker.subscribe(id, ({ payload }) => taken.push(Number(payload)))
+  try {
+    let published = 0
+    while (!above.isDone || !below.isDone) {
+      published = arrived.distinct() + MOST_AHEAD
+      publisher.publishUpTo(published)
+      await pause(5)
+    }
+    const deadline = performance.now() + patienceMs
+    const acknowledged = await Promise.race([
+      publisher.finished(published).then(() => true),
+      pause(patienceMs).then(() => false),
+    ])
+    while (arrived.distinct() < published && performance.now() < deadline) await pause(20)
+    // Time for what should not come.
+    await pause(200)
+    return {
+      published,
+      acknowledged,
+      cuts: [above.cuts, below.cuts],
+      ...compare(published, taken, subscriber.handed),
+    }
+  } finally {
+    subscription.unsubscribe()
+    await Promise.all([publisher.close(), subscriber.close()])
+    await Promise.all([above.close(), below.close()])
+  }
+}
+
+/** Counts as it grows. */
+class Arrived {
+  readonly #handed: readonly Handed[]
+  readonly #numbers = new Set<number>()
+  #seen = 0
+
+  constructor(handed: readonly Handed[]) {
+    this.#handed = handed
+  }
+
+  distinct(): number {
+    for (; this.#seen < this.#handed.length; this.#seen += 1) {
+      this.#numbers.add(this.#handed[this.#seen]?.number ?? -1)
+    }
+    return this.#numbers.size
+  }
+}
+
+function compare(
+  published: number,
+  taken: readonly number[],
+  handed: readonly Handed[],
+): Omit<CutReport, 'published' | 'acknowledged' | 'cuts'> {
+  const counts = new Map<number, number>()
+  for (const { number } of handed) counts.set(number, (counts.get(number) ?? 0) + 1)
+  const again = [...counts].filter(([, count]) => count > 1)
+  const takenOnce = taken.filter((number) => qosOf(number) === 2)
+  const handedOnce = handed.filter(({ qos }) => qos === 2).map(({ number }) => number)
+  return {
+    lost: Array.from({ length: published }, (_, number) => number).filter((number) => !counts.has(number)),
+    doubled: again.map(([number]) => number).filter((number) => qosOf(number) === 2),
+    repeated: again.filter(([number]) => qosOf(number) === 1).reduce((sum, [, count]) => sum + count - 1, 0),
+    inOrder: takenOnce.length === handedOnce.length && takenOnce.every((it, at) => it === handedOnce[at]),
+    overtaken: takenOnce.filter((number, at) => number < (takenOnce[at - 1] ?? 0)).length,
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

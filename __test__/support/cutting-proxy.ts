@@ -1,0 +1,175 @@
+/**
+ * A TCP proxy that cuts: each connection lives for a random number of bytes in one direction, or for a random time, and
+ * then both of its sides are gone, mid-packet more often than not. What was read up to then has been passed on and
+ * nothing after it, as when a cable is pulled.
+ */
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+
+export interface CutOptions {
+  /** After so many cuts connections live. */
+  readonly cuts: number
+  /** Most bytes that pass in the direction that is counted. Small numbers are likelier: half are below the root. */
+  readonly mostBytes?: number
+  /** Most milliseconds that a connection lives which is cut by time. */
+  readonly mostMs?: number
+  /** Lets the first packet from the server pass before anything is counted. Default false. */
+  readonly sparesConnack?: boolean
+  /** Makes the choices, though not the timing, repeatable. */
+  readonly seed: number
+}
+
+type Direction = 'up' | 'down'
+type Fate = { readonly by: 'time'; readonly ms: number } | { readonly by: Direction; readonly bytes: number }
+
+export class CuttingProxy {
+  readonly #server: Server
+  readonly #targetPort: number
+  readonly #options: Required<CutOptions>
+  readonly #random: () => number
+  readonly #sockets = new Set<Socket>()
+  #cuts = 0
+  #connections = 0
+
+  private constructor(targetPort: number, options: CutOptions) {
+    this.#targetPort = targetPort
+    this.#options = { mostBytes: 4_000, mostMs: 60, sparesConnack: false, ...options }
+    this.#random = randomFrom(options.seed)
+    this.#server = createServer({ noDelay: true }, (client) => this.#take(client))
+  }
+
+  static async listen(targetPort: number, options: CutOptions): Promise<CuttingProxy> {
+    const proxy = new CuttingProxy(targetPort, options)
+    proxy.#server.listen(0, '127.0.0.1')
+    await once(proxy.#server, 'listening')
+    return proxy
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  /** Connections that were cut. */
+  get cuts(): number {
+    return this.#cuts
+  }
+
+  get connections(): number {
+    return this.#connections
+  }
+
+  get isDone(): boolean {
+    return this.#cuts >= this.#options.cuts
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy()
+    this.#server.close()
+    await once(this.#server, 'close')
+  }
+
+  #take(client: Socket): void {
+    this.#connections += 1
+    const server = connect({ port: this.#targetPort, host: '127.0.0.1', noDelay: true })
+    const cut = () => {
+      if (client.destroyed || server.destroyed) return
+      this.#cuts += 1
+      for (const socket of [client, server]) {
+        if (this.#random() < 0.5) socket.resetAndDestroy()
+        else socket.destroy()
+      }
+    }
+    const life = new Life(this.isDone ? undefined : this.#fate(), this.#options.sparesConnack, cut)
+    this.#pass(client, server, 'up', life)
+    this.#pass(server, client, 'down', life)
+  }
+
+  #pass(from: Socket, to: Socket, direction: Direction, life: Life): void {
+    this.#sockets.add(from)
+    from.on('data', (bytes) => {
+      if (to.destroyed) return
+      const count = life.spend(direction, bytes)
+      to.write(bytes.subarray(0, count), () => {
+        // The cut follows the bytes: a reset would take back what has not left yet.
+        if (life.isOver) setImmediate(life.cut)
+      })
+      if (life.isOver) from.pause()
+    })
+    from.on('end', () => to.end())
+    from.on('error', () => {})
+    from.on('close', () => {
+      this.#sockets.delete(from)
+      life.end()
+      to.destroy()
+    })
+  }
+
+  #fate(): Fate {
+    const which = this.#random()
+    if (which < 0.2) return { by: 'time', ms: this.#random() * this.#options.mostMs }
+    const bytes = Math.ceil(this.#options.mostBytes ** this.#random())
+    return { by: which < 0.6 ? 'up' : 'down', bytes }
+  }
+}
+
+/** What one connection has left. */
+class Life {
+  readonly cut: () => void
+  readonly #fate: Fate | undefined
+  /** Bytes of the CONNACK that are still to come; undefined before its length is known. */
+  #sparedBytes: number | undefined
+  #left = Number.POSITIVE_INFINITY
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(fate: Fate | undefined, sparesConnack: boolean, cut: () => void) {
+    this.#fate = fate
+    this.cut = cut
+    this.#sparedBytes = sparesConnack ? undefined : 0
+    if (!sparesConnack) this.#begin()
+  }
+
+  get isOver(): boolean {
+    return this.#left <= 0
+  }
+
+  /** How many of these bytes pass. */
+  spend(direction: Direction, bytes: Buffer): number {
+    const spared = this.#spare(direction, bytes)
+    const counted = this.#fate?.by === direction ? bytes.length - spared : 0
+    const passing = Math.min(counted, this.#left)
+    this.#left -= passing
+    return bytes.length - counted + passing
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
+  }
+
+  #spare(direction: Direction, bytes: Buffer): number {
+    if (this.#sparedBytes === 0) return 0
+    if (direction === 'up') return bytes.length
+    // A CONNACK has a Remaining Length of one byte.
+    const connackBytes = this.#sparedBytes ?? 2 + (bytes[1] ?? 0)
+    const spared = Math.min(connackBytes, bytes.length)
+    this.#sparedBytes = connackBytes - spared
+    if (this.#sparedBytes === 0) this.#begin()
+    return spared
+  }
+
+  #begin(): void {
+    if (this.#fate === undefined) return
+    if (this.#fate.by === 'time') this.#timer = setTimeout(this.cut, this.#fate.ms)
+    else this.#left = this.#fate.bytes
+  }
+}
+
+/** Numbers from 0 up to 1, the same for the same seed (mulberry32). */
+export function randomFrom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
