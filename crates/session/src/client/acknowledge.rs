@@ -1,6 +1,7 @@
 //! The server's answers to what was published: PUBACK, PUBREC, PUBCOMP; and the application's to what was received.
 
 use std::collections::VecDeque;
+
 use topicwire_codec::{Ack, PacketId, PacketType, QoS, ReasonCode};
 
 use super::Client;

@@ -99,11 +99,9 @@ impl Client {
         Ok(Some(ticket))
     }
 
-    /// Sends again what a resumed Session has open, in the order of the first time [MQTT-4.4.0-1], v3.1.1
-    /// [MQTT-4.4.0-1], [MQTT-4.6.0-1],
-    /// v3.1.1 [MQTT-4.6.0-1], and
-    /// then what waits, as far as the server's window and the transport allow. Nothing else waits for the window
-    /// [MQTT-3.3.4-8].
+    /// Sends again what a resumed Session has open, in the order of the first time [MQTT-4.4.0-1],
+    /// v3.1.1 [MQTT-4.4.0-1], [MQTT-4.6.0-1], v3.1.1 [MQTT-4.6.0-1], and then what waits, as far as the server's window
+    /// and the transport allow. Nothing else waits for the window [MQTT-3.3.4-8].
     pub(super) fn pump(&mut self, now_ms: u64) {
         while self.link.phase == Phase::Open && self.has_out_room() {
             if let Some(resend) = self.session.outbound.poll_resend() {

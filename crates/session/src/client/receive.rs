@@ -14,7 +14,8 @@ use crate::inbound::InboundStep;
 
 impl Client {
     /// PUBLISH: acknowledged as its QoS asks, whatever becomes of the message [MQTT-4.5.0-2], v3.1.1 [MQTT-4.5.0-2], and
-    /// under every alias that CONNECT allowed [MQTT-3.3.2-10]. With QoS 0 nothing is allocated beyond the event's place in its queue.
+    /// under every alias that CONNECT allowed [MQTT-3.3.2-10]. With QoS 0 nothing is allocated beyond the event's place in
+    /// its queue.
     #[inline]
     pub(super) fn handle_publish(
         &mut self,
