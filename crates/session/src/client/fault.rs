@@ -34,8 +34,8 @@ impl From<DecodeError> for Fault {
 impl From<AliasError> for Fault {
     fn from(error: AliasError) -> Self {
         let reason_code = match error {
-            AliasError::NoTopicName => ReasonCode::ProtocolError,
-            _ => ReasonCode::TopicAliasInvalid,
+            AliasError::NoTopicName | AliasError::Unknown { .. } => ReasonCode::ProtocolError,
+            AliasError::AboveMaximum { .. } => ReasonCode::TopicAliasInvalid,
         };
         Self::new(reason_code, error.to_string())
     }
