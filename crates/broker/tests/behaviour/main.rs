@@ -15,6 +15,7 @@ mod qos;
 mod random;
 mod re_authentication;
 mod refusals;
+mod regressions;
 mod retained;
 mod sessions;
 mod subscriptions;
