@@ -41,6 +41,29 @@ describe('plain HTTP', () => {
     }
   })
 
+  it('refuses a request of HTTP/1.1 without a Host header, and takes one of HTTP/1.0', async () => {
+    const refused = await (await RawClient.connect(http.port)).send('GET / HTTP/1.1\r\n\r\n').end()
+    expect(refused.toString()).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)
+    expect(refused.toString()).toContain('The request has no Host header.')
+    const answered = await (await RawClient.connect(http.port)).send('GET /healthz HTTP/1.0\r\n\r\n').end()
+    expect(answered.toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+  })
+
+  it.each([
+    ['GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', '200'],
+    ['GET / HTTP/1.1\r\n\r\n', '400'],
+  ])('answers once, whatever follows the last request: %j', async (last, status) => {
+    const client = (await RawClient.connect(http.port)).send(`${last}\u0001 this is no HTTP`)
+    const answers = (await client.end()).toString().match(/HTTP\/1\.1 \d{3}/g)
+    expect(answers).toEqual([`HTTP/1.1 ${status}`])
+  })
+
+  it('answers who expects something that it does not know', async () => {
+    const bytes = 'HEAD /healthz HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nConnection: close\r\n\r\n'
+    const answered = await (await RawClient.connect(http.port)).send(bytes).end()
+    expect(answered.toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+  })
+
   it('answers HEAD with the headers of GET and no body', async () => {
     const [get, head] = [await ask('/'), await ask('/', 'HEAD')]
     expect(head.status).toBe(200)

@@ -40,6 +40,8 @@ describe('parseTopicRequest', () => {
     ['?retained=0', { qos: 0, retained: false }],
     ['?retained=1', { qos: 0, retained: true }],
     ['?retained=true', { qos: 0, retained: true }],
+    ['?clientId=panel+7&&qos=1&', { qos: 1, retained: true, clientId: 'panel 7' }],
+    ['?clientId=a=b', { qos: 0, retained: true, clientId: 'a=b' }],
     ['?clientId=panel%207&qos=1', { qos: 1, retained: true, clientId: 'panel 7' }],
   ])('reads the query %s', (query, expected) => {
     expect(parseTopicRequest(`/topics/a${query}`, undefined)).toEqual({
@@ -69,6 +71,9 @@ describe('parseTopicRequest', () => {
       'Unknown key "__proto__" in the URL; there are qos, retained and clientId.',
     ],
     ['/topics/a?qos=1&qos=2', 0x83, 'The key qos is in the URL twice.'],
+    ['/topics/a??qos=1', 0x83, 'Unknown key "?qos" in the URL; there are qos, retained and clientId.'],
+    ['/topics/a?clientId=%ff', 0x83, 'The query has a % that does not begin an encoded UTF-8 character.'],
+    ['/topics/a?clientId=50%', 0x83, 'The query has a % that does not begin an encoded UTF-8 character.'],
     ['/topics/a?clientId=', 0x83, 'clientId is empty; leave it out to be given one.'],
   ])('refuses %.40s', (target, reasonCode, text) => {
     expect(parseTopicRequest(target, undefined)).toEqual({ refusal: { reasonCode, text } })
@@ -84,6 +89,7 @@ describe('parseTopicRequest', () => {
     [basic('ada:se:cr:et'), 'ada', Buffer.from('se:cr:et')],
     [basic('ada:'), 'ada', Buffer.alloc(0)],
     [basic(':secret'), '', Buffer.from('secret')],
+    [basic('\ufeffada:secret'), '\ufeffada', Buffer.from('secret')],
     [basic(Buffer.of(0x61, 0x3a, 0xff, 0x00)), 'a', Buffer.of(0xff, 0x00)],
     [`bASIC ${Buffer.from('ada:x').toString('base64')}`, 'ada', Buffer.from('x')],
   ])('takes the credentials of %s', (authorization, username, password) => {

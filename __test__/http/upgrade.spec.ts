@@ -90,6 +90,15 @@ describe('an upgrade that is refused', () => {
     expect((await client.end()).toString()).toMatch(/^HTTP\/1\.1 426 Upgrade Required\r\n/)
   })
 
+  it('is a 400 for a handshake without a Host header, which browsers and proxies never leave out', async () => {
+    const client = await RawClient.connect(http.port)
+    client.send(
+      'GET /mqtt HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    )
+    expect((await client.end()).toString()).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)
+    expect(http.acceptor.sinks).toHaveLength(0)
+  })
+
   it('is a 400 for a handshake that is none', async () => {
     const client = await RawClient.connect(http.port)
     client.send('GET /mqtt HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')

@@ -8,13 +8,19 @@ import { TLSSocket } from 'node:tls'
 export const PATHS_SENTENCE =
   'WebSocket paths are /mqtt and / (MQTT), /topics/<topic> (a topic as a URL) and /echo (sends back what it gets).'
 
+/** For who lacks a Host header. */
+export const HOST_SENTENCE = 'The request has no Host header.'
+
 /** Answers one request. `isClosing` says whether the listener has stopped accepting. */
 export function answer(request: IncomingMessage, response: ServerResponse, isClosing: boolean): void {
   // Bodies are of no use here, but an unread one would hold the connection.
   request.resume()
   if (isClosing) response.setHeader('Connection', 'close')
   const path = pathOf(request)
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
+  if (lacksHost(request)) {
+    response.setHeader('Connection', 'close')
+    send(request, response, 400, HOST_SENTENCE)
+  } else if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('Allow', 'GET, HEAD')
     send(
       request,
@@ -38,6 +44,11 @@ export function answer(request: IncomingMessage, response: ServerResponse, isClo
   } else {
     send(request, response, 404, `There is nothing here. ${PATHS_SENTENCE} / and /healthz are pages.`)
   }
+}
+
+/** Whether a request does not say to which host, as it has to from HTTP/1.1 on (RFC 9112, 3.2; RFC 6455, 4.2.1). */
+export function lacksHost(request: IncomingMessage): boolean {
+  return request.headers.host === undefined && request.httpVersion !== '1.0'
 }
 
 /** Whether an upgrade to WebSocket may be asked for on this path. */

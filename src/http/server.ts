@@ -2,8 +2,9 @@
  * The HTTP half of a listener: an `http.Server` without a port of its own, which is handed sockets that have said an
  * HTTP method. Pages are pages.ts, WebSockets upgrade.ts.
  */
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { endWith } from '../transports/last-words.js'
 import { type Acceptor, LINGER_MS } from '../transports/transport.js'
 import { answer } from './pages.js'
@@ -19,6 +20,8 @@ const MAXIMUM_REQUESTS_PER_SOCKET = 100
 export class HttpFront {
   readonly #server: Server
   readonly #upgrader: Upgrader
+  /** Sockets that have had their last answer. What is wrong with the bytes behind it is not said any more. */
+  readonly #lastAnswered = new WeakSet<Duplex>()
   #closing = false
 
   constructor(acceptor: Acceptor) {
@@ -31,20 +34,20 @@ export class HttpFront {
         keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
         connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, connectTimeoutMs),
         maxHeaderSize: MAXIMUM_HEADER_BYTES,
+        // Answered with a sentence, here as at an upgrade, which Node lets pass.
+        requireHostHeader: false,
       },
-      (request, response) => answer(request, response, this.#closing),
+      (request, response) => this.#answer(request, response),
     )
     this.#server.maxHeadersCount = MAXIMUM_HEADERS
     this.#server.maxRequestsPerSocket = MAXIMUM_REQUESTS_PER_SOCKET
     this.#server
       .on('upgrade', (request, socket, head) => this.#upgrader.handle(request, socket, head))
+      // An expectation that nobody knows changes nothing about a page.
+      .on('checkExpectation', (request, response) => this.#answer(request, response))
       .on('clientError', (error: NodeJS.ErrnoException, socket) => {
         if (error.code === 'ECONNRESET') socket.destroy()
-        else
-          endWith(
-            socket,
-            `HTTP/1.1 ${statusOf(error.code)}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
-          )
+        else endWith(socket, this.#lastAnswered.has(socket) ? '' : bareAnswer(error.code))
       })
     // The server begins to watch for slow requests when it starts listening, which this one never does itself.
     this.#server.emit('listening')
@@ -64,6 +67,16 @@ export class HttpFront {
     this.#server.closeIdleConnections()
     setTimeout(() => this.#server.closeAllConnections(), LINGER_MS).unref()
   }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    answer(request, response, this.#closing)
+    const isLast = !response.shouldKeepAlive || response.getHeader('Connection') === 'close'
+    if (isLast) this.#lastAnswered.add(request.socket)
+  }
+}
+
+function bareAnswer(code: string | undefined): string {
+  return `HTTP/1.1 ${statusOf(code)}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`
 }
 
 function statusOf(code: string | undefined): string {

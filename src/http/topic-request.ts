@@ -17,6 +17,8 @@ const BAD_CREDENTIALS = 0x86
 const BAD_QUERY = 0x83
 const MAXIMUM_TOPIC_BYTES = 65_535
 
+/** A byte order mark is a character like any other [MQTT-1.5.4-3]. */
+const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const QOS: ReadonlyMap<string, 0 | 1 | 2> = new Map([
   ['0', 0],
   ['1', 1],
@@ -97,9 +99,10 @@ function parseTopic(encoded: string): string {
 }
 
 function parseQuery(query: string): Pick<TopicUrlRequest, 'qos' | 'retained' | 'clientId'> {
-  const parameters = new URLSearchParams(query)
   const seen = new Map<string, string>()
-  for (const [key, value] of parameters) {
+  for (const part of query.split('&').filter((part) => part !== '')) {
+    const [key = '', ...words] = part.split('=').map(decodeQueryPart)
+    const value = words.join('=')
     if (key !== 'qos' && key !== 'retained' && key !== 'clientId') {
       throw new Refusal(
         BAD_QUERY,
@@ -120,6 +123,15 @@ function parseQuery(query: string): Pick<TopicUrlRequest, 'qos' | 'retained' | '
   return clientId === undefined ? { qos, retained } : { qos, retained, clientId }
 }
 
+/** `URLSearchParams` would make U+FFFD of what is not UTF-8, and so one client identifier of many. */
+function decodeQueryPart(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded.replaceAll('+', ' '))
+  } catch {
+    throw new Refusal(BAD_QUERY, 'The query has a % that does not begin an encoded UTF-8 character.')
+  }
+}
+
 function parseCredentials(authorization: string | undefined): Pick<TopicUrlRequest, 'username' | 'password'> {
   if (authorization === undefined) return {}
   const match = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization)
@@ -129,7 +141,7 @@ function parseCredentials(authorization: string | undefined): Pick<TopicUrlReque
     throw new Refusal(BAD_CREDENTIALS, 'The Authorization header holds no Basic credentials (user:password).')
   }
   try {
-    const username = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, colon))
+    const username = UTF_8.decode(bytes.subarray(0, colon))
     return { username, password: bytes.subarray(colon + 1) }
   } catch {
     throw new Refusal(BAD_CREDENTIALS, 'The user name in the Authorization header is not UTF-8.')

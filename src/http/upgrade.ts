@@ -18,7 +18,7 @@ import { type Acceptor, type CloseReason, LINGER_MS } from '../transports/transp
 import { type WebSocketOrigin, WebSocketTransport } from '../transports/websocket.js'
 import { echo } from './echo.js'
 import { isOriginAllowed } from './origin.js'
-import { isWebSocketPath, PATHS_SENTENCE, pathOf, targetOf } from './pages.js'
+import { HOST_SENTENCE, isWebSocketPath, lacksHost, PATHS_SENTENCE, pathOf, targetOf } from './pages.js'
 import { parseTopicRequest, TOPICS_PATH } from './topic-request.js'
 
 /** The names under which MQTT is offered, the better one first [MQTT-6.0.0-4], v3.1.1 [MQTT-6.0.0-4]. */
@@ -56,7 +56,9 @@ export class Upgrader {
     // Until a transport has it, the socket has nobody else to listen for this.
     socket.on('error', () => {})
     const path = pathOf(request)
-    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+    if (lacksHost(request)) {
+      refuse(socket, 400, HOST_SENTENCE)
+    } else if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
       refuse(socket, 426, `The only upgrade is to websocket. ${PATHS_SENTENCE}`)
     } else if (!isWebSocketPath(path)) {
       refuse(socket, 404, `There is nothing at this path. ${PATHS_SENTENCE}`)
