@@ -87,7 +87,7 @@ async function fuzz(target, minutes, keeps) {
 async function keep(target, corpus, smallest) {
   rmSync(smallest, { recursive: true, force: true })
   mkdirSync(smallest, { recursive: true })
-  await target.run([smallest, corpus], ['-set_cover_merge=1', `-max_len=${target.longest}`])
+  await target.run([smallest, corpus], [target.merge, `-max_len=${target.longest}`])
   const count = writeCorpus(readInputs(smallest), target.corpus)
   say(`fuzz: ${target.name} keeps ${count} inputs`)
 }
