@@ -57,6 +57,8 @@ struct Server {
     sent: Vec<u8>,
     /// Identifiers of PUBLISHes that it has not acknowledged.
     unacknowledged: HashSet<PacketId>,
+    /// Those that it has acknowledged without having got them: they may be on their way.
+    acknowledged_early: HashSet<PacketId>,
 }
 
 impl World {
@@ -323,19 +325,23 @@ fn closed(closing: &Closing) -> String {
 impl Server {
     /// Notes the acknowledgements among what it sends.
     fn sends(&mut self, bytes: &[u8], version: Version) {
-        self.sent.extend_from_slice(bytes);
-        while let Ok(Split::Frame(frame)) = split_frame(&self.sent, u32::MAX) {
+        let mut sent = std::mem::take(&mut self.sent);
+        sent.extend_from_slice(bytes);
+        let mut rest = sent.as_slice();
+        while let Ok(Split::Frame(frame)) = split_frame(rest, u32::MAX) {
             match Packet::decode(&frame, version) {
-                Ok(Packet::Puback(ack) | Packet::Pubcomp(ack)) => {
-                    self.unacknowledged.remove(&ack.packet_id);
-                }
-                Ok(Packet::Pubrec(ack)) if ack.reason_code.is_error() => {
-                    self.unacknowledged.remove(&ack.packet_id);
-                }
+                Ok(Packet::Puback(ack) | Packet::Pubcomp(ack)) => self.acknowledges(ack.packet_id),
+                Ok(Packet::Pubrec(ack)) if ack.reason_code.is_error() => self.acknowledges(ack.packet_id),
                 _ => {}
             }
-            let length = frame.length;
-            self.sent.drain(..length);
+            rest = &rest[frame.length..];
+        }
+        self.sent = rest.to_vec();
+    }
+
+    fn acknowledges(&mut self, packet_id: PacketId) {
+        if !self.unacknowledged.remove(&packet_id) {
+            self.acknowledged_early.insert(packet_id);
         }
     }
 
@@ -349,7 +355,9 @@ impl Server {
         }
         match packet {
             Packet::Publish(Publish { packet_id: Some(packet_id), .. }) => {
-                self.unacknowledged.insert(*packet_id);
+                if !self.acknowledged_early.remove(packet_id) {
+                    self.unacknowledged.insert(*packet_id);
+                }
                 let most = usize::from(self.receive_maximum.unwrap_or(u16::MAX));
                 let count = self.unacknowledged.len();
                 assert!(count <= most || self.was_early, "{count} are under way: {packet:?}");

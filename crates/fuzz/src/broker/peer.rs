@@ -15,8 +15,10 @@ pub(super) struct Peer {
     sent: Vec<u8>,
     got: Vec<u8>,
     state: State,
-    /// Identifiers of PUBLISHes that the peer has not acknowledged. It may be behind the broker's own list, never ahead.
+    /// Identifiers of PUBLISHes that the peer has not acknowledged. It may have fewer than the broker has, never more.
     unacknowledged: HashSet<PacketId>,
+    /// Those that it has acknowledged without having got them: they may be on their way.
+    acknowledged_early: HashSet<PacketId>,
     aliases: HashSet<u16>,
 }
 
@@ -59,7 +61,15 @@ impl Terms {
 impl Peer {
     pub(super) fn new(key: ConnectionKey) -> Self {
         let (sent, got) = (Vec::new(), Vec::new());
-        Self { key, sent, got, state: State::New, unacknowledged: HashSet::new(), aliases: HashSet::new() }
+        Self {
+            key,
+            sent,
+            got,
+            state: State::New,
+            unacknowledged: HashSet::new(),
+            acknowledged_early: HashSet::new(),
+            aliases: HashSet::new(),
+        }
     }
 
     pub(super) fn of_payloads(key: ConnectionKey) -> Self {
@@ -92,16 +102,18 @@ impl Peer {
                     self.state = State::Deaf;
                     return;
                 }
-                Ok(Packet::Puback(ack) | Packet::Pubcomp(ack)) => {
-                    self.unacknowledged.remove(&ack.packet_id);
-                }
-                Ok(Packet::Pubrec(ack)) if ack.reason_code.is_error() => {
-                    self.unacknowledged.remove(&ack.packet_id);
-                }
+                Ok(Packet::Puback(ack) | Packet::Pubcomp(ack)) => self.acknowledges(ack.packet_id),
+                Ok(Packet::Pubrec(ack)) if ack.reason_code.is_error() => self.acknowledges(ack.packet_id),
                 _ => {}
             }
         }
         self.sent = rest.to_vec();
+    }
+
+    fn acknowledges(&mut self, packet_id: PacketId) {
+        if !self.unacknowledged.remove(&packet_id) {
+            self.acknowledged_early.insert(packet_id);
+        }
     }
 
     /// Looks at what it gets.
@@ -153,7 +165,9 @@ impl Peer {
                     assert!(is_known || !publish.topic_name.is_empty(), "{publish:?}");
                     self.aliases.insert(alias);
                 }
-                if let Some(packet_id) = publish.packet_id {
+                if let Some(packet_id) = publish.packet_id
+                    && !self.acknowledged_early.remove(&packet_id)
+                {
                     let is_new = self.unacknowledged.insert(packet_id);
                     assert!(
                         is_new && publish.qos != QoS::AtMostOnce,
