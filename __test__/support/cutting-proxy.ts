@@ -13,7 +13,7 @@ export interface CutOptions {
   readonly mostBytes?: number
   /** Most milliseconds that a connection lives which is cut by time. */
   readonly mostMs?: number
-  /** Lets the first packet from the server pass before anything is counted. Default false. */
+  /** Counts nothing before the client has sent something after its CONNACK, and so has got it. Default false. */
   readonly sparesConnack?: boolean
   /** Makes the choices, though not the timing, repeatable. */
   readonly seed: number
@@ -116,16 +116,16 @@ export class CuttingProxy {
 class Life {
   readonly cut: () => void
   readonly #fate: Fate | undefined
-  /** Bytes of the CONNACK that are still to come; undefined before its length is known. */
-  #sparedBytes: number | undefined
+  /** The server has said something; undefined where nobody asks. */
+  #isAnswered: boolean | undefined
   #left = Number.POSITIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
 
   constructor(fate: Fate | undefined, sparesConnack: boolean, cut: () => void) {
     this.#fate = fate
     this.cut = cut
-    this.#sparedBytes = sparesConnack ? undefined : 0
-    if (!sparesConnack) this.#begin()
+    if (sparesConnack) this.#isAnswered = false
+    else this.#begin()
   }
 
   get isOver(): boolean {
@@ -134,8 +134,8 @@ class Life {
 
   /** How many of these bytes pass. */
   spend(direction: Direction, bytes: Buffer): number {
-    const spared = this.#spare(direction, bytes)
-    const counted = this.#fate?.by === direction ? bytes.length - spared : 0
+    if (this.#isAnswered !== undefined) this.#spare(direction)
+    const counted = this.#fate?.by === direction && this.#isAnswered === undefined ? bytes.length : 0
     const passing = Math.min(counted, this.#left)
     this.#left -= passing
     return bytes.length - counted + passing
@@ -145,15 +145,12 @@ class Life {
     clearTimeout(this.#timer)
   }
 
-  #spare(direction: Direction, bytes: Buffer): number {
-    if (this.#sparedBytes === 0) return 0
-    if (direction === 'up') return bytes.length
-    // A CONNACK has a Remaining Length of one byte.
-    const connackBytes = this.#sparedBytes ?? 2 + (bytes[1] ?? 0)
-    const spared = Math.min(connackBytes, bytes.length)
-    this.#sparedBytes = connackBytes - spared
-    if (this.#sparedBytes === 0) this.#begin()
-    return spared
+  #spare(direction: Direction): void {
+    if (direction === 'down') this.#isAnswered = true
+    else if (this.#isAnswered) {
+      this.#isAnswered = undefined
+      this.#begin()
+    }
   }
 
   #begin(): void {
