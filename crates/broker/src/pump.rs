@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use topicwire_codec::{Ack, PacketType, QoS, ReasonCode};
-use topicwire_session::{Queued, Resend};
+use topicwire_codec::{Ack, PacketId, PacketType, QoS, ReasonCode};
+use topicwire_session::{Queued, Resend, Stage};
 
 use crate::broker::{Broker, SessionKey};
 use crate::config::Limits;
-use crate::connection::Phase;
-use crate::deliver::{record_delivery, record_end, record_exchange};
+use crate::connection::{AckEffect, Phase};
+use crate::deliver::{record_delivery, record_end, record_exchange, record_stage};
 use crate::message::{Delivery, Message};
 use crate::metrics::DropReason;
 use crate::session::Session;
@@ -48,25 +48,44 @@ impl Broker {
     /// matter: its exchange is finished [MQTT-4.3.3-7, 4.3.3-13].
     fn resend(&mut self, session_key: SessionKey, resend: Resend<Delivery>, now_ms: u64) {
         match resend {
-            Resend::Pubrel { packet_id } => {
-                let key = self.sessions.get(session_key.index()).and_then(Session::connection);
-                let pubrel = Ack::new(packet_id, ReasonCode::Success);
-                if let Some(key) = key {
-                    self.send(key, |to, out| {
-                        let _ = pubrel.encode(PacketType::Pubrel, to.version, out);
-                    });
-                }
-            }
+            Resend::Pubrel { packet_id } => self.send_pubrel(session_key, packet_id, 0, now_ms),
             Resend::Publish { packet_id, qos, message } => {
                 let head = Head::of_delivery(&message, qos, Some(packet_id), true);
-                if self.write_to(session_key, &message.message, &head, now_ms) == Err(TooLarge)
-                    && let Some(session) = self.sessions.get_mut(session_key.index())
-                {
-                    session.outbound.abandon(packet_id);
-                    record_end(&mut self.journal, session, message.position, Some(packet_id));
-                    self.drop_for(session_key, DropReason::TooLarge);
+                if self.write_to(session_key, &message.message, &head, now_ms) == Err(TooLarge) {
+                    self.give_up_resend(session_key, packet_id, message.position, now_ms);
                 }
             }
+        }
+    }
+
+    /// The client of this connection takes only smaller packets than that of an earlier one. It may hold the identifier
+    /// of a QoS 2 message all the same, and would take the next one under it for a repetition: so it is released.
+    fn give_up_resend(
+        &mut self,
+        session_key: SessionKey,
+        packet_id: PacketId,
+        position: u64,
+        now_ms: u64,
+    ) {
+        let Some(session) = self.sessions.get_mut(session_key.index()) else { return };
+        let mark = self.journal.mark();
+        if session.outbound.give_up_resend(packet_id) {
+            record_stage(&mut self.journal, session, packet_id, position, Stage::AwaitPubcomp);
+            let sequence = self.journal.sequence_since(mark);
+            self.send_pubrel(session_key, packet_id, sequence, now_ms);
+        } else {
+            record_end(&mut self.journal, session, position, Some(packet_id));
+        }
+        self.drop_for(session_key, DropReason::TooLarge);
+    }
+
+    fn send_pubrel(&mut self, session_key: SessionKey, packet_id: PacketId, sequence: u64, now_ms: u64) {
+        let key = self.sessions.get(session_key.index()).and_then(Session::connection);
+        let pubrel = Ack::new(packet_id, ReasonCode::Success);
+        if let Some(key) = key {
+            self.acknowledge(key, sequence, AckEffect::None, now_ms, |to, out| {
+                let _ = pubrel.encode(PacketType::Pubrel, to.version, out);
+            });
         }
     }
 

@@ -361,6 +361,23 @@ impl<M: Clone> Outbound<M> {
         self.resend.clear();
     }
 
+    /// Gives up a PUBLISH that is to be sent again and cannot be (too large for the peer now). At QoS 1 the exchange is
+    /// over. At QoS 2 the peer may have the message of an earlier connection and hold its identifier: true where PUBREL
+    /// has to be sent, so that the identifier means nothing to either side before it is used again.
+    pub fn give_up_resend(&mut self, packet_id: PacketId) -> bool {
+        let Some(exchange) = self.inflight.get_mut(packet_id) else { return false };
+        if exchange.stage != Some(Stage::AwaitPubrec) {
+            self.finish(packet_id);
+            return false;
+        }
+        exchange.stage = Some(Stage::AwaitPubcomp);
+        exchange.message = None;
+        if std::mem::take(&mut exchange.holds_quota) {
+            self.send_quota = self.send_quota.saturating_add(1).min(self.receive_maximum);
+        }
+        true
+    }
+
     /// Puts an exchange back as a store has kept it; in the order of the calls. The message may be none past
     /// PUBREC.
     pub fn restore(&mut self, packet_id: PacketId, stage: Stage, message: Option<M>) -> bool {
