@@ -83,6 +83,8 @@ pub(crate) struct Connection {
     /// Of a client whose CONNECT named an authentication method.
     pub(crate) authentication: Option<Box<Authentication>>,
     pub(crate) out: OutBuffer,
+    /// Bytes of packets other than PUBLISH that have been written since `out` was last empty.
+    pub(crate) answered_bytes: u64,
     /// In the broker's list of connections with something to write.
     pub(crate) is_dirty: bool,
     /// The transport is full; nothing is drained until it says otherwise.
@@ -123,6 +125,7 @@ impl Connection {
             connect_answers: 0,
             authentication: None,
             out: OutBuffer::default(),
+            answered_bytes: 0,
             is_dirty: false,
             is_blocked: false,
             closing: None,

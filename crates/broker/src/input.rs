@@ -308,11 +308,15 @@ impl Broker {
             if out.len() - before > maximum {
                 out.truncate(before);
             }
-            out.len() > before
+            out.len() - before
         });
-        self.metrics.packets_sent += u64::from(written);
-        let most = self.config.limits.maximum_out_buffer_bytes.saturating_mul(2);
-        if connection.out.len() as u64 > most && connection.phase != Phase::Over {
+        self.metrics.packets_sent += u64::from(written > 0);
+        connection.answered_bytes += written as u64;
+        let most = self.config.limits.maximum_out_buffer_bytes;
+        // A single message may be larger than all of that: for it alone nobody is cut off.
+        let is_overrun =
+            connection.answered_bytes > most && connection.out.len() as u64 > most.saturating_mul(2);
+        if is_overrun && connection.phase != Phase::Over {
             self.outlet.overrun(key);
         }
     }

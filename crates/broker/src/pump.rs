@@ -60,13 +60,7 @@ impl Broker {
 
     /// The client of this connection takes only smaller packets than that of an earlier one. It may hold the identifier
     /// of a QoS 2 message all the same, and would take the next one under it for a repetition: so it is released.
-    fn give_up_resend(
-        &mut self,
-        session_key: SessionKey,
-        packet_id: PacketId,
-        position: u64,
-        now_ms: u64,
-    ) {
+    fn give_up_resend(&mut self, session_key: SessionKey, packet_id: PacketId, position: u64, now_ms: u64) {
         let Some(session) = self.sessions.get_mut(session_key.index()) else { return };
         let mark = self.journal.mark();
         if session.outbound.give_up_resend(packet_id) {

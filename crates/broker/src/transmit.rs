@@ -108,6 +108,7 @@ impl Broker {
             let mut closing = None;
             if connection.out.is_empty() {
                 connection.is_dirty = false;
+                connection.answered_bytes = 0;
                 connection.out.recycle(&mut self.outlet.spare);
                 closing = connection.closing.take();
             } else {

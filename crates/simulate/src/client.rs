@@ -29,6 +29,10 @@ struct Open {
 /// What outlives the connection: its Session, on this side.
 #[derive(Clone, Debug, Default)]
 struct Memory {
+    /// Which of the broker's Sessions it is of. A real client does not know: it cannot tell from Session Present that
+    /// the CONNACK of a connection in between, which it never got, would have said no. Nothing can be promised to it
+    /// then; this one is told.
+    incarnation: u64,
     /// In the order they were sent.
     open: VecDeque<Open>,
     /// Identifiers of received QoS 2 messages that await PUBREL, and which messages they were.
@@ -155,14 +159,17 @@ impl Client {
     }
 
     /// A PUBLISH, where it may send one.
-    pub(crate) fn publish(&mut self, op: PublishOp, number: u32) -> Option<ClientPacket> {
+    pub(crate) fn publish(&mut self, mut op: PublishOp, number: u32) -> Option<ClientPacket> {
         let topic_name = TOPICS[usize::from(op.topic) % TOPICS.len()];
-        self.publish_to(Rc::from(topic_name), op, number)
+        if op.size == PublishOp::EMPTY && !topic_name.starts_with('$') {
+            op.size = 0;
+        }
+        self.publish_to(&Rc::from(topic_name), op, number)
     }
 
     pub(crate) fn publish_to(
         &mut self,
-        topic_name: Rc<str>,
+        topic_name: &Rc<str>,
         op: PublishOp,
         number: u32,
     ) -> Option<ClientPacket> {
@@ -178,7 +185,7 @@ impl Client {
         }
         let message = Rc::new(Message {
             number,
-            topic_name: Rc::clone(&topic_name),
+            topic_name: Rc::clone(topic_name),
             payload,
             qos: op.qos,
             retain: op.retain,
@@ -188,7 +195,7 @@ impl Client {
         let may_alias = is_v5 && self.is_in && (1..=self.server_alias_maximum).contains(&op.alias);
         let alias = may_alias.then_some(op.alias);
         let omits_name = alias.is_some_and(|alias| {
-            self.aliases.insert(alias, Rc::clone(&topic_name)).is_some_and(|known| known == topic_name)
+            self.aliases.insert(alias, Rc::clone(topic_name)).is_some_and(|known| known == *topic_name)
         });
         let id = (op.qos > 0).then(|| self.next_id());
         if let Some(id) = id {
@@ -202,12 +209,15 @@ impl Client {
         self.link?;
         let id = self.next_id();
         self.asked.insert(id);
-        let filters = ops.iter().map(|op| {
-            let filter = FILTERS[usize::from(op.filter) % FILTERS.len()];
-            (filter, subscribe_options(*op, self.version, filter.starts_with("$share/")))
-        });
-        let subscription_id = (self.version.is_v5() && subscription_id != 0).then_some(subscription_id);
-        Some(ClientPacket::Subscribe { id, subscription_id, filters: filters.collect() })
+        let filters: Vec<_> = ops.iter().map(|op| FILTERS[usize::from(op.filter) % FILTERS.len()]).collect();
+        // Without an identifier where one is shared: to 3.1.1, which has none, its messages could not be told apart.
+        let has_shared = filters.iter().any(|filter| filter.starts_with("$share/"));
+        let may_have_id = self.version.is_v5() && subscription_id != 0 && !has_shared;
+        let subscription_id = may_have_id.then_some(subscription_id);
+        let options =
+            |op: &FilterOp, filter: &str| subscribe_options(*op, self.version, filter.starts_with("$share/"));
+        let filters = ops.iter().zip(filters).map(|(op, filter)| (filter, options(op, filter))).collect();
+        Some(ClientPacket::Subscribe { id, subscription_id, filters })
     }
 
     /// An UNSUBSCRIBE, where there is a connection.
@@ -234,7 +244,10 @@ impl Client {
     pub(crate) fn read(&mut self, packet: &ServerPacket, tag: Option<Tag>) -> Verdict<Vec<ClientPacket>> {
         let mut answers = Vec::new();
         match packet {
-            ServerPacket::Connack(connack) => self.read_connack(connack, &mut answers),
+            ServerPacket::Connack(connack) => {
+                let incarnation = tag.map_or(0, |tag| tag.incarnation);
+                self.read_connack(connack, incarnation, &mut answers);
+            }
             ServerPacket::Publish(publish) => answers.extend(self.read_publish(publish, tag)?),
             ServerPacket::Ack { kind: PacketType::Puback, id, .. } => self.finish(*id, false)?,
             ServerPacket::Ack { kind: PacketType::Pubrec, id, reason_code } if reason_code.is_error() => {
@@ -266,7 +279,7 @@ impl Client {
         Ok(answers)
     }
 
-    fn read_connack(&mut self, connack: &ConnackGot, answers: &mut Vec<ClientPacket>) {
+    fn read_connack(&mut self, connack: &ConnackGot, incarnation: u64, answers: &mut Vec<ClientPacket>) {
         if connack.reason_code.is_error() {
             return;
         }
@@ -275,7 +288,8 @@ impl Client {
         if self.version.is_v5() {
             self.server_alias_maximum = connack.alias_maximum.unwrap_or(0);
         }
-        if !connack.session_present {
+        let is_other = std::mem::replace(&mut self.memory.incarnation, incarnation) != incarnation;
+        if !connack.session_present || is_other {
             self.memory.open.clear();
             self.memory.received.clear();
             return;

@@ -47,16 +47,31 @@ pub struct Limits {
 /// # Errors
 /// The first thing that was wrong.
 pub fn run(episode: &Episode) -> Result<Counts, Failure> {
+    let mut world = World::new(&episode.setup);
+    run_in(&mut world, episode)?;
+    Ok(world.counts)
+}
+
+/// Runs one episode, and writes down what happens in it: operations, packets, batches, and at the end the failure.
+#[must_use]
+pub fn trace(episode: &Episode) -> Vec<String> {
+    let mut world = World::new(&episode.setup);
+    world.log = Some(Vec::new());
+    let outcome = run_in(&mut world, episode);
+    let mut log = world.log.unwrap_or_default();
+    log.extend(outcome.err().map(|failure| failure.to_string()));
+    log
+}
+
+fn run_in(world: &mut World, episode: &Episode) -> Result<(), Failure> {
     let mut step = 0;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(&episode.setup);
         for op in &episode.ops {
             step += 1;
             world.step(op)?;
         }
         step += 1;
-        world.finish()?;
-        Ok(world.counts)
+        world.finish()
     }));
     match outcome {
         Ok(outcome) => outcome.map_err(|crate::model::Violation(what)| Failure { step, what }),

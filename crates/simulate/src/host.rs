@@ -25,6 +25,7 @@ impl World {
     /// Takes the current batch and all questions.
     pub(crate) fn take_batch(&mut self) {
         if let Some(batch) = self.broker.poll_store_batch() {
+            self.note(|_| format!("    batch {} is taken: {:?}", batch.sequence, batch.operations));
             self.snapshots.push_back((batch.sequence, self.model.snapshot()));
             self.model.batch = batch.sequence + 1;
             self.work.push_back(Work::Commit(batch));
@@ -60,6 +61,7 @@ impl World {
         match self.news.pop_front() {
             None => {}
             Some(News::Stored(sequence)) => {
+                self.note(|_| format!("    batch {sequence} is stored"));
                 self.model.told = sequence;
                 self.broker.stored(sequence, self.now_ms);
             }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use topicwire_simulate::{Counts, Limits, explore};
+use topicwire_simulate::{Counts, Limits, explore, trace};
 
 const USAGE: &str = "usage: simulate [--seed N] [--steps N] [--minutes N]";
 
@@ -41,11 +41,16 @@ fn main() -> ExitCode {
         }
         Err((seed, episode, failure)) => {
             println!("episode of seed {seed} failed; shrunk to {} operations:", episode.ops.len());
+            println!("{failure}");
             println!("{:?}", episode.setup);
             for op in &episode.ops {
                 println!("{op:?},");
             }
-            println!("{failure}\nonce more: npm run simulate -- --seed {seed} --steps 1");
+            println!("\nwhat happens in it:");
+            for line in trace(&episode) {
+                println!("{line}");
+            }
+            println!("\nonce more: npm run simulate -- --seed {seed} --steps 1");
             ExitCode::FAILURE
         }
     }

@@ -11,7 +11,7 @@
 //! What arrives is in `receive.rs`, how Sessions begin and end in `life.rs`, where messages go in
 //! `route.rs`, who gets what of shared subscriptions in `shared.rs`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 mod judge;
@@ -23,7 +23,9 @@ mod shared;
 mod state;
 
 pub(crate) use judge::Written;
-pub(crate) use state::{Conn, Due, Ending, Expected, Group, Origin, Phase, Session, Snapshot, Subscription, Tag};
+pub(crate) use state::{
+    Conn, Due, Ending, Expected, Group, Origin, Phase, Session, Snapshot, Subscription, Tag,
+};
 
 use crate::setup::Setup;
 use state::Retained;
@@ -57,6 +59,11 @@ pub(crate) struct Model {
     last_incarnation: u64,
     /// A tick is on: what it does at the same time it does in any order.
     is_ticking: bool,
+    /// How often each message has been routed: at QoS 1 it may be published again.
+    routed: HashMap<u32, u32>,
+    /// Messages whose publisher has been told that they were refused. Others may have been given them; should the refusal
+    /// be lost and the publisher send them again, they may be given them again.
+    refused: HashSet<u32>,
     /// Deliveries that have left once. Unlike the rest of the state a crash does not take this back.
     on_wire: HashSet<u64>,
 }
@@ -75,6 +82,8 @@ impl Model {
             rank: 0,
             last_incarnation: 0,
             is_ticking: false,
+            routed: HashMap::new(),
+            refused: HashSet::new(),
             on_wire: HashSet::new(),
         }
     }
@@ -82,6 +91,11 @@ impl Model {
     fn next_uid(&mut self) -> u64 {
         self.last_uid += 1;
         self.last_uid
+    }
+
+    /// The message has been published more than once.
+    fn is_repeated(&self, number: u32) -> bool {
+        self.routed.get(&number).is_some_and(|times| *times > 1)
     }
 
     /// When the broker has to be told of the time.

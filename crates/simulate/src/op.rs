@@ -5,8 +5,9 @@
 
 use crate::random::Random;
 
-/// The topics that are published to. The last of them begin with `$` and are long enough for an alias.
-pub const TOPICS: [&str; 7] = ["a", "a/b", "a/b/c", "b", "/", "long/enough/for/an/alias", "$own/long/enough"];
+/// The topics that are published to. Those that begin with `$` match no shared filter.
+pub const TOPICS: [&str; 8] =
+    ["a", "a/b", "a/b/c", "b", "/", "long/enough/for/an/alias", "$own/long/enough", "$own"];
 
 /// The filters that are subscribed to. The last is not valid.
 pub const FILTERS: [&str; 17] = [
@@ -25,7 +26,7 @@ pub const FILTERS: [&str; 17] = [
     "$share/h/a/#",
     "$share/h/+",
     "$share/h/will/+",
-    "$share/h/$own/+/+",
+    "$own/+/enough",
     "a/#/b",
 ];
 
@@ -74,7 +75,8 @@ pub struct PublishOp {
     pub qos: u8,
     /// Keep it for later subscribers.
     pub retain: bool,
-    /// Bytes of the payload beyond its number; the payload is empty where this is `u16::MAX`.
+    /// Bytes of the payload beyond its number. With `u16::MAX` it is empty where the topic begins with `$`: elsewhere
+    /// several without a number could not be told apart.
     pub size: u16,
     /// Message Expiry Interval in seconds.
     pub expiry_secs: u32,
@@ -135,7 +137,7 @@ pub enum Op {
         /// Of those that it has forgotten, else the one it uses.
         forgotten: bool,
     },
-    /// A client publishes.
+    /// A client that has been let in publishes: this one, or the next.
     Publish {
         /// Whose.
         actor: u8,
@@ -175,7 +177,7 @@ pub enum Op {
         /// Whose.
         actor: u8,
     },
-    /// Bytes of a client reach the broker.
+    /// Bytes of a client reach the broker: of this one, or the next that has sent some.
     Deliver {
         /// Whose.
         actor: u8,
@@ -184,7 +186,7 @@ pub enum Op {
         /// Of a transport that the client has forgotten.
         forgotten: bool,
     },
-    /// A client reads packets and answers them.
+    /// A client reads packets and answers them: this one, or the next that has been sent some.
     Read {
         /// Whose.
         actor: u8,

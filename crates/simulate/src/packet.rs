@@ -10,7 +10,7 @@ use topicwire_codec::{
 };
 
 /// A message that a client has made. Every one has its own number, which begins its payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Message {
     pub(crate) number: u32,
     pub(crate) topic_name: Rc<str>,
@@ -20,6 +20,16 @@ pub(crate) struct Message {
     pub(crate) expiry_secs: Option<u32>,
     /// A property that is passed on; none from 3.1.1.
     pub(crate) content_type: Option<String>,
+}
+
+/// For a person.
+impl fmt::Debug for Message {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, topic_name, payload, qos, .. } = self;
+        write!(formatter, "message {number} on {topic_name} at QoS {qos}, {} bytes", payload.len())?;
+        formatter.write_str(if self.retain { " with RETAIN" } else { "" })?;
+        self.expiry_secs.map_or(Ok(()), |secs| write!(formatter, " for {secs} s"))
+    }
 }
 
 /// What a CONNECT says.
@@ -83,15 +93,20 @@ pub(crate) fn qos(level: u8) -> QoS {
     QoS::from_u8(level).unwrap_or_default()
 }
 
-/// The options of a line of a SUBSCRIBE, as far as the version has them.
-pub(crate) fn subscribe_options(op: crate::op::FilterOp, version: Version, is_shared: bool) -> SubscribeOptions {
+/// The options of a line of a SUBSCRIBE, as far as the version has them. A shared subscription goes without No Local
+/// [MQTT-3.8.3-4], and here also without Retain As Published: its messages could not be told from retained ones.
+pub(crate) fn subscribe_options(
+    op: crate::op::FilterOp,
+    version: Version,
+    is_shared: bool,
+) -> SubscribeOptions {
     if !version.is_v5() {
         return SubscribeOptions::from_qos(qos(op.qos));
     }
     SubscribeOptions {
         qos: qos(op.qos),
         no_local: op.no_local && !is_shared,
-        retain_as_published: op.retain_as_published,
+        retain_as_published: op.retain_as_published && !is_shared,
         retain_handling: RetainHandling::from_u8(op.retain_handling).unwrap_or_default(),
     }
 }
@@ -277,7 +292,13 @@ impl ServerPacket {
 impl fmt::Debug for PublishGot {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = self.payload.split(|byte| *byte == b':').next().unwrap_or_default();
-        write!(formatter, "message {} on {} at QoS {}", String::from_utf8_lossy(number), self.topic_name, self.qos)?;
+        write!(
+            formatter,
+            "message {} on {} at QoS {}",
+            String::from_utf8_lossy(number),
+            self.topic_name,
+            self.qos
+        )?;
         if self.qos > 0 {
             write!(formatter, " as {}", self.id)?;
         }

@@ -15,6 +15,9 @@ impl World {
         while self.links[link].has_bytes_for_broker() && self.links[link].is_open {
             let (bytes, packets) = self.links[link].take(most, one_by_one);
             self.counts.packets_in += packets.len() as u64;
+            for packet in &packets {
+                self.note(|world| format!("    from {}: {packet:?}", world.name_of(link)));
+            }
             let refused_before = self.broker.metrics().publish_refused;
             self.broker.receive(self.links[link].key, &bytes, self.now_ms);
             let refused = self.broker.metrics().publish_refused - refused_before;
@@ -51,6 +54,7 @@ impl World {
 
     /// The transport breaks.
     pub(crate) fn cut(&mut self, link: LinkId) {
+        self.note(|world| format!("    {} breaks", world.name_of(link)));
         let key = self.links[link].key;
         self.links[link].cut();
         self.live.remove(&key);
@@ -67,7 +71,8 @@ impl World {
     pub(crate) fn run(&mut self) -> Verdict {
         loop {
             self.drain()?;
-            if !(self.setup.durable && self.setup.commits_at_once) || !self.finish_work()? {
+            let is_more = self.setup.durable && self.setup.commits_at_once && self.finish_work()?;
+            if !is_more {
                 return Ok(());
             }
         }
@@ -104,6 +109,7 @@ impl World {
         };
         for (mut packet, length) in packets {
             self.count(&packet);
+            self.note(|world| format!("    to {}: {packet:?}", world.name_of(id)));
             let tag = self.model.sent(id, &mut packet, length, written)?;
             // Nobody reads what else comes on a connection that is over.
             let is_read = match packet {
@@ -115,6 +121,7 @@ impl World {
             }
         }
         if transmit.closing.is_some() {
+            self.note(|world| format!("    {} is closed", world.name_of(id)));
             let was_blocked = self.links[id].blocked_since_ms.is_some();
             self.model.closed(id, was_blocked)?;
             self.links[id].is_open = false;
@@ -140,7 +147,8 @@ impl World {
     /// The broker may end a connection that does not read what it makes it write: of that the model hears here.
     fn hear_events(&mut self) {
         while let Some(event) = self.broker.poll_event() {
-            if let Event::Disconnected { connection, reason_code: Some(ReasonCode::QuotaExceeded), .. } = event
+            if let Event::Disconnected { connection, reason_code: Some(ReasonCode::QuotaExceeded), .. } =
+                event
                 && !self.setup.has_large_out_buffers()
                 && let Some(link) = self.live.get(&connection)
             {

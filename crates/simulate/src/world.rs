@@ -74,6 +74,8 @@ pub(crate) struct World {
     pub(crate) arena: Vec<u8>,
     last_message: u32,
     pub(crate) counts: Counts,
+    /// What has happened, for a person; kept only when somebody asks for it.
+    pub(crate) log: Option<Vec<String>>,
 }
 
 impl World {
@@ -95,6 +97,7 @@ impl World {
             arena: vec![0; setup.arena_bytes],
             last_message: 0,
             counts: Counts::default(),
+            log: None,
             setup: setup.clone(),
         }
     }
@@ -104,14 +107,34 @@ impl World {
         (at, &mut self.clients[at])
     }
 
+    /// This client, or the next one of which it is true.
+    fn first_from(&self, actor: u8, is_it: impl Fn(&Self, usize) -> bool) -> usize {
+        let count = self.clients.len();
+        let at = usize::from(actor) % count;
+        (at..at + count).map(|at| at % count).find(|at| is_it(self, *at)).unwrap_or(at)
+    }
+
     fn next_message(&mut self) -> u32 {
         self.last_message += 1;
         self.last_message
     }
 
+    pub(crate) fn note(&mut self, line: impl FnOnce(&Self) -> String) {
+        if self.log.is_some() {
+            let line = line(self);
+            self.log.get_or_insert_default().push(line);
+        }
+    }
+
+    /// The name of a transport, for a person.
+    pub(crate) fn name_of(&self, link: LinkId) -> String {
+        format!("{}/{link}", self.clients[self.links[link].client].client_id)
+    }
+
     /// Does it, and whatever follows from it without further input, and looks at the result.
     pub(crate) fn step(&mut self, op: &Op) -> Verdict {
         self.counts.steps += 1;
+        self.note(|world| format!("at {} ms: {op:?}", world.now_ms));
         self.apply(op)?;
         self.run()?;
         self.check_now()
@@ -129,8 +152,8 @@ impl World {
             }
             Op::Publish { actor, with } => {
                 let number = self.next_message();
-                let (at, client) = self.client(*actor);
-                let packet = client.publish(*with, number);
+                let at = self.first_from(*actor, |world, at| world.clients[at].is_in);
+                let packet = self.clients[at].publish(*with, number);
                 self.send(at, packet);
             }
             Op::Subscribe { actor, filters, id } => {
@@ -154,13 +177,19 @@ impl World {
             }
             Op::Refuse { actor } => self.client(*actor).1.refuses_next = true,
             Op::Deliver { actor, bytes, forgotten } => {
-                let (at, _) = self.client(*actor);
+                let has_bytes = |world: &Self, at| {
+                    world.link_of(at, *forgotten).is_some_and(|link| world.links[link].has_bytes_for_broker())
+                };
+                let at = self.first_from(*actor, has_bytes);
                 if let Some(link) = self.link_of(at, *forgotten) {
                     self.deliver(link, usize::from(*bytes))?;
                 }
             }
             Op::Read { actor, count } => {
-                let (at, _) = self.client(*actor);
+                let has_news = |world: &Self, at: usize| {
+                    world.clients[at].link.is_some_and(|link| !world.links[link].inbox.is_empty())
+                };
+                let at = self.first_from(*actor, has_news);
                 self.read(at, usize::from(*count))?;
             }
             Op::Block { actor } => {
@@ -254,10 +283,10 @@ impl World {
         {
             self.now_ms = self.now_ms.max(deadline_ms);
             self.tick();
-            self.run()?;
             if self.broker.next_deadline_ms().is_some_and(|next_ms| next_ms <= self.now_ms) {
                 return violation("a tick leaves something undone");
             }
+            self.run()?;
         }
         self.now_ms = end_ms;
         Ok(())
@@ -353,15 +382,22 @@ impl World {
             self.cut(link);
         }
         for actor in 0..self.setup.clients {
-            self.step(&Op::Connect { actor, with: ConnectOp::STAYING })?;
-            self.step(&Op::Settle)?;
-            self.step(&Op::Disconnect { actor, goodbye: Goodbye::Expiry(0) })?;
-            self.step(&Op::Settle)?;
+            let client_id = self.client(actor).1.client_id.clone();
+            // Once is enough, but where answers that nobody has read yet end a connection.
+            for _ in 0..8 {
+                self.step(&Op::Connect { actor, with: ConnectOp::STAYING })?;
+                self.step(&Op::Settle)?;
+                self.step(&Op::Disconnect { actor, goodbye: Goodbye::Expiry(0) })?;
+                self.step(&Op::Settle)?;
+                if !self.model.sessions.contains_key(&client_id) {
+                    break;
+                }
+            }
         }
         self.step(&Op::Connect { actor: 0, with: ConnectOp::PLAIN })?;
         for topic_name in self.model.retained_topics() {
             let nothing = PublishOp { retain: true, size: PublishOp::EMPTY, ..PublishOp::plain(0) };
-            let packet = self.clients[0].publish_to(topic_name, nothing, 0);
+            let packet = self.clients[0].publish_to(&topic_name, nothing, 0);
             self.send(0, packet);
         }
         self.step(&Op::Settle)?;
@@ -401,10 +437,13 @@ fn garbage(kind: u8, is_v5: bool) -> ClientPacket {
         // More than the broker reads, said by the length alone.
         1 => {
             let length = too_large + 1;
-            let varint = [(length & 0x7F) as u8 | 0x80, (length >> 7 & 0x7F) as u8 | 0x80, (length >> 14) as u8];
+            let varint =
+                [(length & 0x7F) as u8 | 0x80, (length >> 7 & 0x7F) as u8 | 0x80, (length >> 14) as u8];
             ([&[0x30][..], &varint[..]].concat(), ReasonCode::PacketTooLarge)
         }
-        2 if is_v5 => (b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x00".to_vec(), ReasonCode::ProtocolError),
+        2 if is_v5 => {
+            (b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x00".to_vec(), ReasonCode::ProtocolError)
+        }
         2 => (b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x00".to_vec(), ReasonCode::ProtocolError),
         3 => (vec![0xD0, 0], ReasonCode::ProtocolError),
         _ if is_v5 => (b"\x30\x06\x00\x03a/+\x00".to_vec(), ReasonCode::TopicNameInvalid),

@@ -1,6 +1,8 @@
 //! Episodes that once failed, each as short as it was shrunk to.
 
-use topicwire_simulate::{ConnectOp, Episode, Op, PublishOp, Setup, run};
+use topicwire_simulate::{ConnectOp, Episode, FilterOp, Op, PublishOp, Setup, run};
+
+const ALL: u16 = u16::MAX;
 
 fn replay(setup: Setup, ops: Vec<Op>) {
     if let Err(failure) = run(&Episode { setup, ops }) {
@@ -8,16 +10,56 @@ fn replay(setup: Setup, ops: Vec<Op>) {
     }
 }
 
+fn connect(actor: u8, with: ConnectOp) -> Op {
+    Op::Connect { actor, with }
+}
+
+fn deliver(actor: u8) -> Op {
+    Op::Deliver { actor, bytes: ALL, forgotten: false }
+}
+
+/// The client held the identifier of a QoS 2 message whose PUBREC was lost. It came back and accepted only smaller
+/// packets: the broker gave the message up and used the identifier for the next one, which the client took for a
+/// repetition.
 #[test]
-fn dbg() {
+fn an_identifier_is_not_used_again_before_the_client_has_let_go_of_it() {
+    let small = ConnectOp { maximum_packet_size: 80, ..ConnectOp::STAYING };
+    let publish = |size| Op::Publish { actor: 0, with: PublishOp { qos: 2, size, ..PublishOp::plain(0) } };
     replay(
-        Setup { clients: 8, ..Setup::default() },
+        Setup { clients: 1, ..Setup::default() },
         vec![
-            Op::Connect { actor: 0, with: ConnectOp::STAYING },
-            Op::Deliver { actor: 0, bytes: u16::MAX, forgotten: false },
+            connect(0, ConnectOp::STAYING),
+            Op::Subscribe { actor: 0, filters: vec![FilterOp::plain(0, 2)], id: 0 },
+            Op::Settle,
+            publish(90),
+            deliver(0),
             Op::Read { actor: 0, count: 255 },
-            Op::Publish { actor: 0, with: PublishOp { qos: 1, retain: true, expiry_secs: 3, ..PublishOp::plain(0) } },
-            Op::Deliver { actor: 0, bytes: u16::MAX, forgotten: false },
+            Op::Cut { actor: 0, forgotten: false },
+            connect(0, small),
+            Op::Settle,
+            publish(1),
+            Op::Settle,
+        ],
+    );
+}
+
+/// A message larger than the out-buffer's limit was on its way, the client sent something that is answered, and was cut
+/// off as one that does not read.
+#[test]
+fn a_large_message_under_way_does_not_count_as_answers_that_nobody_reads() {
+    let size = 600;
+    replay(
+        Setup { clients: 1, maximum_out_buffer_bytes: 200, ..Setup::default() },
+        vec![
+            connect(0, ConnectOp::STAYING),
+            Op::Subscribe { actor: 0, filters: vec![FilterOp::plain(0, 1)], id: 0 },
+            Op::Settle,
+            Op::Publish { actor: 0, with: PublishOp { qos: 1, size, ..PublishOp::plain(0) } },
+            Op::Ping { actor: 0 },
+            deliver(0),
+            Op::Settle,
+            Op::Publish { actor: 0, with: PublishOp { qos: 1, ..PublishOp::plain(0) } },
+            Op::Settle,
         ],
     );
 }

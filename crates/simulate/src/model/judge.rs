@@ -1,9 +1,11 @@
 //! What leaves the broker: may that be?
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use topicwire_codec::{PacketType, ReasonCode};
 
+use super::state::Owed;
 use super::{Conn, Due, Expected, LinkId, Model, Origin, Phase, Tag, Verdict, violation};
 use crate::packet::{ConnackGot, PublishGot, ServerPacket};
 
@@ -15,7 +17,7 @@ pub(crate) struct Written {
 }
 
 impl Model {
-    /// A packet leaves. For a PUBLISH, what a client at QoS 2 has to be given once.
+    /// A packet leaves. For a PUBLISH, what a client at QoS 2 has to be given once; for CONNACK, of which Session.
     pub(crate) fn sent(
         &mut self,
         link: LinkId,
@@ -34,6 +36,8 @@ impl Model {
             ServerPacket::Connack(connack) => {
                 let connack = connack.clone();
                 self.sent_connack(link, &connack)?;
+                let session = self.conns.get(&link).and_then(|conn| self.sessions.get(&conn.client_id));
+                return Ok(session.map(|session| Tag::of_session(session.incarnation)));
             }
             _ if !conn.connack_has_left => return violation("a packet before CONNACK"),
             ServerPacket::Publish(publish) => return self.sent_publish(link, publish, written),
@@ -42,7 +46,7 @@ impl Model {
                 if *kind == PacketType::Pubrel
                     && !conn.expects(&ack)
                     && *reason_code == ReasonCode::Success
-                    && conn.repeats.remove(id)
+                    && (conn.repeats.remove(id) || conn.is_over() || self.releases_unsent(link, *id))
                 {
                     return Ok(None);
                 }
@@ -59,12 +63,36 @@ impl Model {
             ServerPacket::Pong => self.answered(link, &Expected::Pong)?,
             ServerPacket::Disconnect(reason_code) => {
                 if conn.phase != Phase::Over(Some(*reason_code)) {
-                    return violation(format!("DISCONNECT {reason_code} where the connection is {:?}", conn.phase));
+                    return violation(format!(
+                        "DISCONNECT {reason_code} where the connection is {:?}",
+                        conn.phase
+                    ));
                 }
                 conn.disconnect_has_left = true;
             }
         }
         Ok(None)
+    }
+
+    /// A QoS 2 message that the client does not accept any more is given up with PUBREL, so that its identifier means
+    /// nothing to either side. The message may never have been seen to leave.
+    fn releases_unsent(&mut self, link: LinkId, id: u16) -> bool {
+        let client_id = self.conns.get(&link).map(|conn| &conn.client_id);
+        let Some(session) = client_id.and_then(|client_id| self.sessions.get_mut(client_id)) else {
+            return false;
+        };
+        if let Some(due) = session.open.get_mut(&id) {
+            return due.qos == 2 && due.was_too_large && !std::mem::replace(&mut due.is_released, true);
+        }
+        let in_queue = session.queue.iter().position(|due| due.qos == 2 && due.was_too_large);
+        let owed =
+            session.owed.iter().map(|owed| &owed.due).find(|due| due.message.qos == 2 && due.was_too_large);
+        let due = in_queue.map(|at| session.queue.remove(at)).or_else(|| owed.cloned());
+        let due = due.or_else(|| session.left_out.pop());
+        match due {
+            Some(due) => session.open.insert(id, Due { is_released: true, ..due }).is_none(),
+            None => false,
+        }
     }
 
     fn sent_connack(&mut self, link: LinkId, got: &ConnackGot) -> Verdict {
@@ -82,15 +110,14 @@ impl Model {
                 }
             }
             None => {
-                let is_right = got.reason_code == ReasonCode::Success && got.session_present == session_present;
+                let is_right =
+                    got.reason_code == ReasonCode::Success && got.session_present == session_present;
                 if !is_right {
                     return violation(format!(
                         "{got:?} where Success with Session Present {session_present} is due"
                     ));
                 }
-                if conn.version.is_v5()
-                    && got.expiry_secs.unwrap_or(conn.asked_expiry_secs) != expiry_secs
-                {
+                if conn.version.is_v5() && got.expiry_secs.unwrap_or(conn.asked_expiry_secs) != expiry_secs {
                     return violation(format!("{got:?} where an expiry of {expiry_secs} s is due"));
                 }
             }
@@ -134,10 +161,18 @@ impl Model {
             return violation(format!("packet identifier {} is in use on this connection", got.id));
         }
         if conn.under_way.len() > conn.window {
-            return violation(format!("{} messages under way, more than Receive Maximum", conn.under_way.len()));
+            return violation(format!(
+                "{} messages under way, more than Receive Maximum",
+                conn.under_way.len()
+            ));
         }
         let client_id = Rc::clone(&conn.client_id);
-        let Some(session) = self.sessions.get(&client_id) else { return Ok(None) };
+        let Some(session) = self.sessions.get_mut(&client_id) else { return Ok(None) };
+        // At QoS 1 what was too large on some connection may have been given up.
+        let is_other = |due: &mut Due| due.qos == 1 && due.was_too_large && !due.is_same(conn, got);
+        if session.open.get_mut(&got.id).is_some_and(is_other) {
+            session.open.remove(&got.id);
+        }
         if session.open.contains_key(&got.id) {
             self.sent_again(link, &client_id, got, written)
         } else {
@@ -157,9 +192,14 @@ impl Model {
             return Ok(None);
         };
         let due = &session.open[&got.id];
-        due.check(conn, got, written)?;
+        if !due.has_unknown_properties {
+            due.check(conn, got, written)?;
+        }
         if !due.is_same(conn, got) {
-            return violation(format!("packet identifier {} is in use for message {}", got.id, due.message.number));
+            return violation(format!(
+                "packet identifier {} is in use for message {}",
+                got.id, due.message.number
+            ));
         }
         if due.is_released {
             return violation(format!("PUBLISH {} after PUBREC", got.id));
@@ -179,7 +219,7 @@ impl Model {
         got: &PublishGot,
         written: Written,
     ) -> Verdict<Option<Tag>> {
-        let due = match self.take_from_queue(link, client_id, got, written)? {
+        let mut due = match self.take_from_queue(link, client_id, got, written)? {
             Some(due) => due,
             None => self.take_other(link, client_id, got)?,
         };
@@ -195,10 +235,9 @@ impl Model {
         if was_on_wire && !got.dup {
             return violation(format!("message {} again without DUP", due.message.number));
         }
-        if false && got.qos == 2 && due.batch > self.told {
-            return violation(format!("message {} at QoS 2 before it is stored", due.message.number));
-        }
+        due.may_be_earlier = rank_passed(&due, &self.routed) == 0;
         conn.in_order(&due)?;
+        due.has_unknown_properties = !conn.version.is_v5();
         let tag = self.tag(client_id, &due);
         if let Origin::Group(group) = due.origin {
             self.won_by(group, client_id, &due)?;
@@ -221,16 +260,19 @@ impl Model {
         let (Some(conn), Some(session)) = (self.conns.get(&link), self.sessions.get_mut(client_id)) else {
             return Ok(None);
         };
-        let Some(at) = session.queue.iter().position(|due| due.is_same(conn, got)) else { return Ok(None) };
-        let rank = session.queue[at].rank;
+        let is_owed = session.owed.iter().any(|owed| owed.served(conn, got).is_some());
+        let Some(at) = find(&session.queue, conn, got, written, is_owed) else { return Ok(None) };
+        let rank = rank_passed(&session.queue[at], &self.routed);
         let mut lost = Vec::new();
         for before in session.queue[..at].iter().filter(|due| due.rank < rank) {
             let is_excused = before.is_excused(conn, written.now_ms);
+            if !is_excused && is_owed {
+                // The message with the same content that is retained.
+                return Ok(None);
+            }
             match before.origin {
                 Origin::Group(group) => lost.push((group, is_excused)),
                 _ if is_excused => {}
-                // It may be a retained message with the same content instead.
-                _ if session.owed.iter().any(|owed| owed.served(conn, got).is_some()) => return Ok(None),
                 _ => {
                     return violation(format!(
                         "message {} before message {}, which is due before it",
@@ -239,8 +281,9 @@ impl Model {
                 }
             }
         }
-        let due = session.queue.remove(at);
-        session.queue.retain(|other| other.rank >= rank);
+        let left_out = session.queue[..at].iter().filter(|due| due.qos == 2 && due.was_too_large).cloned();
+        session.left_out.extend(left_out);
+        let due = take(&mut session.queue, &mut session.owed, (at, rank), conn, written.now_ms);
         for (group, is_excused) in lost {
             self.lose_candidate(group, client_id, is_excused);
         }
@@ -261,18 +304,21 @@ impl Model {
 
     fn take_owed(&mut self, link: LinkId, client_id: &Rc<str>, got: &PublishGot) -> Option<Due> {
         let (conn, session) = (self.conns.get(&link)?, self.sessions.get_mut(client_id)?);
-        let found = session.owed.iter().enumerate().find_map(|(at, owed)| Some((at, owed.served(conn, got)?)));
-        let (at, (served, is_clear)) = found?;
+        let fitting =
+            session.owed.iter().enumerate().filter_map(|(at, owed)| Some((at, owed.served(conn, got)?)));
+        // The same message may have been retained twice: rather the one that has to come.
+        let (at, (served, maybe_served)) = fitting.min_by_key(|(at, _)| session.owed[*at].due.may_miss)?;
         let owed = &mut session.owed[at];
         let mut due = owed.due.clone();
         due.qos = got.qos;
         due.subscription_ids.clone_from(&got.subscription_ids);
         owed.asked.drain(..served);
+        owed.maybe_served = maybe_served;
+        owed.due.may_miss |= owed.asked.len() == maybe_served;
         if owed.asked.is_empty() {
             session.owed.remove(at);
         } else {
             // A further copy for the rest.
-            owed.due.may_miss |= !is_clear;
             let uid = self.next_uid();
             if let Some(session) = self.sessions.get_mut(client_id) {
                 session.owed[at].due.uid = uid;
@@ -287,7 +333,9 @@ impl Model {
         if got.dup {
             return violation("DUP at QoS 0");
         }
-        let Some(at) = conn.qos_0.iter().position(|due| due.is_same(conn, got)) else {
+        let session = self.sessions.get(&client_id);
+        let is_owed = session.is_some_and(|it| it.owed.iter().any(|owed| owed.served(conn, got).is_some()));
+        let Some(at) = find(&conn.qos_0, conn, got, written, is_owed) else {
             let due = self.take_other(link, &client_id, got)?;
             let Some(conn) = self.conns.get(&link) else { return Ok(()) };
             if due.expires_at_ms <= written.not_before_ms {
@@ -295,7 +343,7 @@ impl Model {
             }
             return due.check(conn, got, written);
         };
-        let rank = conn.qos_0[at].rank;
+        let rank = rank_passed(&conn.qos_0[at], &self.routed);
         let mut lost = Vec::new();
         for before in conn.qos_0[..at].iter().filter(|due| due.rank < rank) {
             let is_excused = before.is_excused(conn, written.now_ms);
@@ -310,8 +358,10 @@ impl Model {
                 }
             }
         }
-        let due = conn.qos_0.remove(at);
-        conn.qos_0.retain(|other| other.rank >= rank);
+        let mut waiting = std::mem::take(&mut conn.qos_0);
+        let owed = self.sessions.get_mut(&client_id).map(|session| &mut session.owed);
+        let due = take(&mut waiting, owed.unwrap_or(&mut Vec::new()), (at, rank), conn, written.now_ms);
+        conn.qos_0 = waiting;
         due.check(conn, got, written)?;
         if due.expires_at_ms <= written.not_before_ms {
             return violation(format!("message {} has expired", due.message.number));
@@ -327,12 +377,10 @@ impl Model {
 
     fn tag(&self, client_id: &Rc<str>, due: &Due) -> Option<Tag> {
         let session = self.sessions.get(client_id)?;
-        let (filter, retained_uid) = match due.origin {
-            Origin::Plain | Origin::Group(_) => (due.shared_filter, 0),
-            Origin::Retained => ("", due.uid),
-        };
         let number = due.message.number;
-        Some(Tag { incarnation: session.incarnation, number, filter, retained_uid })
+        let is_apart = due.origin == Origin::Retained || self.refused.contains(&number);
+        let uid = if is_apart { due.uid } else { 0 };
+        Some(Tag { incarnation: session.incarnation, number, filter: due.shared_filter, uid })
     }
 
     /// The broker closes a connection: it must be one that is over, and a 5.0 client must have been told.
@@ -383,7 +431,7 @@ impl Conn {
 
     /// QoS 1 and 2 leave in the order they were routed, old ones first.
     fn in_order(&mut self, due: &Due) -> Verdict {
-        if due.origin == Origin::Retained {
+        if due.origin == Origin::Retained || due.may_be_earlier {
             return Ok(());
         }
         if due.rank < self.last_rank {
@@ -402,7 +450,7 @@ impl Due {
             && self.message.payload == got.payload
             && self.qos == got.qos
             && self.retain == got.retain
-            && (!is_v5 || self.subscription_ids == got.subscription_ids)
+            && (!is_v5 || self.has_unknown_properties || self.subscription_ids == got.subscription_ids)
     }
 
     /// The properties are what they should be.
@@ -425,22 +473,63 @@ impl Due {
     }
 }
 
-impl super::state::Owed {
-    /// How many of those that asked are served by this PUBLISH, none where it is another message; and whether that is
-    /// clear.
-    fn served(&self, conn: &Conn, got: &PublishGot) -> Option<(usize, bool)> {
+/// The delivery that a PUBLISH is. A message that was published twice is there twice, perhaps with another expiry. One
+/// that does not fit in all is found only where nothing else is, to say what is wrong.
+fn find(waiting: &[Due], conn: &Conn, got: &PublishGot, written: Written, is_owed: bool) -> Option<usize> {
+    let is_in_time = |due: &Due| got.dup || due.expires_at_ms > written.not_before_ms;
+    let fits = |due: &Due| due.is_same(conn, got) && is_in_time(due) && due.check(conn, got, written).is_ok();
+    let first = || waiting.iter().position(|due| due.is_same(conn, got) && !is_owed);
+    waiting.iter().position(fits).or_else(first)
+}
+
+/// What was routed before this will not come after a delivery. A message of a shared subscription that was published
+/// again may be the one of the first time: that says nothing about those between.
+fn rank_passed(due: &Due, routed: &HashMap<u32, u32>) -> u64 {
+    let is_repeated = routed.get(&due.message.number).is_some_and(|times| *times > 1);
+    if is_repeated && matches!(due.origin, Origin::Group(_)) { 0 } else { due.rank }
+}
+
+/// Takes a delivery out of those that wait, and with it all that was due before. Where it might rightly have been
+/// missing, or another's, what has come may as well be the same message for another reason: published once more, or retained. Then
+/// that may be missing.
+fn take(
+    waiting: &mut Vec<Due>,
+    owed: &mut [Owed],
+    (at, rank): (usize, u64),
+    conn: &Conn,
+    now_ms: u64,
+) -> Due {
+    let due = waiting.remove(at);
+    waiting.retain(|other| other.rank >= rank);
+    if due.is_excused(conn, now_ms) || matches!(due.origin, Origin::Group(_)) {
+        let others = waiting.iter_mut().chain(owed.iter_mut().map(|owed| &mut owed.due));
+        let same = others.filter(|other| other.message.number == due.message.number);
+        same.for_each(|other| other.may_miss = true);
+    }
+    due
+}
+
+impl Owed {
+    /// How many of those that asked are done with when this PUBLISH has left, and how many after them may be; none where
+    /// it is another message.
+    fn served(&self, conn: &Conn, got: &PublishGot) -> Option<(usize, usize)> {
         let message = &self.due.message;
         if *message.topic_name != *got.topic_name || message.payload != got.payload || !got.retain {
             return None;
         }
-        let mut matching = (1..=self.asked.len()).filter(|count| {
-            let run = &self.asked[..*count];
+        let serves = |run: &[(u8, u32)]| {
             let highest = run.iter().map(|(qos, _)| *qos).max().unwrap_or(0);
             let mut ids: Vec<_> = run.iter().map(|(_, id)| *id).filter(|id| *id != 0).collect();
             ids.sort_unstable();
             ids.dedup();
             highest.min(message.qos) == got.qos && (!conn.version.is_v5() || ids == got.subscription_ids)
-        });
-        matching.next().map(|count| (count, matching.next().is_none()))
+        };
+        let ends: Vec<_> = (0..=self.maybe_served)
+            .flat_map(|start| (start + 1..=self.asked.len()).map(move |end| (start, end)))
+            .filter(|(start, end)| serves(&self.asked[*start..*end]))
+            .map(|(_, end)| end)
+            .collect();
+        let (first, last) = (ends.iter().min()?, ends.iter().max()?);
+        Some((*first, last - first))
     }
 }

@@ -98,7 +98,8 @@ impl Model {
         }
         if self.sessions.get(client_id).is_some_and(|it| it.ends_at_ms.is_some_and(|at| at <= now_ms)) {
             self.end_session(client_id, now_ms);
-        } else if self.sessions.get(client_id).is_some_and(|it| it.will_at_ms.is_some_and(|at| at <= now_ms)) {
+        } else if self.sessions.get(client_id).is_some_and(|it| it.will_at_ms.is_some_and(|at| at <= now_ms))
+        {
             self.publish_will(client_id, now_ms);
         }
         if let Some(session) = self.sessions.get_mut(client_id) {
@@ -136,7 +137,8 @@ impl Model {
             .map(|will| Will { message: Rc::clone(&will.message), delay_secs: will.delay_secs });
         let released = session.open.iter().filter(|(_, due)| due.is_released);
         conn.repeats = released.map(|(id, _)| *id).collect();
-        for due in session.queue.iter_mut().chain(session.owed.iter_mut().map(|owed| &mut owed.due)) {
+        let owed = session.owed.iter_mut().map(|owed| &mut owed.due);
+        for due in session.queue.iter_mut().chain(session.open.values_mut()).chain(owed) {
             due.was_too_large |= due.is_too_large(conn);
         }
         let batch = if session.is_stored { self.batch } else { 0 };
@@ -175,9 +177,10 @@ impl Model {
         let Some(session) = self.sessions.get_mut(client_id) else { return };
         session.conn = None;
         for owed in &mut session.owed {
-            // At QoS 0 it may have been lost on the way.
-            let highest = owed.asked.iter().map(|(qos, _)| *qos).max().unwrap_or(0);
-            owed.due.may_miss |= highest.min(owed.due.message.qos) == 0;
+            // Each may have been served; and lost on the way, at QoS 0.
+            let qos = owed.due.message.qos;
+            owed.maybe_served = owed.asked.len();
+            owed.due.may_miss |= owed.asked.iter().any(|(asked, _)| qos.min(*asked) == 0);
         }
         if ending == Ending::ByPeer(ReasonCode::NORMAL_DISCONNECTION) {
             session.will = None;
@@ -223,8 +226,10 @@ impl Model {
 
     /// Does the earliest thing that is due; Wills before ends, so that whoever ends at the same time may be asked.
     fn do_next_due(&mut self, now_ms: u64) -> bool {
-        let wills = self.sessions.iter().filter_map(|(id, session)| Some((session.will_at_ms?, 0, Rc::clone(id), 0)));
-        let ends = self.sessions.iter().filter_map(|(id, session)| Some((session.ends_at_ms?, 1, Rc::clone(id), 0)));
+        let wills =
+            self.sessions.iter().filter_map(|(id, session)| Some((session.will_at_ms?, 0, Rc::clone(id), 0)));
+        let ends =
+            self.sessions.iter().filter_map(|(id, session)| Some((session.ends_at_ms?, 1, Rc::clone(id), 0)));
         let conns = self.conns.iter().map(|(link, conn)| (conn.deadline_ms(), 2, Rc::from(""), *link));
         let first = wills.chain(ends).chain(conns).min();
         match first {
@@ -282,8 +287,7 @@ impl Model {
 impl Session {
     /// Its connection has closed: when it ends, and when its Will is due.
     fn close_at(&mut self, now_ms: u64) {
-        self.ends_at_ms =
-            (self.expiry_secs != u32::MAX).then(|| now_ms + u64::from(self.expiry_secs) * 1000);
+        self.ends_at_ms = (self.expiry_secs != u32::MAX).then(|| now_ms + u64::from(self.expiry_secs) * 1000);
         self.will_at_ms = self.will.as_ref().map(|will| {
             let delayed_ms = now_ms + u64::from(will.delay_secs) * 1000;
             self.ends_at_ms.map_or(delayed_ms, |end_ms| end_ms.min(delayed_ms))

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use topicwire_store::MemoryStore;
 
-use super::{Model, Origin, Phase, Session, Verdict, violation};
+use super::{Due, Model, Origin, Phase, Session, Verdict, violation};
 
 impl Model {
     /// Everything has arrived and been answered, and everything is stored. What is still owed to somebody who is
@@ -21,13 +21,17 @@ impl Model {
             let Some(session) = self.sessions.get(&conn.client_id) else {
                 return violation(format!("connection {link} has no session"));
             };
-            if let Some((id, due)) = session.open.first_key_value() {
+            let is_given_up = |due: &Due| due.qos == 1 && (due.was_too_large || due.is_too_large(conn));
+            if let Some((id, due)) = session.open.iter().find(|(_, due)| !is_given_up(due)) {
                 return violation(format!("message {} as {id} is still open", due.message.number));
             }
             let owed = session.owed.iter().map(|owed| &owed.due);
-            let missing = session.queue.iter().chain(&conn.qos_0).chain(owed).find(|due| {
-                !due.is_excused(conn, now_ms) && !matches!(due.origin, Origin::Group(_))
-            });
+            let missing = session
+                .queue
+                .iter()
+                .chain(&conn.qos_0)
+                .chain(owed)
+                .find(|due| !due.is_excused(conn, now_ms) && !matches!(due.origin, Origin::Group(_)));
             if let Some(due) = missing {
                 return violation(format!(
                     "message {} never came to {} at QoS {}, {:?}",
@@ -40,11 +44,11 @@ impl Model {
             self.forget_missing(link, now_ms);
         }
         for group in self.groups.values() {
-            if group.candidates.is_empty() && group.winner.is_none() && !group.is_excused {
+            let is_repeated = self.is_repeated(group.number);
+            if group.candidates.is_empty() && group.winner.is_none() && !group.is_excused && !is_repeated {
                 return violation(format!("message {} of {} came to nobody", group.number, group.filter));
             }
         }
-        self.groups.retain(|_, group| !group.candidates.is_empty());
         Ok(())
     }
 
@@ -54,8 +58,11 @@ impl Model {
         let client_id = Rc::clone(&conn.client_id);
         let Some(session) = self.sessions.get_mut(&client_id) else { return };
         session.owed.clear();
+        session.open.clear();
+        session.left_out.clear();
         let mut lost = Vec::new();
-        let gone: Vec<_> = std::mem::take(&mut session.queue).into_iter().chain(conn.qos_0.drain(..)).collect();
+        let gone: Vec<_> =
+            std::mem::take(&mut session.queue).into_iter().chain(conn.qos_0.drain(..)).collect();
         for due in gone {
             if let Origin::Group(group) = due.origin {
                 lost.push((group, due.is_excused(conn, now_ms)));
@@ -106,7 +113,7 @@ impl Model {
 impl Session {
     /// What it is owed, for a person.
     pub(super) fn describe(&self) -> String {
-        let numbers = |dues: Vec<&super::Due>| -> Vec<String> {
+        let numbers = |dues: Vec<&Due>| -> Vec<String> {
             dues.iter()
                 .map(|due| {
                     let flags = if due.retain { " retained" } else { "" };

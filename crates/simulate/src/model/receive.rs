@@ -95,6 +95,7 @@ impl Model {
                 return violation(format!("message {} was taken although it could not be", message.number));
             }
             *refused -= 1;
+            self.refused.insert(message.number);
         } else if self.setup.queue_full_policy == QueueFullPolicy::Reject {
             // Nobody was told that it had no room, so everybody had.
             for (client_id, uid) in &routed.maybe_full {
@@ -139,12 +140,11 @@ impl Model {
                 session.open.remove(&id);
                 conn.under_way.remove(&id);
             }
-            PacketType::Pubrec if reason_code.is_error() => {
-                if qos == 2 && !is_released {
-                    session.open.remove(&id);
-                    conn.under_way.remove(&id);
-                }
+            PacketType::Pubrec if reason_code.is_error() && qos == 2 && !is_released => {
+                session.open.remove(&id);
+                conn.under_way.remove(&id);
             }
+            PacketType::Pubrec if reason_code.is_error() => {}
             PacketType::Pubrec => {
                 if let Some(due) = session.open.get_mut(&id).filter(|_| qos == 2) {
                     due.is_released = true;
@@ -245,13 +245,7 @@ impl Model {
         self.expect(link, Expected::Unsuback { id, reason_codes }, batch);
     }
 
-    fn disconnect(
-        &mut self,
-        link: LinkId,
-        reason_code: ReasonCode,
-        expiry_secs: Option<u32>,
-        now_ms: u64,
-    ) {
+    fn disconnect(&mut self, link: LinkId, reason_code: ReasonCode, expiry_secs: Option<u32>, now_ms: u64) {
         let Some(conn) = self.conns.get(&link) else { return };
         if let Some(expiry_secs) = expiry_secs {
             if conn.asked_expiry_secs == 0 && expiry_secs != 0 {

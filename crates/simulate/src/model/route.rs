@@ -90,15 +90,11 @@ impl Due {
 
 impl Model {
     /// The message goes to whoever has subscribed, and is retained where it says so.
-    pub(super) fn route(
-        &mut self,
-        publisher: &Rc<str>,
-        message: &Rc<Message>,
-        expires_at_ms: u64,
-    ) -> Routed {
+    pub(super) fn route(&mut self, publisher: &Rc<str>, message: &Rc<Message>, expires_at_ms: u64) -> Routed {
         if !self.is_ticking {
             self.rank += 1;
         }
+        *self.routed.entry(message.number).or_default() += 1;
         let mut routed = Routed::default();
         if message.retain {
             self.retain(message, expires_at_ms, &mut routed);
@@ -199,7 +195,9 @@ impl Model {
             may_be_full: false,
             was_too_large: false,
             routed_on: session.conn,
+            may_be_earlier: false,
             is_released: false,
+            has_unknown_properties: false,
             batch: 0,
         };
         if let Some(conn) = &conn {
@@ -286,38 +284,45 @@ impl Model {
         let matching: Vec<_> = self
             .retained
             .values()
-            .filter(|retained| matches(filter, &retained.message.topic_name) && retained.expires_at_ms > now_ms)
+            .filter(|retained| {
+                matches(filter, &retained.message.topic_name) && retained.expires_at_ms > now_ms
+            })
             .cloned()
             .collect();
         for Retained { uid: retained_uid, message, expires_at_ms } in matching {
             let uid = self.next_uid();
             let Some(session) = self.sessions.get_mut(client_id) else { return };
+            let conn = session.conn.and_then(|conn| self.conns.get(&conn));
+            let note_size =
+                |due: &mut Due| due.was_too_large |= conn.is_some_and(|conn| due.is_too_large(conn));
             if let Some(waiting) = session.owed.iter_mut().find(|owed| owed.retained_uid == retained_uid) {
                 waiting.asked.push((qos, id));
+                waiting.due.subscription_ids.extend((id != 0).then_some(id));
+                note_size(&mut waiting.due);
                 continue;
             }
-            let may_miss = session
-                .conn
-                .and_then(|conn| self.conns.get(&conn))
-                .is_none_or(|conn| conn.phase != Phase::In);
-            let due = Due {
+            let mut due = Due {
                 uid,
                 rank: 0,
                 message,
                 qos,
                 retain: true,
-                subscription_ids: Vec::new(),
+                // Until it leaves, all it can have: what counts is how large that makes it.
+                subscription_ids: (id != 0).then_some(id).into_iter().collect(),
                 expires_at_ms,
                 origin: Origin::Retained,
                 shared_filter: "",
-                may_miss,
+                may_miss: conn.is_none_or(|conn| conn.phase != Phase::In),
                 may_be_full: false,
                 was_too_large: false,
                 routed_on: session.conn,
+                may_be_earlier: false,
                 is_released: false,
+                has_unknown_properties: false,
                 batch: 0,
             };
-            session.owed.push(Owed { due, retained_uid, asked: vec![(qos, id)] });
+            note_size(&mut due);
+            session.owed.push(Owed { due, retained_uid, asked: vec![(qos, id)], maybe_served: 0 });
         }
     }
 

@@ -2,25 +2,27 @@
 
 use std::rc::Rc;
 
-use super::{Due, LinkId, Model, Origin, Verdict, violation};
+use super::{Due, Group, LinkId, Model, Origin, Verdict, violation};
 use crate::packet::PublishGot;
 
 impl Model {
     /// A member of a shared subscription has been sent the message: no other one may be.
     pub(super) fn won_by(&mut self, id: u64, client_id: &Rc<str>, due: &Due) -> Verdict {
         // Where the member waits for the same message from another shared subscription, this may have been that one.
-        let other = self.pending(client_id).find(|other| other.origin != due.origin && other.is_twin(due));
-        let other = other.map(|other| other.origin);
-        if let Some(Origin::Group(other)) = other {
-            for group in [id, other] {
-                if let Some(group) = self.groups.get_mut(&group) {
-                    group.is_excused = true;
-                }
+        let has_ids = self.is_sent_ids(client_id);
+        let is_twin = |other: &&Due| other.origin != due.origin && other.is_twin(due, has_ids);
+        let twins: Vec<_> = self.pending(client_id).filter(is_twin).map(|twin| twin.origin).collect();
+        for twin in twins {
+            if let Origin::Group(other) = twin {
+                self.excuse(id);
+                self.excuse(other);
             }
         }
+        let is_repeated = self.is_repeated(due.message.number);
         let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
         if let Some(winner) = &group.winner
             && winner != client_id
+            && !is_repeated
         {
             return violation(format!(
                 "message {} of {} to {client_id}, and to {winner} before",
@@ -29,6 +31,13 @@ impl Model {
         }
         self.give(id, client_id);
         Ok(())
+    }
+
+    /// Nobody may have got it as far as can be seen.
+    pub(super) fn excuse(&mut self, id: u64) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.is_excused = true;
+        }
     }
 
     /// The message is this member's.
@@ -46,6 +55,12 @@ impl Model {
         }
     }
 
+    /// Subscription Identifiers tell its messages apart; 3.1.1 has none.
+    fn is_sent_ids(&self, client_id: &Rc<str>) -> bool {
+        let conn = self.sessions.get(client_id).and_then(|session| session.conn);
+        conn.and_then(|conn| self.conns.get(&conn)).is_some_and(|conn| conn.version.is_v5())
+    }
+
     /// What a client may still be sent.
     fn pending(&self, client_id: &Rc<str>) -> impl Iterator<Item = &Due> {
         let session = self.sessions.get(client_id);
@@ -54,36 +69,64 @@ impl Model {
         queue.chain(conn.map(|conn| &conn.qos_0).into_iter().flatten())
     }
 
-    /// A message that seemed to be another member's, where that one has been sent a twin of it from another shared
-    /// subscription.
+    /// A message that seemed to be another member's, where that one may have got it from another shared subscription.
     pub(super) fn take_shared(&mut self, link: LinkId, client_id: &Rc<str>, got: &PublishGot) -> Option<Due> {
         let conn = self.conns.get(&link)?;
-        let (id, due, other, winner) = self.groups.iter().find_map(|(id, group)| {
-            let mut members = group.members.iter();
-            let (_, due) = members.find(|(member, due)| member == client_id && due.is_same(conn, got))?;
-            let winner = group.winner.as_ref().filter(|winner| *winner != client_id)?;
-            Some((*id, due.clone(), self.twin_of(*id, winner)?, Rc::clone(winner)))
-        })?;
-        self.give(other, &winner);
-        self.groups.get_mut(&id)?.winner = None;
+        let won =
+            self.groups.iter().filter(|(_, group)| group.winner.as_ref().is_some_and(|it| it != client_id));
+        let seeming: Vec<_> = won
+            .filter_map(|(id, group)| Some((*id, group.due_of(client_id)?.clone())))
+            .filter(|(_, due)| due.is_same(conn, got))
+            .collect();
+        // Of a message that was published again nobody can tell which of the two it is.
+        let number = seeming.first()?.1.message.number;
+        if self.is_repeated(number) {
+            return seeming.into_iter().next_back().map(|(_, due)| due);
+        }
+        let (id, due) =
+            seeming.into_iter().find(|(id, _)| self.find_another_for_winner(*id, &mut vec![*id]))?;
+        self.groups.get_mut(&id)?.winner = Some(Rc::clone(client_id));
         Some(due)
     }
 
-    /// Another shared subscription from which this member may have got what it was thought to have from the first.
-    fn twin_of(&self, id: u64, member: &Rc<str>) -> Option<u64> {
-        let due_in = |group: u64| {
-            self.groups.get(&group)?.members.iter().find(|(name, _)| name == member).map(|(_, due)| due)
+    /// Makes the winner of a message the winner of a twin of it from another shared subscription, whose own winner is
+    /// then found another in the same way.
+    fn find_another_for_winner(&mut self, id: u64, seen: &mut Vec<u64>) -> bool {
+        let Some(winner) = self.groups.get(&id).and_then(|group| group.winner.clone()) else { return false };
+        let Some(due) = self.groups.get(&id).and_then(|group| group.due_of(&winner)).cloned() else {
+            return false;
         };
-        let first = due_in(id)?;
-        let others = self.groups.iter().filter(|(other, group)| **other != id && group.winner.is_none());
-        others.map(|(other, _)| *other).find(|other| due_in(*other).is_some_and(|due| due.is_twin(first)))
+        let has_ids = self.is_sent_ids(&winner);
+        let is_twin = |group: &Group| group.due_of(&winner).is_some_and(|it| it.is_twin(&due, has_ids));
+        let others: Vec<_> = self
+            .groups
+            .iter()
+            .filter(|(other, group)| !seen.contains(other) && is_twin(group))
+            .map(|(other, group)| (*other, group.winner.is_none()))
+            .collect();
+        for (other, is_free) in others {
+            seen.push(other);
+            if is_free || self.find_another_for_winner(other, seen) {
+                self.give(other, &winner);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Group {
+    /// How it would be for this member.
+    fn due_of(&self, client_id: &Rc<str>) -> Option<&Due> {
+        self.members.iter().find(|(member, _)| member == client_id).map(|(_, due)| due)
     }
 }
 
 impl Due {
-    /// The same message to the same client in the same form; identifiers do not count, as 3.1.1 leaves them out.
-    fn is_twin(&self, other: &Self) -> bool {
+    /// The same message to the same client in the same form.
+    fn is_twin(&self, other: &Self, has_ids: bool) -> bool {
         Rc::ptr_eq(&self.message, &other.message)
             && (self.rank, self.qos, self.retain) == (other.rank, other.qos, other.retain)
+            && (!has_ids || self.subscription_ids == other.subscription_ids)
     }
 }

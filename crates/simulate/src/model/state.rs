@@ -53,8 +53,12 @@ pub(crate) struct Due {
     pub(crate) was_too_large: bool,
     /// The connection of its Session when it was routed.
     pub(crate) routed_on: Option<LinkId>,
+    /// It was routed before as well, and may be the delivery of that time.
+    pub(crate) may_be_earlier: bool,
     /// Past PUBREC: only PUBREL may follow.
     pub(crate) is_released: bool,
+    /// It left first on a connection of 3.1.1, which has none: it may be another one of the same message.
+    pub(crate) has_unknown_properties: bool,
     /// The batch that has to be stored before a QoS 2 message may leave.
     pub(crate) batch: u64,
 }
@@ -67,6 +71,8 @@ pub(crate) struct Owed {
     pub(crate) retained_uid: u64,
     /// QoS and identifier of each subscription that asked, in order.
     pub(crate) asked: Vec<(u8, u32)>,
+    /// So many at the front may have been served together with those before them.
+    pub(crate) maybe_served: usize,
 }
 
 /// A Will.
@@ -96,6 +102,9 @@ pub(crate) struct Session {
     /// Those that have, and are not over.
     pub(crate) open: BTreeMap<u16, Due>,
     pub(crate) owed: Vec<Owed>,
+    /// QoS 2 deliveries that were left out because they are too large now. One that was written to an earlier connection
+    /// and not seen to leave is followed by PUBREL.
+    pub(crate) left_out: Vec<Due>,
 }
 
 impl Session {
@@ -113,6 +122,7 @@ impl Session {
             queue: Vec::new(),
             open: BTreeMap::new(),
             owed: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -254,7 +264,14 @@ pub(crate) struct Snapshot {
 pub(crate) struct Tag {
     pub(crate) incarnation: u64,
     pub(crate) number: u32,
-    /// The shared subscription, or none, or the number of the delivery for retained ones.
+    /// The shared subscription, or none.
     pub(crate) filter: &'static str,
-    pub(crate) retained_uid: u64,
+    /// Of the delivery where the same message may be given several times.
+    pub(crate) uid: u64,
+}
+
+impl Tag {
+    pub(crate) fn of_session(incarnation: u64) -> Self {
+        Self { incarnation, number: 0, filter: "", uid: 0 }
+    }
 }
