@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use topicwire_broker::{Broker, ConnectionKey, HookFilters};
+use topicwire_broker::{Broker, ConnectionKey, Farewell, HookFilters};
 use topicwire_codec::ReasonCode;
 use topicwire_store::MemoryStore;
 
@@ -209,7 +209,7 @@ impl World {
             Op::Kick { actor } => {
                 let reason_code = ReasonCode::AdministrativeAction;
                 let client_id = self.client(*actor).1.client_id.clone();
-                self.broker.disconnect_client(&client_id, reason_code, self.now_ms);
+                self.broker.disconnect_client(&client_id, Farewell::new(reason_code), self.now_ms);
                 self.model.kick(&client_id, reason_code, self.now_ms);
             }
             Op::Wait { ms } => self.wait(u64::from(*ms))?,

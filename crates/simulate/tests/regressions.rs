@@ -4,6 +4,7 @@ use topicwire_simulate::{ConnectOp, Episode, FilterOp, Op, PublishOp, Setup, run
 
 const ALL: u16 = u16::MAX;
 
+#[allow(clippy::panic, reason = "how a test fails")]
 fn replay(setup: Setup, ops: Vec<Op>) {
     if let Err(failure) = run(&Episode { setup, ops }) {
         panic!("{failure}");

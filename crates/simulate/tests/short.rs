@@ -1,4 +1,5 @@
 //! What `npm run simulate` does for hours, for seconds.
+#![allow(clippy::panic, reason = "how a test fails")]
 
 use topicwire_simulate::{Limits, explore};
 
