@@ -40,7 +40,7 @@ export function rustTargets() {
     merge: '-set_cover_merge=1',
     prepare: cargoFuzzIsThere,
     seeds: () => rustSeeds(name),
-    // Everything here forbids unsafe code: what the address sanitizer looks for cannot happen, and it halves the speed.
+    // Our crates forbid unsafe code, which leaves the address sanitizer little to find, and it halves the speed.
     run: (directories, options, onOutput) =>
       cargoFuzz(['run', '--fuzz-dir', RUST, '--sanitizer', 'none', name, ...directories, '--', ...options], {
         onOutput,
