@@ -34,7 +34,10 @@ const NOT_RUN: readonly { readonly pattern: RegExp; readonly reason: string }[] 
   },
   { pattern: /^python3 -m venv\b/, reason: 'installs something from the network' },
   { pattern: /^npm (test|run (check|peers|build))\b/, reason: 'runs, or builds, this very test' },
-  { pattern: /^(npm run (bench|fuzz)|cargo (bench|run|test))\b/, reason: 'takes minutes and a quiet machine' },
+  {
+    pattern: /^(npm run (bench|fuzz)|cargo (bench|run|test))\b/,
+    reason: 'takes minutes and a quiet machine',
+  },
   {
     pattern: /^python3 -m http\.server\b/,
     reason: 'the pages it serves are opened by the blocks that show them',
