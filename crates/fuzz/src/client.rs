@@ -3,12 +3,14 @@
 //! What is asserted: what leaves is what a client may send to that server; what events point to is there, and is what
 //! they say; a command ends once; and none of this hangs on how the server's bytes were cut.
 
+mod made;
+mod server;
+
 use std::collections::{HashSet, VecDeque};
 
 use topicwire_codec::{
-    Ack, Auth, Connack, Connect, Disconnect, Packet, PacketId, PacketType, Publish, PublishProperties, QoS,
-    ReasonCode, Split, Suback, SubscribeFilter, SubscribeOptions, Unsuback, UserProperties, Version, Will,
-    split_frame,
+    Connect, Disconnect, Packet, PublishProperties, QoS, ReasonCode, Split, SubscribeFilter,
+    SubscribeOptions, UserProperties, Version, Will, split_frame,
 };
 use topicwire_session::QueueLimits;
 use topicwire_session::client::{
@@ -17,6 +19,8 @@ use topicwire_session::client::{
 
 use crate::codec::VERSIONS;
 use crate::input::Input;
+use made::from_server;
+use server::Server;
 
 const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 const TOPICS: [&str; 4] = ["a", "a/longer/topic", "a/+", "$share/g/a"];
@@ -42,23 +46,6 @@ struct World {
     server: Server,
     open: HashSet<Ticket>,
     deliveries: VecDeque<DeliveryKey>,
-}
-
-/// What the client knows of its server, and what it still waits for.
-#[derive(Default)]
-struct Server {
-    has_connect: bool,
-    has_connack: bool,
-    /// Something was sent before it could say what it takes.
-    was_early: bool,
-    receive_maximum: Option<u16>,
-    maximum_packet_size: Option<u32>,
-    /// What it has sent and is not a whole packet yet.
-    sent: Vec<u8>,
-    /// Identifiers of PUBLISHes that it has not acknowledged.
-    unacknowledged: HashSet<PacketId>,
-    /// Those that it has acknowledged without having got them: they may be on their way.
-    acknowledged_early: HashSet<PacketId>,
 }
 
 impl World {
@@ -320,105 +307,4 @@ fn closed(closing: &Closing) -> String {
         Closing::ByServer { reason_code, .. } => format!("by server {reason_code}"),
         other => format!("{other:?}"),
     }
-}
-
-impl Server {
-    /// Notes the acknowledgements among what it sends.
-    fn sends(&mut self, bytes: &[u8], version: Version) {
-        let mut sent = std::mem::take(&mut self.sent);
-        sent.extend_from_slice(bytes);
-        let mut rest = sent.as_slice();
-        while let Ok(Split::Frame(frame)) = split_frame(rest, u32::MAX) {
-            match Packet::decode(&frame, version) {
-                Ok(Packet::Puback(ack) | Packet::Pubcomp(ack)) => self.acknowledges(ack.packet_id),
-                Ok(Packet::Pubrec(ack)) if ack.reason_code.is_error() => self.acknowledges(ack.packet_id),
-                _ => {}
-            }
-            rest = &rest[frame.length..];
-        }
-        self.sent = rest.to_vec();
-    }
-
-    fn acknowledges(&mut self, packet_id: PacketId) {
-        if !self.unacknowledged.remove(&packet_id) {
-            self.acknowledged_early.insert(packet_id);
-        }
-    }
-
-    fn takes(&mut self, packet: &Packet<'_>, length: usize) {
-        let is_connect = packet.packet_type() == PacketType::Connect;
-        assert_eq!(is_connect, !self.has_connect, "{packet:?}");
-        self.was_early |= !is_connect && !self.has_connack;
-        self.has_connect = true;
-        if let Some(maximum) = self.maximum_packet_size {
-            assert!(length <= maximum as usize, "{length} bytes are too large: {packet:?}");
-        }
-        match packet {
-            Packet::Publish(Publish { packet_id: Some(packet_id), .. }) => {
-                if !self.acknowledged_early.remove(packet_id) {
-                    self.unacknowledged.insert(*packet_id);
-                }
-                let most = usize::from(self.receive_maximum.unwrap_or(u16::MAX));
-                let count = self.unacknowledged.len();
-                assert!(count <= most || self.was_early, "{count} are under way: {packet:?}");
-            }
-            Packet::Connack(_) | Packet::Suback(_) | Packet::Unsuback(_) | Packet::Pingresp => {
-                unreachable!("a packet that only a server sends: {packet:?}")
-            }
-            _ => {}
-        }
-    }
-}
-
-/// A packet that a server may send, well formed, with small numbers.
-fn from_server(input: &mut Input<'_>, version: Version) -> Vec<u8> {
-    let is_v5 = version.is_v5();
-    let packet_id = PacketId::new(u16::from(input.byte() % 6)).unwrap_or(PacketId::MIN);
-    let code = if is_v5 && input.below(4) == 0 { ReasonCode::UnspecifiedError } else { ReasonCode::Success };
-    let codes = [code, ReasonCode::Success];
-    let count = 1 + input.below(2);
-    let packet = match input.below(12) {
-        0..3 => {
-            let mut connack = Connack::new(code);
-            connack.session_present = input.flag() && code == ReasonCode::Success;
-            if is_v5 {
-                connack.properties.receive_maximum = input.pick(&[None, Some(1), Some(2)]);
-                connack.properties.maximum_packet_size = input.pick(&[None, None, Some(40), Some(3)]);
-                connack.properties.topic_alias_maximum = input.pick(&[None, Some(1)]);
-                connack.properties.server_keep_alive_secs = input.pick(&[None, Some(5)]);
-                connack.properties.maximum_qos = input.pick(&[None, None, Some(QoS::AtMostOnce)]);
-                connack.properties.retain_available = input.pick(&[None, Some(false)]);
-                connack.properties.assigned_client_id = input.pick(&[None, Some("given")]);
-                connack.properties.authentication_method = input.pick(&[None, None, Some(METHOD)]);
-            }
-            Packet::Connack(connack)
-        }
-        3 | 4 => {
-            let qos = input.pick(&QOS);
-            let topic_alias = if is_v5 { input.pick(&[None, Some(1), Some(2), Some(3)]) } else { None };
-            Packet::Publish(Publish {
-                dup: qos != QoS::AtMostOnce && input.flag(),
-                qos,
-                packet_id: (qos != QoS::AtMostOnce).then_some(packet_id),
-                properties: PublishProperties { topic_alias, ..PublishProperties::default() },
-                ..Publish::new(input.pick(&["a", "b", ""]), b"hello")
-            })
-        }
-        5 => Packet::Puback(Ack::new(packet_id, code)),
-        6 => Packet::Pubrec(Ack::new(packet_id, code)),
-        7 => Packet::Pubrel(Ack::new(packet_id, ReasonCode::Success)),
-        8 => Packet::Pubcomp(Ack::new(packet_id, ReasonCode::Success)),
-        9 => Packet::Suback(Suback::new(packet_id, &codes[..count])),
-        10 => Packet::Unsuback(Unsuback::new(packet_id, if is_v5 { &codes[..count] } else { &[] })),
-        _ => match input.below(4) {
-            0 => Packet::Pingresp,
-            1 => Packet::Disconnect(Disconnect::new(ReasonCode::ServerBusy)),
-            2 => Packet::Auth(Auth::new(ReasonCode::ContinueAuthentication, METHOD)),
-            _ => Packet::Auth(Auth::new(ReasonCode::Success, METHOD)),
-        },
-    };
-    let mut bytes = Vec::new();
-    // What cannot be encoded is left out: a choice that this version does not have.
-    let _ = packet.encode(version, &mut bytes);
-    bytes
 }
