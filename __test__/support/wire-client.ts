@@ -196,9 +196,12 @@ export class WireClient {
 
   /** Takes the payloads of all PUBLISHes that are here, as text. */
   texts(): string[] {
-    const publishes = this.#packets.filter((it) => it.type === packetType.publish)
-    for (const it of publishes) this.#packets.splice(this.#packets.indexOf(it), 1)
-    return publishes.map(({ payload }) => payload.toString())
+    const texts: string[] = []
+    for (const it of this.#packets.splice(0)) {
+      if (it.type === packetType.publish) texts.push(it.payload.toString())
+      else this.#packets.push(it)
+    }
+    return texts
   }
 
   /** Everything that is here and was not taken. */
