@@ -81,7 +81,7 @@ fn a_re_authentication_cannot_change_who_the_client_is() {
     assert_disconnected(&mut bench, client, ReasonCode::NotAuthorized);
 }
 
-/// [MQTT-4.12.1-1] [MQTT-3.15.2-1]
+/// [MQTT-4.12.0-5] [MQTT-4.12.1-1] [MQTT-3.15.2-1]
 #[test]
 fn an_auth_out_of_place_on_an_open_connection_ends_it_with_the_right_code() {
     let again = Auth::new(ReasonCode::ReAuthenticate, METHOD);
