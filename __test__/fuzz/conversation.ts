@@ -5,7 +5,7 @@
 import { Port } from '../../src/listeners/port.js'
 import type { ResolvedListener } from '../../src/options.js'
 import type { Acceptor } from '../../src/transports/transport.js'
-import { type Answer, BINARY, type Frame, readAnswer } from './answers.js'
+import { type Answer, BINARY, CLOSE, type Frame, readAnswer } from './answers.js'
 import { checkUnhandled, FakeSocket, quiet } from './network.js'
 
 /** What has to be the same however the bytes were cut. */
@@ -17,6 +17,9 @@ export interface Outcome {
   /** It outlived its peer, as a TLS handshake does until its time is up, and ended with the port. */
   readonly lingers: boolean
 }
+
+/** The codes 1002, 1003, 1007 and 1009 of a close frame. */
+const WEBSOCKET_FAULTS: ReadonlySet<string> = new Set(['03ea', '03eb', '03ef', '03f1'])
 
 export interface Conversation {
   readonly answer: Answer
@@ -70,10 +73,16 @@ function headOf(written: Buffer): string {
   return written.toString('latin1', 0, written.indexOf('\r\n\r\n', upgrade))
 }
 
-/** Binary frames that follow each other as one: what is written in a turn of the event loop shares a frame. */
+/**
+ * Binary frames that follow each other as one: what is written in a turn of the event loop shares a frame. None where
+ * the peer broke WebSocket's own rules, which ends a connection before the turn does.
+ */
 function joined(frames: readonly Frame[]): string {
   let text = ''
+  const last = frames.at(-1)
+  const isBroken = last?.opcode === CLOSE && WEBSOCKET_FAULTS.has(last.payload.toString('hex', 0, 2))
   for (const [at, { opcode, payload }] of frames.entries()) {
+    if (isBroken && opcode === BINARY) continue
     const goesOn = opcode === BINARY && frames[at - 1]?.opcode === BINARY
     text += `${goesOn ? '' : `\n${opcode}:`}${payload.toString('latin1')}`
   }

@@ -10,6 +10,7 @@ import { ensure } from '../ensure.mjs'
 import { capture, inRoot, run, runPackageBin, Stop } from './project.mjs'
 
 const RUST = 'crates/fuzz/fuzz'
+const MILLISECONDS_FOR_ONE = 20_000
 const COMPILED = inRoot('target', 'fuzz', 'js')
 /** The module of each JavaScript target. */
 const JAVASCRIPT = { first_bytes: 'first-bytes.js', topic_url: 'topic-url.js', upgrade: 'upgrade.js' }
@@ -99,6 +100,9 @@ export function javaScriptTargets() {
           ...directories,
           '-i',
           join(COMPILED, 'src/'),
+          // Overrides libFuzzer's own, which is among the options.
+          '--timeout',
+          `${MILLISECONDS_FOR_ONE}`,
           '--',
           ...options,
         ],
