@@ -26,6 +26,26 @@ export interface Conversation {
   readonly outcome: Outcome
 }
 
+/**
+ * What two conversations of the same bytes have to share. Where the peer broke WebSocket's own rules that is not what
+ * MQTT had to say: a broken frame ends a connection at once, and MQTT answers at the end of the turn.
+ */
+export function shared(one: Conversation, other: Conversation): [Outcome, Outcome] {
+  const isBroken = brokeWebSocket(one.answer) || brokeWebSocket(other.answer)
+  if (!isBroken) return [one.outcome, other.outcome]
+  return [handshake(one.outcome), handshake(other.outcome)]
+}
+
+/** Without the frames, each of which begins a line in `written`. */
+function handshake(outcome: Outcome): Outcome {
+  return { ...outcome, written: outcome.written.replace(/\n\d+:.*/s, '') }
+}
+
+function brokeWebSocket(answer: Answer): boolean {
+  const last = answer.kind === 'http' ? answer.frames.at(-1) : undefined
+  return last?.opcode === CLOSE && WEBSOCKET_FAULTS.has(last.payload.toString('hex', 0, 2))
+}
+
 /** Feeds the pieces, and then the end of the stream. @throws what is wrong whatever the bytes were. */
 export async function converse(
   options: ResolvedListener,
@@ -73,16 +93,10 @@ function headOf(written: Buffer): string {
   return written.toString('latin1', 0, written.indexOf('\r\n\r\n', upgrade))
 }
 
-/**
- * Binary frames that follow each other as one: what is written in a turn of the event loop shares a frame. None where
- * the peer broke WebSocket's own rules, which ends a connection before the turn does.
- */
+/** Binary frames that follow each other as one: what is written in a turn of the event loop shares a frame. */
 function joined(frames: readonly Frame[]): string {
   let text = ''
-  const last = frames.at(-1)
-  const isBroken = last?.opcode === CLOSE && WEBSOCKET_FAULTS.has(last.payload.toString('hex', 0, 2))
   for (const [at, { opcode, payload }] of frames.entries()) {
-    if (isBroken && opcode === BINARY) continue
     const goesOn = opcode === BINARY && frames[at - 1]?.opcode === BINARY
     text += `${goesOn ? '' : `\n${opcode}:`}${payload.toString('latin1')}`
   }
