@@ -154,7 +154,7 @@ impl<M: Clone> Outbound<M> {
     /// The peer's Receive Maximum has become known after the first messages were sent: a Client need not wait for
     /// CONNACK. What is under way counts against it [MQTT-3.3.4-7].
     pub fn limit(&mut self, receive_maximum: u16) {
-        let spent = self.receive_maximum - self.send_quota;
+        let spent = (self.receive_maximum - self.send_quota).saturating_add(self.overdrawn);
         self.receive_maximum = receive_maximum;
         self.send_quota = receive_maximum.saturating_sub(spent);
         self.overdrawn = spent.saturating_sub(receive_maximum);
@@ -373,7 +373,7 @@ impl<M: Clone> Outbound<M> {
         exchange.stage = Some(Stage::AwaitPubcomp);
         exchange.message = None;
         if std::mem::take(&mut exchange.holds_quota) {
-            self.send_quota = self.send_quota.saturating_add(1).min(self.receive_maximum);
+            self.give_quota_back();
         }
         true
     }
@@ -413,12 +413,19 @@ impl<M: Clone> Outbound<M> {
 
     fn finish(&mut self, packet_id: PacketId) -> Option<M> {
         let exchange = self.inflight.close(packet_id)?;
-        if exchange.holds_quota && self.overdrawn > 0 {
-            self.overdrawn -= 1;
-        } else if exchange.holds_quota {
-            self.send_quota = self.send_quota.saturating_add(1).min(self.receive_maximum);
+        if exchange.holds_quota {
+            self.give_quota_back();
         }
         exchange.message
+    }
+
+    /// One place of the window is free, unless there were too few.
+    fn give_quota_back(&mut self) {
+        if self.overdrawn > 0 {
+            self.overdrawn -= 1;
+        } else {
+            self.send_quota = self.send_quota.saturating_add(1).min(self.receive_maximum);
+        }
     }
 }
 
@@ -553,6 +560,23 @@ mod tests {
         );
         assert_eq!(outbound.poll_resend(), None);
         assert!(outbound.close_request(request) && !outbound.close_request(request));
+    }
+
+    #[test]
+    fn a_window_that_is_overdrawn_is_not_opened_by_a_larger_one_or_by_what_is_given_up() {
+        let mut outbound = Outbound::new(5);
+        let sent: Vec<_> = (0..5).map(|n| outbound.begin(QoS::ExactlyOnce, n).unwrap()).collect();
+        outbound.limit(2);
+        outbound.limit(4);
+        assert!(!outbound.has_window());
+        outbound.limit(3);
+        assert!(outbound.give_up_resend(sent[0]));
+        assert!(!outbound.has_window());
+        assert!(outbound.handle_pubcomp(sent[0]));
+        assert_eq!(outbound.handle_pubrec(sent[1], true), PubrecStep::Refused(1));
+        assert!(!outbound.has_window());
+        assert_eq!(outbound.handle_pubrec(sent[2], true), PubrecStep::Refused(2));
+        assert!(outbound.has_window());
     }
 
     #[test]

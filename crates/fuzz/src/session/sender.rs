@@ -14,7 +14,8 @@ const LIMITS: QueueLimits = QueueLimits { messages: 6, bytes: 200 };
 #[derive(Debug)]
 struct Exchange {
     packet_id: PacketId,
-    stage: Stage,
+    /// None for a request, which has an identifier of the same set.
+    stage: Option<Stage>,
     message: Option<u32>,
     /// It was sent on this connection and has not ended: it counts against the peer's Receive Maximum.
     is_counted: bool,
@@ -43,20 +44,20 @@ impl Sender {
     }
 
     pub(super) fn step(&mut self, input: &mut Input<'_>) {
-        match input.below(13) {
+        match input.below(18) {
             0 => self.begin(qos(input)),
             1 => self.enqueue(qos(input), usize::from(input.byte())),
             2 => self.send(),
             3 => self.send_again(),
             4 => {
                 let packet_id = self.any_id(input);
-                let expected = self.end(packet_id, |stage| stage == Stage::AwaitPuback);
+                let expected = self.end(packet_id, |stage| stage == Some(Stage::AwaitPuback));
                 assert_eq!(self.outbound.handle_puback(packet_id), expected.and_then(|it| it.message));
             }
             5 => self.pubrec(input),
             6 => {
                 let packet_id = self.any_id(input);
-                let expected = self.end(packet_id, |stage| stage == Stage::AwaitPubcomp).is_some();
+                let expected = self.end(packet_id, |stage| stage == Some(Stage::AwaitPubcomp)).is_some();
                 assert_eq!(self.outbound.handle_pubcomp(packet_id), expected);
             }
             7 => self.resume(u16::from(input.byte() % 8) + 1),
@@ -78,6 +79,21 @@ impl Sender {
                 assert_eq!(self.outbound.abandon(packet_id), expected.and_then(|it| it.message));
             }
             11 => self.restore(input),
+            12 => self.give_up(input),
+            13 => {
+                let packet_id = self.outbound.open_request().expect("few exchanges are open");
+                self.open(packet_id, None, None);
+            }
+            14 => {
+                let packet_id = self.any_id(input);
+                let expected = self.end(packet_id, |stage| stage.is_none()).is_some();
+                assert_eq!(self.outbound.close_request(packet_id), expected);
+            }
+            15 => self.discard(),
+            16 => {
+                self.window = u16::from(input.byte() % 8) + 1;
+                self.outbound.limit(self.window);
+            }
             _ => self.churn(usize::from(input.byte()) * 16),
         }
         self.check();
@@ -112,10 +128,15 @@ impl Sender {
     }
 
     fn opened(&mut self, packet_id: PacketId, qos: QoS, message: u32) {
-        assert!(self.exchanges.iter().all(|it| it.packet_id != packet_id), "{packet_id:?} is in use");
         let stage = if qos == QoS::ExactlyOnce { Stage::AwaitPubrec } else { Stage::AwaitPuback };
-        self.exchanges.push(Exchange { packet_id, stage, message: Some(message), is_counted: true });
+        self.open(packet_id, Some(stage), Some(message));
         assert!(self.counted() <= usize::from(self.window), "more is under way than the peer takes");
+    }
+
+    /// Notes an exchange under an identifier that was free; one with a message was sent.
+    fn open(&mut self, packet_id: PacketId, stage: Option<Stage>, message: Option<u32>) {
+        assert!(self.exchanges.iter().all(|it| it.packet_id != packet_id), "{packet_id:?} is in use");
+        self.exchanges.push(Exchange { packet_id, stage, message, is_counted: message.is_some() });
     }
 
     fn enqueue(&mut self, qos: QoS, bytes: usize) {
@@ -150,7 +171,7 @@ impl Sender {
             let exchange = self.exchanges.iter_mut().find(|exchange| exchange.packet_id == packet_id);
             match exchange {
                 None => {}
-                Some(Exchange { stage: Stage::AwaitPubcomp, .. }) => {
+                Some(Exchange { stage: Some(Stage::AwaitPubcomp), .. }) => {
                     self.resend.pop_front();
                     return Some(Resend::Pubrel { packet_id });
                 }
@@ -158,7 +179,8 @@ impl Sender {
                 Some(Exchange { stage, message: Some(message), is_counted, .. }) => {
                     self.resend.pop_front();
                     *is_counted = true;
-                    let qos = if *stage == Stage::AwaitPubrec { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+                    let qos =
+                        if *stage == Some(Stage::AwaitPubrec) { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
                     return Some(Resend::Publish { packet_id, qos, message: *message });
                 }
                 Some(_) => {}
@@ -169,7 +191,7 @@ impl Sender {
     }
 
     /// Takes the exchange out of the model where it is there at such a stage.
-    fn end(&mut self, packet_id: PacketId, is_right: impl Fn(Stage) -> bool) -> Option<Exchange> {
+    fn end(&mut self, packet_id: PacketId, is_right: impl Fn(Option<Stage>) -> bool) -> Option<Exchange> {
         let at = self.exchanges.iter().position(|it| it.packet_id == packet_id && is_right(it.stage))?;
         Some(self.exchanges.remove(at))
     }
@@ -178,12 +200,12 @@ impl Sender {
         let (packet_id, is_error) = (self.any_id(input), input.flag());
         let exchange = self.exchanges.iter_mut().find(|exchange| exchange.packet_id == packet_id);
         let expected = match exchange {
-            Some(exchange) if exchange.stage == Stage::AwaitPubrec && !is_error => {
-                exchange.stage = Stage::AwaitPubcomp;
+            Some(exchange) if exchange.stage == Some(Stage::AwaitPubrec) && !is_error => {
+                exchange.stage = Some(Stage::AwaitPubcomp);
                 PubrecStep::SendPubrel(exchange.message.take())
             }
-            Some(exchange) if exchange.stage == Stage::AwaitPubcomp => PubrecStep::SendPubrel(None),
-            Some(exchange) if exchange.stage == Stage::AwaitPubrec => {
+            Some(exchange) if exchange.stage == Some(Stage::AwaitPubcomp) => PubrecStep::SendPubrel(None),
+            Some(exchange) if exchange.stage == Some(Stage::AwaitPubrec) => {
                 let ended = self.end(packet_id, |_| true).and_then(|it| it.message);
                 ended.map_or(PubrecStep::Unknown, PubrecStep::Refused)
             }
@@ -196,7 +218,28 @@ impl Sender {
         self.outbound.resume(window);
         self.window = window;
         self.exchanges.iter_mut().for_each(|exchange| exchange.is_counted = false);
-        self.resend = self.exchanges.iter().map(|exchange| exchange.packet_id).collect();
+        let messages = self.exchanges.iter().filter(|exchange| exchange.stage.is_some());
+        self.resend = messages.map(|exchange| exchange.packet_id).collect();
+    }
+
+    /// A PUBLISH that cannot be sent again: QoS 2 goes on with PUBREL, anything else is over.
+    fn give_up(&mut self, input: &mut Input<'_>) {
+        let packet_id = self.any_id(input);
+        self.end(packet_id, |stage| stage != Some(Stage::AwaitPubrec));
+        let exchange = self.exchanges.iter_mut().find(|exchange| exchange.packet_id == packet_id);
+        assert_eq!(self.outbound.give_up_resend(packet_id), exchange.is_some());
+        if let Some(exchange) = exchange {
+            *exchange =
+                Exchange { packet_id, stage: Some(Stage::AwaitPubcomp), message: None, is_counted: false };
+        }
+    }
+
+    fn discard(&mut self) {
+        let mut dropped = Vec::new();
+        self.outbound.discard_exchanges(|packet_id, message| dropped.push((packet_id, message)));
+        let exchanges = self.exchanges.drain(..).map(|exchange| (exchange.packet_id, exchange.message));
+        assert!(dropped.into_iter().eq(exchanges));
+        self.resend.clear();
     }
 
     fn restore(&mut self, input: &mut Input<'_>) {
@@ -208,7 +251,7 @@ impl Sender {
         if self.exchanges.len() < 64 {
             assert_eq!(self.outbound.restore(packet_id, stage, message), is_free);
             if is_free {
-                self.exchanges.push(Exchange { packet_id, stage, message, is_counted: false });
+                self.exchanges.push(Exchange { packet_id, stage: Some(stage), message, is_counted: false });
             }
         }
     }
