@@ -11,6 +11,7 @@ import { inRoot, main, run, runPackageBin, Stop, say } from './lib/project.mjs'
 import { printSummary, runCargoTests, runVitest, sum } from './lib/tests.mjs'
 import { lintCore } from './lint-core.mjs'
 import { lintLock } from './lint-lock.mjs'
+import { simulate } from './simulate.mjs'
 
 /** What is committed although a program writes it. */
 const generated = ['index.js', 'index.d.ts', 'Cargo.lock', 'package-lock.json', 'docs/conformance.md']
@@ -29,7 +30,9 @@ const steps = {
   'tsc-tests': () => runPackageBin('typescript', 'tsc', ['-p', 'tsconfig.json']),
   'cargo-test': () => counted(runCargoTests),
   vitest: () => counted(runVitest),
-  // With the results of the two steps before it.
+  // Ten million steps or five minutes, whichever is less; the seed is printed.
+  simulate: () => simulate(['--steps', '10000000', '--minutes', '5']),
+  // With the results of the two test steps.
   conformance: () => conformance(),
   generated: generatedFilesAreCommitted,
 }

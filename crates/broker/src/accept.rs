@@ -81,7 +81,8 @@ impl Broker {
         // 3.1 has no Session Present flag; the codec leaves it out there.
         let connack = Connack { session_present, reason_code: ReasonCode::Success, properties };
         let response_information = self.response_information(key, connect, &client_id);
-        let sequence = self.journal.sequence_since(mark);
+        // That there is no earlier Session must stay true, also where its end was recorded before this.
+        let sequence = self.journal.sequence_since(mark).max(self.journal.sequence_of_end(&client_id));
         self.acknowledge(key, sequence, AckEffect::Connack, now_ms, |to, out| {
             let response_information = response_information.as_deref();
             let properties = ConnackProperties { response_information, ..connack.properties };

@@ -37,6 +37,7 @@ impl Broker {
     ) -> Result<Flow, Fault> {
         let Some((session_key, session, journal)) = self.conversation(key) else { return Ok(Flow::Stop) };
         if let Some(delivery) = session.outbound.handle_puback(ack.packet_id) {
+            session.forget_held(ack.packet_id);
             record_end(journal, session, delivery.position, Some(ack.packet_id));
             self.pump(session_key, now_ms);
         }
@@ -53,6 +54,7 @@ impl Broker {
     ) -> Result<Flow, Fault> {
         let Some((session_key, session, journal)) = self.conversation(key) else { return Ok(Flow::Stop) };
         let mark = journal.mark();
+        session.forget_held(ack.packet_id);
         let reason_code = match session.outbound.handle_pubrec(ack.packet_id, ack.reason_code.is_error()) {
             PubrecStep::Refused(delivery) => {
                 record_end(journal, session, delivery.position, Some(ack.packet_id));
@@ -179,6 +181,12 @@ impl Broker {
                 let Some(withheld) = connection.withheld.pop_front() else { break };
                 self.send(key, |_, out| out.extend_from_slice(&withheld.bytes));
                 self.acknowledged(key, withheld.effect, now_ms);
+            }
+        }
+        for key in std::mem::take(&mut self.holding) {
+            self.pump(key, now_ms);
+            if self.sessions.get(key.index()).is_some_and(|session| !session.held.is_empty()) {
+                self.holding.push(key);
             }
         }
     }

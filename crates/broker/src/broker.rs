@@ -106,6 +106,8 @@ pub struct Broker {
     pub(crate) drops: Drops,
     /// Connections with an acknowledgement that waits for the store.
     pub(crate) withholding: Vec<ConnectionKey>,
+    /// Sessions with a PUBLISH that waits for the store.
+    pub(crate) holding: Vec<SessionKey>,
     /// Matches in the larger routes that are kept beside connections.
     pub(crate) kept_matches: usize,
     pub(crate) assigned_count: u64,
@@ -139,6 +141,7 @@ impl Broker {
             scratch: Scratch::default(),
             drops: Drops::default(),
             withholding: Vec::new(),
+            holding: Vec::new(),
             kept_matches: 0,
             assigned_count: 0,
             last_token: 0,

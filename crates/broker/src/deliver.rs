@@ -121,7 +121,12 @@ impl Broker {
         let connection = session.connection().and_then(|key| connections.get_mut(key.index()));
         let Some(connection) = connection else { return Offer::Settled };
         let has_room = connection.phase == Phase::Open && connection.out.len() < Limits::OUT_BUFFER_LOW_BYTES;
-        let may_go = has_room && connection.is_mqtt() && session.outbound.is_clear() && session.in_store == 0;
+        let may_go = has_room
+            && connection.is_mqtt()
+            && session.outbound.is_clear()
+            && session.in_store == 0
+            && session.held.is_empty()
+            && !must_be_stored_first(journal, session, terms.qos);
         if !may_go {
             let offer = self.enqueue(session_key, fan, terms, now_ms);
             if has_room {
@@ -296,6 +301,14 @@ fn new_delivery(session: &mut Session, fan: &mut FanOut<'_>, terms: &Terms<'_>) 
         subscription_ids: terms.merged.subscription_ids.clone(),
         position: session.last_position,
     }
+}
+
+/// True where the PUBLISH may not leave before the store has its exchange.
+///
+/// Were the broker to forget a QoS 2 message that the client has, or the identifier it has it under, it would send it
+/// once more as a new one, or another one as if it were a repetition. At QoS 1 the client takes it once more.
+pub(crate) fn must_be_stored_first(journal: &Journal, session: &Session, qos: QoS) -> bool {
+    qos == QoS::ExactlyOnce && journal.is_enabled() && session.is_durable()
 }
 
 pub(crate) fn record_delivery(journal: &mut Journal, session: &Session, delivery: &Delivery, qos: QoS) {

@@ -177,6 +177,8 @@ impl Broker {
     ) {
         let Some(session) = self.sessions.get_mut(session_key.index()) else { return };
         session.endpoint = Endpoint::Offline;
+        // Sent again with the others, by the next connection.
+        session.held.clear();
         self.metrics.clients_connected -= 1;
         self.events.push_back(Event::Disconnected {
             connection,
@@ -233,8 +235,7 @@ impl Broker {
             self.by_client_id.remove(&session.client_id);
         }
         if session.is_durable() {
-            let client_id = &session.client_id;
-            self.journal.record(|| StoreOperation::DeleteSession { client_id: Arc::clone(client_id) });
+            self.journal.record_session_end(&session.client_id);
         }
     }
 

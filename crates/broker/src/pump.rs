@@ -1,5 +1,5 @@
 //! What a Session still owes its client, sent as far as the window and the out-buffer have room: exchanges to
-//! repeat, then retained messages of new subscriptions, then the queue.
+//! repeat, then what has waited for the store, then retained messages of new subscriptions, then the queue.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use topicwire_session::{Queued, Resend, Stage};
 use crate::broker::{Broker, SessionKey};
 use crate::config::Limits;
 use crate::connection::{AckEffect, Phase};
-use crate::deliver::{record_delivery, record_end, record_exchange, record_stage};
+use crate::deliver::{must_be_stored_first, record_delivery, record_end, record_exchange, record_stage};
 use crate::message::{Delivery, Message};
 use crate::metrics::DropReason;
-use crate::session::Session;
+use crate::session::{Held, Session};
 use crate::store::Fetch;
 use crate::write::{Head, TooLarge, Writer};
 
@@ -26,7 +26,7 @@ impl Broker {
     /// True where something was sent or dropped, and there may be more.
     fn pump_one(&mut self, session_key: SessionKey, now_ms: u64) -> bool {
         let Some(session) = self.sessions.get_mut(session_key.index()) else { return false };
-        if !session.outbound.has_waiting() && session.owed.is_empty() {
+        if !session.outbound.has_waiting() && session.owed.is_empty() && session.held.is_empty() {
             return false;
         }
         let connection = session.connection().and_then(|key| self.connections.get(key.index()));
@@ -41,7 +41,9 @@ impl Broker {
             self.resend(session_key, resend, now_ms);
             return true;
         }
-        self.send_owed(session_key, now_ms) || self.send_queued(session_key, now_ms)
+        self.send_held(session_key, now_ms)
+            || self.send_owed(session_key, now_ms)
+            || self.send_queued(session_key, now_ms)
     }
 
     /// An exchange of an earlier connection, again [MQTT-4.4.0-1]. Whether the message has expired since does not
@@ -110,24 +112,17 @@ impl Broker {
             subscription_ids: owed.subscription_ids.clone(),
             position: session.last_position,
         };
-        let position = delivery.position;
-        let mut packet_id = None;
         if qos != QoS::AtMostOnce && is_mqtt {
-            let Ok(opened) = session.outbound.begin(qos, delivery.clone()) else {
+            let Ok(packet_id) = session.outbound.begin(qos, delivery.clone()) else {
                 session.owed.push_front(owed);
                 return false;
             };
             record_delivery(&mut self.journal, session, &delivery, qos);
-            record_exchange(&mut self.journal, session, opened, position, qos);
-            packet_id = Some(opened);
+            self.send_opened(session_key, packet_id, qos, delivery, now_ms);
+            return true;
         }
-        let head = Head::of_delivery(&delivery, qos, packet_id, false);
+        let head = Head::of_delivery(&delivery, qos, None, false);
         if self.write_to(session_key, &message, &head, now_ms) == Err(TooLarge) {
-            if let (Some(packet_id), Some(session)) = (packet_id, self.sessions.get_mut(session_key.index()))
-            {
-                session.outbound.abandon(packet_id);
-                record_end(&mut self.journal, session, position, Some(packet_id));
-            }
             self.drop_for(session_key, DropReason::TooLarge);
         }
         true
@@ -143,8 +138,67 @@ impl Broker {
         self.metrics.queued_messages -= 1;
         self.metrics.queued_bytes -= queued.bytes as u64;
         let Queued { qos, message: delivery, .. } = queued;
-        record_exchange(&mut self.journal, session, packet_id, delivery.position, qos);
-        let head = Head::of_delivery(&delivery, qos, Some(packet_id), false);
+        self.send_opened(session_key, packet_id, qos, delivery, now_ms);
+        true
+    }
+
+    /// An exchange has been opened: its PUBLISH leaves, or waits until the store has the exchange, and then keeps those
+    /// that come after it.
+    fn send_opened(
+        &mut self,
+        session_key: SessionKey,
+        packet_id: PacketId,
+        qos: QoS,
+        delivery: Delivery,
+        now_ms: u64,
+    ) {
+        let Self { sessions, journal, holding, .. } = self;
+        let Some(session) = sessions.get_mut(session_key.index()) else { return };
+        let mark = journal.mark();
+        record_exchange(journal, session, packet_id, delivery.position, qos);
+        let waits = must_be_stored_first(journal, session, qos);
+        let sequence = if waits { journal.sequence_since(mark) } else { 0 };
+        if !waits && session.held.is_empty() {
+            self.send_exchange(session_key, packet_id, qos, &delivery, now_ms);
+            return;
+        }
+        if session.held.is_empty() {
+            holding.push(session_key);
+        }
+        session.held.push_back(Held { sequence, packet_id, qos, delivery });
+    }
+
+    /// The next PUBLISH that has waited for the store.
+    fn send_held(&mut self, session_key: SessionKey, now_ms: u64) -> bool {
+        let Self { sessions, journal, .. } = self;
+        let Some(session) = sessions.get_mut(session_key.index()) else { return false };
+        if !session.held.front().is_some_and(|held| journal.is_stored(held.sequence)) {
+            return false;
+        }
+        let Some(Held { packet_id, qos, delivery, .. }) = session.held.pop_front() else { return false };
+        if delivery.message.is_expired(now_ms) {
+            // It has not begun to leave [MQTT-3.3.2-5].
+            session.outbound.abandon(packet_id);
+            record_end(journal, session, delivery.position, Some(packet_id));
+            self.drop_for(session_key, DropReason::Expired);
+        } else {
+            self.send_exchange(session_key, packet_id, qos, &delivery, now_ms);
+        }
+        true
+    }
+
+    /// The first PUBLISH of an exchange, as far as is known.
+    fn send_exchange(
+        &mut self,
+        session_key: SessionKey,
+        packet_id: PacketId,
+        qos: QoS,
+        delivery: &Delivery,
+        now_ms: u64,
+    ) {
+        let restored_position = self.sessions.get(session_key.index()).map_or(0, |it| it.restored_position);
+        let may_have_left = qos == QoS::AtLeastOnce && delivery.position <= restored_position;
+        let head = Head::of_delivery(delivery, qos, Some(packet_id), may_have_left);
         if self.write_to(session_key, &delivery.message, &head, now_ms) == Err(TooLarge)
             && let Some(session) = self.sessions.get_mut(session_key.index())
         {
@@ -152,7 +206,6 @@ impl Broker {
             record_end(&mut self.journal, session, delivery.position, Some(packet_id));
             self.drop_for(session_key, DropReason::TooLarge);
         }
-        true
     }
 
     /// The next message of a topic URL's queue. A WebSocket has no acknowledgements: a message is done with when

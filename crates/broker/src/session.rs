@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use topicwire_codec::{QoS, Version};
+use topicwire_codec::{PacketId, QoS, Version};
 use topicwire_session::{Armed, Inbound, Lifetime, Outbound};
 
 use crate::broker::{ConnectionKey, LocalHandle};
@@ -54,6 +54,15 @@ pub(crate) struct Owed {
     pub(crate) subscription_ids: SmallVec<[u32; 2]>,
 }
 
+/// A PUBLISH that waits for the batch with its exchange to be stored.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) sequence: u64,
+    pub(crate) packet_id: PacketId,
+    pub(crate) qos: QoS,
+    pub(crate) delivery: Delivery,
+}
+
 /// What is kept for a client identifier, for as long as a connection or the client's wish lasts.
 /// Asked for by v3.1.1 [MQTT-4.1.0-1], v3.1.1 [MQTT-4.1.0-2].
 #[derive(Debug)]
@@ -77,6 +86,10 @@ pub(crate) struct Session {
     pub(crate) timer: Armed,
     /// Retained messages still owed, oldest subscription first.
     pub(crate) owed: VecDeque<Owed>,
+    /// PUBLISHes whose exchange is open and that wait for the store: see `pump.rs`.
+    pub(crate) held: VecDeque<Held>,
+    /// Deliveries up to here were in the store when the broker was restored, and may have left before.
+    pub(crate) restored_position: u64,
     /// The store's last position in this queue.
     pub(crate) last_position: u64,
     /// Deliveries that are in the store and not in memory, and the position after which they begin.
@@ -108,6 +121,8 @@ impl Session {
             ends_at_ms: None,
             timer: Armed::default(),
             owed: VecDeque::new(),
+            held: VecDeque::new(),
+            restored_position: 0,
             last_position: 0,
             in_store: 0,
             in_store_bytes: 0,
@@ -133,6 +148,13 @@ impl Session {
 
     pub(crate) fn is_local(&self) -> bool {
         matches!(self.endpoint, Endpoint::Local(_))
+    }
+
+    /// A client acknowledges what it has not been sent yet: then it is not to be sent.
+    pub(crate) fn forget_held(&mut self, packet_id: PacketId) {
+        if !self.held.is_empty() {
+            self.held.retain(|held| held.packet_id != packet_id);
+        }
     }
 
     /// True where a store keeps this Session.

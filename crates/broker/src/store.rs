@@ -5,7 +5,7 @@
 //! the configured durability promises; only then do the acknowledgements that depend on it leave. A PUBLISH that
 //! no durable Session and no retained topic needs makes no operation and waits for nothing.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -143,6 +143,40 @@ pub struct Fetch {
     pub most: usize,
 }
 
+/// One thing that a store holds. A Session comes before what belongs to it, and its exchanges in ascending order of
+/// position.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Record {
+    /// As the operation that puts it there: a Session, a subscription, an identifier that awaits PUBREL, a Will or a
+    /// retained message.
+    Put(StoreOperation),
+    /// An exchange that is open.
+    Exchange {
+        /// Whose.
+        client_id: Arc<str>,
+        /// Its identifier.
+        packet_id: PacketId,
+        /// The position of its message.
+        position: u64,
+        /// Where it stands.
+        stage: Stage,
+        /// The message; none past PUBREC.
+        delivery: Option<Delivery>,
+    },
+    /// What waits in a Session's queue. The messages themselves are fetched later, a stretch at a time.
+    Queue {
+        /// Whose.
+        client_id: Arc<str>,
+        /// How many there are.
+        messages: u64,
+        /// The sum of `Message::held_bytes`.
+        bytes: u64,
+        /// The highest position among them.
+        last_position: u64,
+    },
+}
+
 /// What a store says when it cannot do its work.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -167,6 +201,13 @@ pub trait Store {
     /// # Errors
     /// [`StoreError`].
     fn fetch(&mut self, fetch: &Fetch) -> Result<Vec<(QoS, Delivery)>, StoreError>;
+
+    /// Everything that it holds, for a broker that is made from it (`Restore`). Returns the sequence of the last batch;
+    /// 0 where there was none.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was told until then is not all.
+    fn contents(&mut self, each: &mut dyn FnMut(Record)) -> Result<u64, StoreError>;
 }
 
 /// The current batch, and the sequence that acknowledgements wait for.
@@ -180,11 +221,20 @@ pub(crate) struct Journal {
     recorded: u64,
     fetches: VecDeque<Fetch>,
     last_fetch: u64,
+    /// Sessions whose end is not stored yet, in order, and the last end of each client.
+    endings: VecDeque<(u64, Arc<str>)>,
+    last_endings: HashMap<Arc<str>, u64>,
 }
 
 impl Journal {
     pub(crate) fn new(enabled: bool) -> Self {
         Self { enabled, sequence: 1, ..Self::default() }
+    }
+
+    /// Goes on after a store's last batch.
+    pub(crate) fn continue_after(&mut self, last_sequence: u64) {
+        self.sequence = last_sequence + 1;
+        self.stored = last_sequence;
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
@@ -212,6 +262,21 @@ impl Journal {
         if self.recorded == mark { 0 } else { self.sequence }
     }
 
+    /// Records that a Session is over.
+    pub(crate) fn record_session_end(&mut self, client_id: &Arc<str>) {
+        self.record(|| StoreOperation::DeleteSession { client_id: Arc::clone(client_id) });
+        if self.enabled {
+            self.endings.push_back((self.sequence, Arc::clone(client_id)));
+            self.last_endings.insert(Arc::clone(client_id), self.sequence);
+        }
+    }
+
+    /// The sequence to wait for until an earlier Session of this client is gone from the store, too; 0 where there is
+    /// nothing to wait for.
+    pub(crate) fn sequence_of_end(&self, client_id: &str) -> u64 {
+        self.last_endings.get(client_id).copied().unwrap_or(0)
+    }
+
     pub(crate) fn take_batch(&mut self) -> Option<StoreBatch> {
         if self.operations.is_empty() {
             return None;
@@ -235,6 +300,14 @@ impl Journal {
 
     pub(crate) fn stored(&mut self, sequence: u64) {
         self.stored = self.stored.max(sequence);
+        while let Some((ending, client_id)) = self.endings.front()
+            && *ending <= self.stored
+        {
+            if self.last_endings.get(client_id) == Some(ending) {
+                self.last_endings.remove(client_id);
+            }
+            self.endings.pop_front();
+        }
     }
 
     pub(crate) fn is_stored(&self, sequence: u64) -> bool {

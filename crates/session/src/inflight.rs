@@ -59,6 +59,8 @@ impl<T> Inflight<T> {
                 Some(slot @ None) => {
                     *slot = Some((packet_id, value));
                     self.count += 1;
+                    // The next ones come after it, as they did before.
+                    self.last_id = packet_id.value();
                     return true;
                 }
                 Some(Some((taken, _))) if *taken == packet_id => return false,

@@ -45,6 +45,9 @@ struct Memory {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) client_id: Rc<str>,
+    /// Half of the clients get RETAIN as published and nothing that is retained, the other half the other way round: the
+    /// two could not be told apart. The former speak 5.0 only, as 3.1.1 has no such options.
+    keeps_retain: bool,
     /// The transport it uses.
     pub(crate) link: Option<LinkId>,
     version: Version,
@@ -71,6 +74,7 @@ impl Client {
     pub(crate) fn new(number: usize, server_receive_maximum: u16) -> Self {
         Self {
             client_id: Rc::from(format!("c{number}")),
+            keeps_retain: number % 2 == 1,
             link: None,
             version: Version::V5_0,
             is_anonymous: false,
@@ -109,7 +113,7 @@ impl Client {
 
     /// A new transport, and the CONNECT that goes first on it.
     pub(crate) fn connect(&mut self, link: LinkId, op: &ConnectOp, message_number: u32) -> ClientPacket {
-        let version = if op.is_v5 { Version::V5_0 } else { Version::V3_1_1 };
+        let version = if op.is_v5 || self.keeps_retain { Version::V5_0 } else { Version::V3_1_1 };
         if op.is_anonymous {
             let memory = std::mem::take(&mut self.memory);
             if !self.is_anonymous {
@@ -147,7 +151,11 @@ impl Client {
         WillSpec {
             message: Rc::new(Message {
                 number,
-                topic_name: Rc::from(format!("will/{}", self.client_id)),
+                topic_name: if self.is_anonymous {
+                    Rc::from(format!("will/of {number}"))
+                } else {
+                    Rc::from(format!("will/{}", self.client_id))
+                },
                 payload: format!("{number}").into_bytes(),
                 qos: op.qos,
                 retain: op.retain,
@@ -214,8 +222,14 @@ impl Client {
         let has_shared = filters.iter().any(|filter| filter.starts_with("$share/"));
         let may_have_id = self.version.is_v5() && subscription_id != 0 && !has_shared;
         let subscription_id = may_have_id.then_some(subscription_id);
-        let options =
-            |op: &FilterOp, filter: &str| subscribe_options(*op, self.version, filter.starts_with("$share/"));
+        let options = |op: &FilterOp, filter: &str| {
+            let op = FilterOp {
+                retain_as_published: op.retain_as_published && self.keeps_retain,
+                retain_handling: if self.keeps_retain { 2 } else { op.retain_handling },
+                ..*op
+            };
+            subscribe_options(op, self.version, filter.starts_with("$share/"))
+        };
         let filters = ops.iter().zip(filters).map(|(op, filter)| (filter, options(op, filter))).collect();
         Some(ClientPacket::Subscribe { id, subscription_id, filters })
     }

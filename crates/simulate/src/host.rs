@@ -1,10 +1,10 @@
 //! What the host does for the store: batches and questions there, news back, each when an operation says so.
 
-use topicwire_broker::Delivery;
-use topicwire_broker::store::{Fetch, Store, StoreBatch};
+use topicwire_broker::store::{Fetch, Store, StoreBatch, StoreError};
+use topicwire_broker::{Broker, Delivery, HookFilters, Restore};
 use topicwire_codec::QoS;
 
-use crate::model::{Verdict, Violation};
+use crate::model::{Snapshot, Verdict, Violation};
 use crate::world::World;
 
 /// What the store is to do, in the order it was given out.
@@ -26,7 +26,9 @@ impl World {
     pub(crate) fn take_batch(&mut self) {
         if let Some(batch) = self.broker.poll_store_batch() {
             self.note(|_| format!("    batch {} is taken: {:?}", batch.sequence, batch.operations));
-            self.snapshots.push_back((batch.sequence, self.model.snapshot()));
+            if !self.setup.commits_at_once {
+                self.snapshots.push_back((batch.sequence, self.model.snapshot()));
+            }
             self.model.batch = batch.sequence + 1;
             self.work.push_back(Work::Commit(batch));
         }
@@ -37,15 +39,12 @@ impl World {
 
     /// The store does the next piece of its work.
     pub(crate) fn commit_next(&mut self) -> Verdict {
-        let failed = |error: topicwire_broker::store::StoreError| Violation(error.to_string());
         match self.work.pop_front() {
             None => {}
             Some(Work::Commit(batch)) => {
                 self.store.commit(&batch).map_err(failed)?;
                 self.counts.commits += 1;
-                while self.snapshots.front().is_some_and(|(sequence, _)| *sequence < batch.sequence) {
-                    self.snapshots.pop_front();
-                }
+                self.snapshots.retain(|(sequence, _)| *sequence >= batch.sequence);
                 self.news.push_back(News::Stored(batch.sequence));
             }
             Some(Work::Fetch(fetch)) => {
@@ -71,6 +70,40 @@ impl World {
         }
     }
 
+    /// The broker is gone, and comes back with what the store has.
+    pub(crate) fn crash(&mut self, down_ms: u64, loses_output: bool) -> Verdict {
+        self.counts.crashes += 1;
+        self.counts.dropped += self.broker.metrics().dropped_count();
+        self.work.clear();
+        self.news.clear();
+        for link in std::mem::take(&mut self.live).into_values() {
+            self.links[link].lose_broker(loses_output);
+        }
+        // After each operation everything is stored, or what was committed.
+        let stored = if !self.setup.durable {
+            Snapshot::default()
+        } else if self.setup.commits_at_once {
+            self.model.snapshot()
+        } else {
+            let committed = self.store.last_sequence();
+            self.snapshots.retain(|(sequence, _)| *sequence <= committed);
+            self.snapshots.back().map(|(_, snapshot)| snapshot.clone()).unwrap_or_default()
+        };
+        self.now_ms += down_ms;
+        let last_sequence = self.store.last_sequence();
+        self.model.restart(stored, self.now_ms);
+        self.model.told = last_sequence;
+        self.model.batch = if self.setup.durable { last_sequence + 1 } else { 0 };
+        self.broker = self.restored()?;
+        Ok(())
+    }
+
+    fn restored(&mut self) -> Verdict<Broker> {
+        let mut restore = Restore::new(self.setup.config(), HookFilters::default(), self.now_ms);
+        let last_sequence = self.store.contents(&mut |record| restore.take(record)).map_err(failed)?;
+        Ok(restore.finish(last_sequence, self.now_ms))
+    }
+
     /// All of it; true where there was something.
     pub(crate) fn finish_work(&mut self) -> Verdict<bool> {
         self.take_batch();
@@ -83,4 +116,9 @@ impl World {
         }
         Ok(did_something)
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn failed(error: StoreError) -> Violation {
+    Violation(error.to_string())
 }

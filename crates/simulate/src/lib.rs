@@ -4,7 +4,6 @@
 //! always does the same. [`explore`] makes up episodes from a seed until one fails, and shrinks that one.
 //! `docs/simulation.md` says what is checked and how to run it.
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "a crash of the broker is not among the operations yet")]
 #![allow(clippy::panic, reason = "an impossible packet of its own is a mistake of the simulator")]
 
 mod client;

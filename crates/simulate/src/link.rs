@@ -94,6 +94,16 @@ impl Link {
         Ok(packets)
     }
 
+    /// The broker's end is gone; what it had sent may still come.
+    pub(crate) fn lose_broker(&mut self, loses_output: bool) {
+        self.is_open = false;
+        self.to_broker.clear();
+        self.packets.clear();
+        if loses_output {
+            self.inbox.clear();
+        }
+    }
+
     /// The transport breaks: what was under way on it is lost.
     pub(crate) fn cut(&mut self) {
         self.is_open = false;

@@ -46,7 +46,7 @@ pub struct WillOp {
 /// What a CONNECT asks for. 0 leaves a property out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectOp {
-    /// 5.0, else 3.1.1.
+    /// 5.0, else 3.1.1. Clients with an odd number speak 5.0 only.
     pub is_v5: bool,
     /// Without a client identifier.
     pub is_anonymous: bool,
@@ -93,9 +93,9 @@ pub struct FilterOp {
     pub qos: u8,
     /// No Local.
     pub no_local: bool,
-    /// Retain As Published.
+    /// Retain As Published; only of clients with an odd number.
     pub retain_as_published: bool,
-    /// Retain Handling, 0 to 2.
+    /// Retain Handling, 0 to 2; always 2 of clients with an odd number.
     pub retain_handling: u8,
 }
 
@@ -226,6 +226,13 @@ pub enum Op {
     Commit,
     /// The broker hears of the next piece of work that the store has done.
     Tell,
+    /// The broker is gone, with everything that is not in the store, and comes back from that.
+    Crash {
+        /// For how long it is away.
+        down_ms: u32,
+        /// What it had sent and nobody has read is lost, too.
+        loses_output: bool,
+    },
     /// Everything that is under way arrives and is answered. Then nothing may be owed to anybody.
     Settle,
 }
@@ -276,6 +283,10 @@ impl Op {
             912..945 => Self::TakeBatch,
             945..970 => Self::Commit,
             970..994 => Self::Tell,
+            994..995 => Self::Crash {
+                down_ms: random.one_of(&[0, 1, 1_000, 5_000, 30_000]),
+                loses_output: random.one_in(2),
+            },
             _ => Self::Settle,
         }
     }
@@ -318,6 +329,11 @@ impl Op {
             }
             Self::Read { actor, count } if *count != 255 => {
                 simpler.push(Self::Read { actor: *actor, count: 255 });
+            }
+            Self::Crash { down_ms, loses_output } if *down_ms > 0 || !loses_output => {
+                simpler.push(Self::Crash { down_ms: 0, loses_output: *loses_output });
+                simpler.push(Self::Crash { down_ms: *down_ms, loses_output: true });
+                simpler.retain(|simpler| simpler != self);
             }
             Self::Disconnect { actor, goodbye } if *goodbye != Goodbye::Normal => {
                 simpler.push(Self::Disconnect { actor: *actor, goodbye: Goodbye::Normal });

@@ -94,7 +94,7 @@ pub(crate) fn qos(level: u8) -> QoS {
 }
 
 /// The options of a line of a SUBSCRIBE, as far as the version has them. A shared subscription goes without No Local
-/// [MQTT-3.8.3-4], and here also without Retain As Published: its messages could not be told from retained ones.
+/// [MQTT-3.8.3-4].
 pub(crate) fn subscribe_options(
     op: crate::op::FilterOp,
     version: Version,
@@ -106,7 +106,7 @@ pub(crate) fn subscribe_options(
     SubscribeOptions {
         qos: qos(op.qos),
         no_local: op.no_local && !is_shared,
-        retain_as_published: op.retain_as_published && !is_shared,
+        retain_as_published: op.retain_as_published,
         retain_handling: RetainHandling::from_u8(op.retain_handling).unwrap_or_default(),
     }
 }

@@ -154,6 +154,12 @@ impl Setup {
         self.maximum_out_buffer_bytes >= 1 << 20
     }
 
+    /// True where there may be more retained messages than the broker keeps.
+    #[must_use]
+    pub fn has_few_retained(&self) -> bool {
+        self.maximum_retained_messages < Limits::default().maximum_retained_messages
+    }
+
     /// True where a queue can be full.
     #[must_use]
     pub fn has_small_queues(&self) -> bool {

@@ -218,6 +218,7 @@ impl World {
             Op::TakeBatch => self.take_batch(),
             Op::Commit => self.commit_next()?,
             Op::Tell => self.tell_next(),
+            Op::Crash { down_ms, loses_output } => self.crash(u64::from(*down_ms), *loses_output)?,
             Op::Settle => self.settle()?,
         }
         Ok(())
@@ -234,7 +235,14 @@ impl World {
         let key = self.broker.open(self.now_ms);
         let id = self.links.len();
         self.model.open(id, self.now_ms);
-        let packet = self.clients[at].connect(id, op, number);
+        let mut op = *op;
+        if self.setup.has_few_retained()
+            && let Some(will) = &mut op.will
+        {
+            // Of several Wills that are published in one tick, any could be the one that is one too many.
+            will.retain = false;
+        }
+        let packet = self.clients[at].connect(id, &op, number);
         let ClientPacket::Connect(spec) = &packet else { return };
         self.links.push(Link::new(at, key, spec.version));
         self.live.insert(key, id);

@@ -64,3 +64,50 @@ fn a_large_message_under_way_does_not_count_as_answers_that_nobody_reads() {
         ],
     );
 }
+
+/// A QoS 2 message left for its subscriber before the store had it. After a crash the publisher sent it again, and the
+/// subscriber was given it twice.
+#[test]
+fn a_message_of_qos_2_does_not_leave_before_it_is_stored() {
+    let by_hand = Setup { clients: 2, durable: true, commits_at_once: false, ..Setup::default() };
+    replay(
+        by_hand,
+        vec![
+            connect(0, ConnectOp::STAYING),
+            connect(1, ConnectOp::STAYING),
+            Op::Subscribe { actor: 0, filters: vec![FilterOp::plain(0, 2)], id: 0 },
+            Op::Settle,
+            Op::Publish { actor: 1, with: PublishOp { qos: 2, ..PublishOp::plain(0) } },
+            deliver(1),
+            Op::Crash { down_ms: 0, loses_output: false },
+            Op::Read { actor: 0, count: 255 },
+            connect(0, ConnectOp::STAYING),
+            connect(1, ConnectOp::STAYING),
+            Op::Settle,
+        ],
+    );
+}
+
+/// A client was told that there was no Session of its own while the end of the old one was not stored yet. After a crash
+/// the old one was there again.
+#[test]
+fn a_session_that_a_client_was_told_is_gone_does_not_come_back() {
+    let by_hand = Setup { clients: 2, durable: true, commits_at_once: false, ..Setup::default() };
+    let anew = ConnectOp { is_v5: false, clean: true, ..ConnectOp::PLAIN };
+    replay(
+        by_hand,
+        vec![
+            connect(0, ConnectOp::STAYING),
+            Op::Subscribe { actor: 0, filters: vec![FilterOp::plain(0, 2)], id: 0 },
+            Op::Settle,
+            connect(0, anew),
+            deliver(0),
+            connect(0, anew),
+            deliver(0),
+            Op::Read { actor: 0, count: 255 },
+            Op::Crash { down_ms: 0, loses_output: true },
+            connect(0, ConnectOp::STAYING),
+            Op::Settle,
+        ],
+    );
+}

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use topicwire_broker::store::{Fetch, Store, StoreBatch, StoreError, StoreOperation};
+use topicwire_broker::store::{Fetch, Record, Store, StoreBatch, StoreError, StoreOperation};
 use topicwire_broker::{Delivery, Message, SubscriptionOptions};
 use topicwire_codec::{PacketId, QoS, Version};
 use topicwire_session::Stage;
 
 /// Keeps Sessions and retained messages in memory.
 ///
-/// What a batch says is there when [`Store::commit`] returns, and gone with the process. It believes the broker: an
+/// What a batch says is there when [`Store::commit`] returns, and gone with the process: a broker can be made anew from
+/// it (`topicwire_broker::Restore`) for as long as that lives. It believes the broker: an
 /// operation for a Session that does not exist is an error, for it means that the two disagree.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
@@ -161,6 +162,16 @@ impl Store for MemoryStore {
         let queued = beyond.map(|(_, stored)| stored).filter(|stored| !stored.is_in_flight);
         Ok(queued.take(fetch.most).map(|stored| (stored.qos, stored.delivery.clone())).collect())
     }
+
+    fn contents(&mut self, each: &mut dyn FnMut(Record)) -> Result<u64, StoreError> {
+        for (client_id, session) in &self.sessions {
+            session.tell(client_id, each);
+        }
+        for message in self.retained.values() {
+            each(Record::Put(StoreOperation::PutRetained { message: Arc::clone(message) }));
+        }
+        Ok(self.last_sequence)
+    }
 }
 
 impl StoredSession {
@@ -175,6 +186,46 @@ impl StoredSession {
             inbound: BTreeSet::new(),
             will: None,
         }
+    }
+
+    /// Tells all that is kept of this Session.
+    fn tell(&self, client_id: &Arc<str>, each: &mut dyn FnMut(Record)) {
+        let own = || Arc::clone(client_id);
+        each(Record::Put(StoreOperation::PutSession {
+            client_id: own(),
+            expiry_interval_secs: self.expiry_interval_secs,
+            version: self.version,
+            closed_at_ms: self.closed_at_ms,
+        }));
+        for (topic_filter, options) in &self.subscriptions {
+            let (topic_filter, options) = (topic_filter.clone(), *options);
+            each(Record::Put(StoreOperation::PutSubscription { client_id: own(), topic_filter, options }));
+        }
+        for packet_id in &self.inbound {
+            each(Record::Put(StoreOperation::PutInbound { client_id: own(), packet_id: *packet_id }));
+        }
+        if let Some(will) = &self.will {
+            each(Record::Put(StoreOperation::PutWill {
+                client_id: own(),
+                message: Arc::clone(&will.message),
+                delay_interval_secs: will.delay_interval_secs,
+                expiry_interval_secs: will.expiry_interval_secs,
+            }));
+        }
+        let mut exchanges: Vec<_> = self.exchanges.iter().collect();
+        exchanges.sort_unstable_by_key(|(_, (position, _))| *position);
+        for (packet_id, (position, stage)) in exchanges {
+            let delivery = self.deliveries.get(position).map(|stored| stored.delivery.clone());
+            let (packet_id, position, stage) = (*packet_id, *position, *stage);
+            each(Record::Exchange { client_id: own(), packet_id, position, stage, delivery });
+        }
+        let queued = || self.deliveries.values().filter(|stored| !stored.is_in_flight);
+        each(Record::Queue {
+            client_id: own(),
+            messages: queued().count() as u64,
+            bytes: queued().map(|stored| stored.delivery.message.held_bytes() as u64).sum(),
+            last_position: queued().next_back().map_or(0, |stored| stored.delivery.position),
+        });
     }
 
     fn apply(&mut self, operation: &StoreOperation) {

@@ -87,8 +87,8 @@ impl Model {
         let in_queue = session.queue.iter().position(|due| due.qos == 2 && due.was_too_large);
         let owed =
             session.owed.iter().map(|owed| &owed.due).find(|due| due.message.qos == 2 && due.was_too_large);
-        let due = in_queue.map(|at| session.queue.remove(at)).or_else(|| owed.cloned());
-        let due = due.or_else(|| session.left_out.pop());
+        let due = session.left_out.pop().or_else(|| in_queue.map(|at| session.queue.remove(at)));
+        let due = due.or_else(|| owed.cloned());
         match due {
             Some(due) => session.open.insert(id, Due { is_released: true, ..due }).is_none(),
             None => false,
@@ -232,10 +232,16 @@ impl Model {
             return violation(format!("message {} for the first time, with DUP", due.message.number));
         }
         let was_on_wire = !self.on_wire.insert(due.uid);
-        if was_on_wire && !got.dup {
+        // What a crash has made the broker forget of a retained message is asked for anew, not sent again.
+        let is_repeated = rank_passed(&due, &self.routed) == 0;
+        let is_known = due.origin != Origin::Retained && !is_repeated;
+        if was_on_wire && !got.dup && is_known {
             return violation(format!("message {} again without DUP", due.message.number));
         }
-        due.may_be_earlier = rank_passed(&due, &self.routed) == 0;
+        if got.qos == 2 && due.batch > self.told {
+            return violation(format!("message {} at QoS 2 before it is stored", due.message.number));
+        }
+        due.may_be_earlier = is_repeated;
         conn.in_order(&due)?;
         due.has_unknown_properties = !conn.version.is_v5();
         let tag = self.tag(client_id, &due);
@@ -260,16 +266,11 @@ impl Model {
         let (Some(conn), Some(session)) = (self.conns.get(&link), self.sessions.get_mut(client_id)) else {
             return Ok(None);
         };
-        let is_owed = session.owed.iter().any(|owed| owed.served(conn, got).is_some());
-        let Some(at) = find(&session.queue, conn, got, written, is_owed) else { return Ok(None) };
+        let Some(at) = find(&session.queue, conn, got, written) else { return Ok(None) };
         let rank = rank_passed(&session.queue[at], &self.routed);
         let mut lost = Vec::new();
         for before in session.queue[..at].iter().filter(|due| due.rank < rank) {
             let is_excused = before.is_excused(conn, written.now_ms);
-            if !is_excused && is_owed {
-                // The message with the same content that is retained.
-                return Ok(None);
-            }
             match before.origin {
                 Origin::Group(group) => lost.push((group, is_excused)),
                 _ if is_excused => {}
@@ -283,7 +284,7 @@ impl Model {
         }
         let left_out = session.queue[..at].iter().filter(|due| due.qos == 2 && due.was_too_large).cloned();
         session.left_out.extend(left_out);
-        let due = take(&mut session.queue, &mut session.owed, (at, rank), conn, written.now_ms);
+        let due = take(&mut session.queue, (at, rank), conn, written.now_ms);
         for (group, is_excused) in lost {
             self.lose_candidate(group, client_id, is_excused);
         }
@@ -307,22 +308,20 @@ impl Model {
         let fitting =
             session.owed.iter().enumerate().filter_map(|(at, owed)| Some((at, owed.served(conn, got)?)));
         // The same message may have been retained twice: rather the one that has to come.
-        let (at, (served, maybe_served)) = fitting.min_by_key(|(at, _)| session.owed[*at].due.may_miss)?;
+        let (at, served) = fitting.min_by_key(|(at, _)| session.owed[*at].due.may_miss)?;
         let owed = &mut session.owed[at];
         let mut due = owed.due.clone();
         due.qos = got.qos;
         due.subscription_ids.clone_from(&got.subscription_ids);
-        owed.asked.drain(..served);
-        owed.maybe_served = maybe_served;
-        owed.due.may_miss |= owed.asked.len() == maybe_served;
+        owed.asked.drain(served.asked);
+        owed.maybe_served = served.maybe_more;
+        owed.due.may_miss |= owed.asked.len() == owed.maybe_served;
         if owed.asked.is_empty() {
             session.owed.remove(at);
         } else {
             // A further copy for the rest.
             let uid = self.next_uid();
-            if let Some(session) = self.sessions.get_mut(client_id) {
-                session.owed[at].due.uid = uid;
-            }
+            self.sessions.get_mut(client_id)?.owed[at].due.uid = uid;
         }
         Some(due)
     }
@@ -333,9 +332,7 @@ impl Model {
         if got.dup {
             return violation("DUP at QoS 0");
         }
-        let session = self.sessions.get(&client_id);
-        let is_owed = session.is_some_and(|it| it.owed.iter().any(|owed| owed.served(conn, got).is_some()));
-        let Some(at) = find(&conn.qos_0, conn, got, written, is_owed) else {
+        let Some(at) = find(&conn.qos_0, conn, got, written) else {
             let due = self.take_other(link, &client_id, got)?;
             let Some(conn) = self.conns.get(&link) else { return Ok(()) };
             if due.expires_at_ms <= written.not_before_ms {
@@ -359,8 +356,7 @@ impl Model {
             }
         }
         let mut waiting = std::mem::take(&mut conn.qos_0);
-        let owed = self.sessions.get_mut(&client_id).map(|session| &mut session.owed);
-        let due = take(&mut waiting, owed.unwrap_or(&mut Vec::new()), (at, rank), conn, written.now_ms);
+        let due = take(&mut waiting, (at, rank), conn, written.now_ms);
         conn.qos_0 = waiting;
         due.check(conn, got, written)?;
         if due.expires_at_ms <= written.not_before_ms {
@@ -489,44 +485,36 @@ impl Due {
 
 /// The delivery that a PUBLISH is. A message that was published twice is there twice, perhaps with another expiry. One
 /// that does not fit in all is found only where nothing else is, to say what is wrong.
-fn find(waiting: &[Due], conn: &Conn, got: &PublishGot, written: Written, is_owed: bool) -> Option<usize> {
+fn find(waiting: &[Due], conn: &Conn, got: &PublishGot, written: Written) -> Option<usize> {
     let is_in_time = |due: &Due| got.dup || due.expires_at_ms > written.not_before_ms;
     let fits = |due: &Due| due.is_same(conn, got) && is_in_time(due) && due.check(conn, got, written).is_ok();
-    let first = || waiting.iter().position(|due| due.is_same(conn, got) && !is_owed);
+    let first = || waiting.iter().position(|due| due.is_same(conn, got));
     waiting.iter().position(fits).or_else(first)
 }
 
-/// What was routed before this will not come after a delivery. A message of a shared subscription that was published
-/// again may be the one of the first time: that says nothing about those between.
+/// What was routed before this will not come after it. A message that was published again may be the one of either
+/// time, and says nothing about those between.
 fn rank_passed(due: &Due, routed: &HashMap<u32, u32>) -> u64 {
     let is_repeated = routed.get(&due.message.number).is_some_and(|times| *times > 1);
-    if is_repeated && matches!(due.origin, Origin::Group(_)) { 0 } else { due.rank }
+    if is_repeated { 0 } else { due.rank }
 }
 
 /// Takes a delivery out of those that wait, and with it all that was due before. Where it might rightly have been
-/// missing, or another's, what has come may as well be the same message for another reason: published once more, or retained. Then
-/// that may be missing.
-fn take(
-    waiting: &mut Vec<Due>,
-    owed: &mut [Owed],
-    (at, rank): (usize, u64),
-    conn: &Conn,
-    now_ms: u64,
-) -> Due {
+/// missing, or another's, what has come may as well be the same message that was published once more: then that may be
+/// missing.
+fn take(waiting: &mut Vec<Due>, (at, rank): (usize, u64), conn: &Conn, now_ms: u64) -> Due {
     let due = waiting.remove(at);
     waiting.retain(|other| other.rank >= rank);
-    if due.is_excused(conn, now_ms) || matches!(due.origin, Origin::Group(_)) {
-        let others = waiting.iter_mut().chain(owed.iter_mut().map(|owed| &mut owed.due));
-        let same = others.filter(|other| other.message.number == due.message.number);
+    if rank == 0 || due.is_excused(conn, now_ms) || matches!(due.origin, Origin::Group(_)) {
+        let same = waiting.iter_mut().filter(|other| other.message.number == due.message.number);
         same.for_each(|other| other.may_miss = true);
     }
     due
 }
 
 impl Owed {
-    /// How many of those that asked are done with when this PUBLISH has left, and how many after them may be; none where
-    /// it is another message.
-    fn served(&self, conn: &Conn, got: &PublishGot) -> Option<(usize, usize)> {
+    /// Who of those that asked are done with when this PUBLISH has left; none where it is another message.
+    fn served(&self, conn: &Conn, got: &PublishGot) -> Option<Served> {
         let message = &self.due.message;
         if *message.topic_name != *got.topic_name || message.payload != got.payload || !got.retain {
             return None;
@@ -538,12 +526,21 @@ impl Owed {
             ids.dedup();
             highest.min(message.qos) == got.qos && (!conn.version.is_v5() || ids == got.subscription_ids)
         };
-        let ends: Vec<_> = (0..=self.maybe_served)
-            .flat_map(|start| (start + 1..=self.asked.len()).map(move |end| (start, end)))
-            .filter(|(start, end)| serves(&self.asked[*start..*end]))
-            .map(|(_, end)| end)
-            .collect();
-        let (first, last) = (ends.iter().min()?, ends.iter().max()?);
-        Some((*first, last - first))
+        let count = self.asked.len();
+        let runs = (0..count).flat_map(|start| (start + 1..=count).map(move |end| (start, end)));
+        let runs: Vec<_> = runs.filter(|(start, end)| serves(&self.asked[*start..*end])).collect();
+        // At QoS 0 it does not wait for the store, as those before it may.
+        let (start, end) =
+            runs.iter().copied().min_by_key(|(start, end)| (*start > self.maybe_served, *end))?;
+        let last = runs.iter().filter(|(start, _)| *start <= self.maybe_served).map(|(_, end)| *end).max();
+        let maybe_more = last.map_or(self.maybe_served, |last| start + (last - end));
+        Some(Served { asked: start..end, maybe_more })
     }
+}
+
+/// Those that asked for a retained message and have been served.
+struct Served {
+    asked: std::ops::Range<usize>,
+    /// So many of those that are then the first may have been served as well.
+    maybe_more: usize,
 }

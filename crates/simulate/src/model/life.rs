@@ -267,6 +267,7 @@ impl Model {
             if session.conn.take().is_some() {
                 session.close_at(now_ms);
             }
+            session.left_out.clear();
             for due in session.queue.iter_mut().chain(session.open.values_mut()) {
                 due.batch = 0;
                 due.routed_on = None;
@@ -274,6 +275,7 @@ impl Model {
             for owed in &mut session.owed {
                 owed.due.may_miss = true;
                 owed.due.routed_on = None;
+                owed.maybe_served = owed.asked.len();
             }
             // Known to have left, and so perhaps to have been acknowledged.
             let on_wire = &self.on_wire;

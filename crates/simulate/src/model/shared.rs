@@ -18,15 +18,14 @@ impl Model {
                 self.excuse(other);
             }
         }
-        let is_repeated = self.is_repeated(due.message.number);
-        let Some(group) = self.groups.get_mut(&id) else { return Ok(()) };
-        if let Some(winner) = &group.winner
-            && winner != client_id
-            && !is_repeated
+        let winner = self.groups.get(&id).and_then(|group| group.winner.clone());
+        if let Some(winner) = winner.filter(|winner| winner != client_id)
+            && !self.is_repeated(due.message.number)
+            && !self.find_another_for_winner(id, &mut vec![id])
         {
             return violation(format!(
                 "message {} of {} to {client_id}, and to {winner} before",
-                group.number, group.filter
+                due.message.number, due.shared_filter
             ));
         }
         self.give(id, client_id);
