@@ -1,5 +1,6 @@
 //! What hurt others and fits nowhere else: docs/regressions.md has the list, with the tests of the other files.
 
+use topicwire_broker::Config;
 use topicwire_codec::{
     Packet, PacketType, QoS, ReasonCode, Subscribe, SubscribeFilters, TopicFilters, Unsubscribe,
     UserProperties, Version, Will,
@@ -87,4 +88,27 @@ fn a_storm_of_subscribe_and_unsubscribe_in_one_chunk_is_answered_in_order_and_le
         bench.disconnect(client);
     }
     bench.assert_empty();
+}
+
+#[test]
+fn the_expiry_of_a_retained_message_goes_on_while_the_broker_is_down() {
+    let mut bench = Bench::durable(Commits::AtOnce, |_| {});
+    let publisher = bench.connect(Version::V5_0, "publisher");
+    for (topic_name, secs) in [("long", 100), ("short", 50)] {
+        bench.publish_with(publisher, topic_name, b"x", QoS::AtLeastOnce, |publish| {
+            publish.retain = true;
+            publish.properties.message_expiry_interval_secs = Some(secs);
+        });
+    }
+    bench.advance_secs(30);
+    bench.restart(Config { durable: true, ..quiet_config() }, 30);
+    bench.advance_secs(5);
+    let subscriber = bench.connect(Version::V5_0, "subscriber");
+    bench.subscribe(subscriber, "#", QoS::AtMostOnce);
+    let left = bench.publish_of(subscriber);
+    assert_eq!((&*left.topic_name, left.retain, left.message_expiry_interval_secs), ("long", true, Some(35)));
+    bench.advance_secs(35);
+    let late = bench.connect(Version::V5_0, "late");
+    bench.subscribe(late, "#", QoS::AtMostOnce);
+    assert_eq!(bench.rest(late), []);
 }

@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 
 use topicwire_broker::store::Store;
 use topicwire_broker::{
-    Broker, Closing, Config, ConnectionKey, Event, HookFilters, InputStatus, Limits, TopicUrlRequest,
+    Broker, Closing, Config, ConnectionKey, Event, HookFilters, InputStatus, Limits, Restore, TopicUrlRequest,
 };
 use topicwire_codec::{Ack, Packet, PacketId, ReasonCode, Split, Version, split_frame};
 use topicwire_store::MemoryStore;
@@ -133,6 +133,18 @@ impl Bench {
     pub(crate) fn chunks(mut self, bytes: usize) -> Self {
         self.chunk = bytes;
         self
+    }
+
+    /// The process ends without a word and begins again `down_secs` later, with what its store holds.
+    pub(crate) fn restart(&mut self, config: Config, down_secs: u64) {
+        let store = self.store.as_mut().expect("a store");
+        self.now_ms += down_secs * 1000;
+        let mut restore = Restore::new(config, HookFilters::default(), self.now_ms);
+        let last_sequence = store.contents(&mut |record| restore.take(record)).unwrap();
+        self.broker = restore.finish(last_sequence, self.now_ms);
+        self.wires.clear();
+        self.events.clear();
+        self.run();
     }
 
     pub(crate) fn open(&mut self, version: Version) -> Client {
