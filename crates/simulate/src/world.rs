@@ -326,7 +326,7 @@ impl World {
             for client in 0..self.clients.len() {
                 self.read(client, usize::MAX)?;
             }
-            self.finish_work()?;
+            let store_has_worked = self.finish_work()?;
             self.run()?;
             let is_read = self.clients.iter().all(|client| {
                 client.link.is_none_or(|link| {
@@ -335,7 +335,8 @@ impl World {
             });
             let is_quiet = before.packets_in == self.counts.packets_in
                 && before.packets_out == self.counts.packets_out
-                && before.commits == self.counts.commits;
+                && before.commits == self.counts.commits
+                && !store_has_worked;
             if is_quiet && is_read {
                 break;
             }
