@@ -168,8 +168,10 @@ impl Model {
         }
         let client_id = Rc::clone(&conn.client_id);
         let Some(session) = self.sessions.get_mut(&client_id) else { return Ok(None) };
-        // At QoS 1 what was too large on some connection may have been given up.
-        let is_other = |due: &mut Due| due.qos == 1 && due.was_too_large && !due.is_same(conn, got);
+        // At QoS 1 what was too large on some connection may have been given up. Without DUP it was: then this is
+        // another message, or the same one that its publisher has sent again.
+        let is_other =
+            |due: &mut Due| due.qos == 1 && due.was_too_large && (!got.dup || !due.is_same(conn, got));
         if session.open.get_mut(&got.id).is_some_and(is_other) {
             session.open.remove(&got.id);
         }
