@@ -7,12 +7,14 @@
  * one connection in a turn is one write.
  */
 import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
 import { type AnyConnection, Connection, TopicConnection } from './connection.js'
 import { MqttError } from './errors.js'
 import { EventReader } from './events.js'
 import type { Features } from './features.js'
 import type { Limits } from './limits.js'
 import {
+  ENDED,
   EVENTS,
   fromNative,
   HELD,
@@ -24,6 +26,7 @@ import {
   OUTPUT,
   reasonCodeName,
 } from './native.js'
+import { adoptSocket } from './transports/native-socket.js'
 import type { PayloadTransport, TopicUrlRequest, Transport } from './transports/transport.js'
 
 /** Words of a record of output; `crates/napi/src/broker.rs` has the same. */
@@ -90,6 +93,7 @@ export class Core {
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #failure: MqttError | undefined
+  readonly #drivesSockets: boolean
 
   constructor(options: CoreOptions, listener: CoreListener) {
     this.#listener = listener
@@ -106,6 +110,7 @@ export class Core {
       },
       this.now(),
     )
+    this.#drivesSockets = this.#native.driveSockets(this.#turn)
     this.#armTimer()
   }
 
@@ -124,6 +129,21 @@ export class Core {
     const connection = new Connection(this, transport, this.#native.open(this.now()))
     this.#add(connection)
     return connection
+  }
+
+  /**
+   * Opens a connection whose socket the core drives itself, with `head` as its first bytes. False, and nothing done,
+   * where this socket cannot be taken from Node.
+   */
+  adopt(socket: Socket, head: Uint8Array): boolean {
+    if (!this.#drivesSockets || this.#failure !== undefined) return false
+    const adopted = adoptSocket(this.#native, socket, this.now())
+    if (adopted === undefined) return false
+    const connection = new Connection(this, adopted.transport, adopted.id)
+    this.#add(connection)
+    this.receive(connection, head)
+    this.#schedule(this.#native.status())
+    return true
   }
 
   /** Opens the connection of a topic URL; a refusal comes as its end. */
@@ -248,6 +268,7 @@ export class Core {
   /** Nothing is called after this. */
   stop(): void {
     clearTimeout(this.#timer)
+    this.#native.letSocketsGo()
     this.#failure ??= new MqttError('ERR_MQTT_BROKER_CLOSED')
   }
 
@@ -275,7 +296,7 @@ export class Core {
   }
 
   #schedule(status: number): void {
-    if (this.#isTurnDue || (status & (OUTPUT | EVENTS)) === 0) return
+    if (this.#isTurnDue || (status & (OUTPUT | EVENTS | ENDED)) === 0) return
     this.#isTurnDue = true
     setImmediate(this.#turn)
   }
@@ -284,6 +305,11 @@ export class Core {
     this.#isTurnDue = false
     if (this.#failure?.code === 'ERR_MQTT_PANIC') return
     try {
+      this.#native.flushSockets()
+      for (const id of this.#native.endedSockets()) {
+        const connection = this.#connections[id]
+        if (connection !== undefined) this.#gone.push(connection)
+      }
       const gone = this.#gone.splice(0)
       for (const connection of gone) this.#native.close(connection.id, this.now())
       this.#dispatch()

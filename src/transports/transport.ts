@@ -10,6 +10,7 @@
  * sink is never called from within `attach`, so a connection has finished its constructor before the first byte
  * comes. It may be called from within `write`, `close` or `destroy` of its own transport only with `closed`.
  */
+import type { Socket } from 'node:net'
 import type { ListenerAddress } from '../listeners/listener.js'
 import type { Logger } from '../logger.js'
 import type { ResolvedOptions } from '../options.js'
@@ -95,6 +96,11 @@ export interface Acceptor {
    * can say 0x97 to a client that understands it.
    */
   attach(transport: Transport): TransportSink
+  /**
+   * Takes a plain TCP connection that speaks MQTT away from Node, with `head` as its first bytes. False, and nothing
+   * done, where the acceptor cannot drive it itself: then it is to be attached.
+   */
+  adopt(socket: Socket, head: Uint8Array): boolean
   /** Takes a topic URL. */
   attachTopicUrl(transport: PayloadTransport, request: TopicUrlRequest): TransportSink
 }
