@@ -78,10 +78,18 @@ export declare class NativeBroker {
    */
   driveSockets(onTurn: () => void): boolean
   /**
-   * Opens a connection over a duplicate of this descriptor, and reads and writes it from now on. The caller closes
-   * its own. Returns the number of the connection; -1, and nothing has changed, where that is not possible.
+   * Opens a connection over a duplicate of this descriptor, and reads and writes it from now on; `head` has come
+   * before. With `maximum_message_bytes` it is a WebSocket whose handshake is done. The caller closes its own
+   * descriptor. Returns the number of the connection; -1, and nothing has changed, where that is not possible.
    */
-  adoptSocket(descriptor: number, nowMs: number): number
+  adoptSocket(descriptor: number, head: Uint8Array, maximumMessageBytes: number | undefined | null, nowMs: number): number
+  /** Closes a WebSocket that is driven here, in order: with a close frame of this code and reason. */
+  closeWebSocket(connection: number, code: number, reason: string): void
+  /**
+   * The WebSockets that the core has ended since the last call, in pairs: the connection and the Reason Code.
+   * `closeWebSocket` is to be called for each.
+   */
+  closingWebSockets(): Array<number>
   /** Writes what the core has for sockets that are driven here. */
   flushSockets(): void
   /** Closes a socket that is driven here, at once. What has not been sent is lost. */

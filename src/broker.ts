@@ -27,6 +27,7 @@ import {
   Subscription,
 } from './subscription.js'
 import { createMemoryPair } from './transports/memory.js'
+import type { Adoption } from './transports/native-socket.js'
 import { attachStream, type StreamInfo } from './transports/stream.js'
 import type {
   Acceptor,
@@ -248,9 +249,9 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     return this.#admit(transport) ?? this.#core.open(transport)
   }
 
-  /** For listeners: takes a plain TCP connection away from Node. False where it has to be attached. */
-  adopt(socket: Socket, head: Uint8Array): boolean {
-    return this.#hasRoom() && this.#core.adopt(socket, head)
+  /** For listeners: takes a connection away from Node. False where it has to be attached. */
+  adopt(socket: Socket, adoption: Adoption): boolean {
+    return this.#hasRoom() && this.#core.adopt(socket, adoption)
   }
 
   /** For listeners: takes a topic URL. */

@@ -26,7 +26,7 @@ import {
   OUTPUT,
   reasonCodeName,
 } from './native.js'
-import { adoptSocket } from './transports/native-socket.js'
+import { type Adoption, adoptSocket } from './transports/native-socket.js'
 import type { PayloadTransport, TopicUrlRequest, Transport } from './transports/transport.js'
 
 /** Words of a record of output; `crates/napi/src/broker.rs` has the same. */
@@ -131,17 +131,12 @@ export class Core {
     return connection
   }
 
-  /**
-   * Opens a connection whose socket the core drives itself, with `head` as its first bytes. False, and nothing done,
-   * where this socket cannot be taken from Node.
-   */
-  adopt(socket: Socket, head: Uint8Array): boolean {
+  /** Opens a connection whose socket the core drives itself. False, and nothing done, where Node keeps the socket. */
+  adopt(socket: Socket, adoption: Adoption): boolean {
     if (!this.#drivesSockets || this.#failure !== undefined) return false
-    const adopted = adoptSocket(this.#native, socket, this.now())
+    const adopted = adoptSocket(this.#native, socket, adoption, this.now())
     if (adopted === undefined) return false
-    const connection = new Connection(this, adopted.transport, adopted.id)
-    this.#add(connection)
-    this.receive(connection, head)
+    this.#add(new Connection(this, adopted.transport, adopted.id))
     this.#schedule(this.#native.status())
     return true
   }
@@ -305,20 +300,37 @@ export class Core {
     this.#isTurnDue = false
     if (this.#failure?.code === 'ERR_MQTT_PANIC') return
     try {
-      this.#native.flushSockets()
-      for (const id of this.#native.endedSockets()) {
-        const connection = this.#connections[id]
-        if (connection !== undefined) this.#gone.push(connection)
-      }
+      this.#collectEnded()
       const gone = this.#gone.splice(0)
       for (const connection of gone) this.#native.close(connection.id, this.now())
       this.#dispatch()
       for (const connection of gone) this.#forget(connection)
+      if (this.#drivesSockets) this.#flushSockets()
       this.#drain()
       this.#armTimer()
       this.#schedule(this.#native.status())
     } catch (error) {
       this.#fail(error)
+    }
+  }
+
+  /** Sockets of the core's own that are gone. */
+  #collectEnded(): void {
+    if ((this.#native.status() & ENDED) === 0) return
+    for (const id of this.#native.endedSockets()) {
+      const connection = this.#connections[id]
+      if (connection !== undefined) this.#gone.push(connection)
+    }
+  }
+
+  /** Writes to the core's own sockets. A WebSocket among them is closed in words, which the events have told. */
+  #flushSockets(): void {
+    this.#native.flushSockets()
+    if ((this.#native.status() & ENDED) === 0) return
+    const closing = this.#native.closingWebSockets()
+    for (let at = 0; at < closing.length; at += 2) {
+      const connection = this.#connections[closing[at] as number]
+      connection?.end(closeReason(connection, closing[at + 1] as number))
     }
   }
 
@@ -428,6 +440,8 @@ export class Core {
     this.#failure = mqttError
     clearTimeout(this.#timer)
     this.destroyConnections()
+    // The core's own sockets have nobody else to say that they are gone.
+    this.#openCount -= this.#native.endedSockets().length
     this.#listener.onFailure(mqttError)
   }
 }

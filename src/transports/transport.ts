@@ -14,6 +14,7 @@ import type { Socket } from 'node:net'
 import type { ListenerAddress } from '../listeners/listener.js'
 import type { Logger } from '../logger.js'
 import type { ResolvedOptions } from '../options.js'
+import type { Adoption } from './native-socket.js'
 
 /** How the peer speaks to us. `topic` is a topic as a WebSocket URL; `stream` a Duplex that was handed over. */
 export type Protocol = 'mqtt' | 'mqtts' | 'ws' | 'wss' | 'topic' | 'stream' | 'memory'
@@ -97,10 +98,10 @@ export interface Acceptor {
    */
   attach(transport: Transport): TransportSink
   /**
-   * Takes a plain TCP connection that speaks MQTT away from Node, with `head` as its first bytes. False, and nothing
-   * done, where the acceptor cannot drive it itself: then it is to be attached.
+   * Takes a plain TCP connection that speaks MQTT, or a WebSocket that does, away from Node. False, and nothing done,
+   * where the acceptor cannot drive it itself: then it is to be attached.
    */
-  adopt(socket: Socket, head: Uint8Array): boolean
+  adopt(socket: Socket, adoption: Adoption): boolean
   /** Takes a topic URL. */
   attachTopicUrl(transport: PayloadTransport, request: TopicUrlRequest): TransportSink
 }

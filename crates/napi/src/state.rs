@@ -58,6 +58,11 @@ impl State {
         self.work(|core| work(core, now_ms))
     }
 
+    /// Milliseconds since 1970, as the core is told.
+    pub(crate) fn now(&mut self) -> u64 {
+        self.clock.now()
+    }
+
     /// A panic that JavaScript has not heard of.
     pub(crate) fn has_failed(&self) -> bool {
         self.failure.is_some()

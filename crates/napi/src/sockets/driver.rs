@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use napi::sys;
 use topicwire_broker::{Closing, ConnectionKey, Sink};
 
+use super::framed::Framed;
 use super::host::{Caller, Host};
 use super::socket::{Came, Phase, Socket};
 use super::uv::{EventLoop, Poll, Turn, WRITABLE};
@@ -40,6 +41,10 @@ pub(crate) struct Driver {
     buffer: Box<[u8]>,
     /// Their peers have ended in this turn.
     peer_ended: Vec<u32>,
+    /// WebSockets with control frames to write.
+    with_control: Vec<u32>,
+    /// WebSockets that the core closes, with its Reason Code: JavaScript knows the words.
+    to_close: Vec<u32>,
     /// Connections whose sockets are gone, for JavaScript to hear of.
     gone: Vec<u32>,
     /// Sockets that wait for their peers to end, with the time by which that must be. All wait equally long.
@@ -49,6 +54,7 @@ pub(crate) struct Driver {
     was_ready: bool,
     /// When JavaScript's timer will call, at the latest.
     armed_ms: u64,
+    /// Of the output that is being written.
     now_ms: u64,
     turn: Turn,
     host: Host,
@@ -81,6 +87,8 @@ impl Driver {
             open_count: 0,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             peer_ended: Vec::new(),
+            with_control: Vec::new(),
+            to_close: Vec::new(),
             gone: Vec::new(),
             lingering: VecDeque::new(),
             last_serial: 0,
@@ -101,7 +109,7 @@ impl Driver {
 
     /// Drives a socket from now on, as the connection of this number. False, and the socket is closed, where the event
     /// loop refuses it.
-    pub(crate) fn adopt(&mut self, connection: u32, stream: TcpStream) -> bool {
+    pub(crate) fn adopt(&mut self, connection: u32, stream: TcpStream, framed: Option<Framed>) -> bool {
         // SAFETY: `shared` owns this driver, and this driver all its sockets.
         let poll = unsafe { Poll::new(self.event_loop, stream.as_fd(), self.shared, connection) };
         let Some(poll) = poll else { return false };
@@ -111,7 +119,7 @@ impl Driver {
         }
         if let Some(place) = self.sockets.get_mut(index) {
             self.last_serial += 1;
-            *place = Some(Box::new(Socket::new(stream, poll, self.last_serial)));
+            *place = Some(Box::new(Socket::new(stream, poll, framed.map(Box::new), self.last_serial)));
             self.open_count += 1;
             self.host.keep(true);
         }
@@ -131,6 +139,9 @@ impl Driver {
         {
             socket.is_full = false;
             socket.watch();
+            if socket.framed.as_ref().is_some_and(|framed| framed.has_control()) {
+                self.with_control.push(connection);
+            }
             state.run_now(|core, _| core.writable(ConnectionKey(connection)));
         }
         // Whatever else it is, a read tells: bytes, the end or an error.
@@ -148,21 +159,61 @@ impl Driver {
             if socket.is_held && socket.phase == Phase::Open {
                 return;
             }
-            let count = match socket.read(buffer) {
-                Came::Bytes(count) => count,
+            match socket.read(buffer) {
+                Came::Bytes(count) => {
+                    self.take_in(state, connection, count);
+                    if count < READ_BYTES {
+                        return;
+                    }
+                }
                 Came::Nothing => return,
                 Came::End => return self.peer_has_ended(connection),
                 Came::Fault => return self.finish(connection),
-            };
-            if socket.phase == Phase::Open {
-                let bytes = buffer.get(..count).unwrap_or_default();
-                let input =
-                    state.run_now(|core, now_ms| core.receive(ConnectionKey(connection), bytes, now_ms));
-                self.set_held(connection, input.is_some_and(|input| input.is_held));
             }
-            if count < READ_BYTES {
-                return;
+        }
+    }
+
+    /// Bytes that JavaScript read before it handed the socket over.
+    pub(crate) fn take_head(&mut self, state: &mut State, connection: u32, head: &[u8]) {
+        self.was_ready = true;
+        for part in head.chunks(READ_BYTES) {
+            if let Some(room) = self.buffer.get_mut(..part.len()) {
+                room.copy_from_slice(part);
             }
+            self.take_in(state, connection, part.len());
+        }
+    }
+
+    /// The first `count` bytes of the buffer have come for a connection.
+    fn take_in(&mut self, state: &mut State, connection: u32, count: usize) {
+        let Self { sockets, buffer, .. } = self;
+        let Some(socket) = sockets.get_mut(connection as usize).and_then(Option::as_deref_mut) else {
+            return;
+        };
+        let bytes = buffer.get_mut(..count).unwrap_or_default();
+        let is_open = socket.phase == Phase::Open;
+        let mut has_ended = false;
+        let payload = match &mut socket.framed {
+            Some(framed) if is_open || socket.phase == Phase::Closing => {
+                let received = framed.receive(bytes);
+                if received.end.is_some() && is_open {
+                    socket.phase = Phase::Closing;
+                    has_ended = true;
+                }
+                if framed.has_control() || received.end.is_some() {
+                    self.with_control.push(connection);
+                }
+                received.payload
+            }
+            _ => bytes,
+        };
+        if is_open && !payload.is_empty() {
+            let input =
+                state.run_now(|core, now_ms| core.receive(ConnectionKey(connection), payload, now_ms));
+            self.set_held(connection, input.is_some_and(|input| input.is_held));
+        }
+        if has_ended {
+            self.linger(connection, state.now());
         }
     }
 
@@ -193,9 +244,12 @@ impl Driver {
             core.transmit_to(self, WRITTEN_A_TURN, now_ms);
             core.has_direct_output()
         });
+        for connection in std::mem::take(&mut self.with_control) {
+            self.write_control(connection);
+        }
         for connection in std::mem::take(&mut self.peer_ended) {
             match self.socket(connection) {
-                Some(socket) if socket.is_full => self.linger(connection),
+                Some(socket) if socket.is_full => self.linger(connection, state.now()),
                 _ => self.finish(connection),
             }
         }
@@ -216,7 +270,7 @@ impl Driver {
                 self.next_deadline_ms(core.next_deadline_ms()).is_some_and(|at| at < self.armed_ms);
             is_early || core.has_events() || core.has_output()
         });
-        let is_wanted = has_work.unwrap_or_else(|| state.has_failed()) || !self.gone.is_empty();
+        let is_wanted = has_work.unwrap_or_else(|| state.has_failed()) || self.has_gone();
         is_wanted.then(|| self.host.caller())
     }
 
@@ -244,10 +298,44 @@ impl Driver {
         }
     }
 
-    fn linger(&mut self, connection: u32) {
-        let deadline_ms = self.now_ms.saturating_add(LINGER_MS);
+    fn linger(&mut self, connection: u32, now_ms: u64) {
+        let deadline_ms = now_ms.saturating_add(LINGER_MS);
         let Some(serial) = self.socket(connection).map(|socket| socket.serial) else { return };
         self.lingering.push_back(Lingering { deadline_ms, connection, serial });
+    }
+
+    /// Writes the control frames of a WebSocket, and ends our half of its connection when it is closed.
+    fn write_control(&mut self, connection: u32) {
+        let Some(socket) = self.socket(connection) else { return };
+        if !socket.is_full && socket.write(&[]).is_err() {
+            return self.finish(connection);
+        }
+        if socket.phase == Phase::Closing && socket.framed.as_ref().is_some_and(|framed| framed.is_closed()) {
+            if socket.end() {
+                socket.phase = Phase::Lingering;
+            } else {
+                self.finish(connection);
+            }
+        }
+    }
+
+    /// Closes a WebSocket in order, in words.
+    pub(crate) fn close_web_socket(&mut self, connection: u32, code: u16, reason: &str, now_ms: u64) {
+        let Some(socket) = self.socket(connection) else { return };
+        let Some(framed) = &mut socket.framed else { return };
+        if socket.phase == Phase::Open && framed.close(code, reason) {
+            socket.phase = Phase::Closing;
+            socket.watch();
+            self.linger(connection, now_ms);
+            self.write_control(connection);
+        } else if socket.phase != Phase::Closing {
+            self.finish(connection);
+        }
+    }
+
+    /// The WebSockets that the core has closed since the last call: of each the connection and the Reason Code.
+    pub(crate) fn take_closing(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.to_close)
     }
 
     /// Closes a socket at once. What has not been sent is lost.
@@ -259,9 +347,9 @@ impl Driver {
         self.host.keep(self.open_count > 0);
     }
 
-    /// Whether JavaScript has to hear of sockets that are gone.
+    /// Whether JavaScript has to hear of sockets that are gone or to be closed.
     pub(crate) fn has_gone(&self) -> bool {
-        !self.gone.is_empty()
+        !self.gone.is_empty() || !self.to_close.is_empty()
     }
 
     /// The connections whose sockets are gone since the last call.
@@ -275,14 +363,11 @@ impl Sink for Driver {
         let length = pieces.iter().map(|piece| piece.len()).sum();
         // After its end a socket takes everything.
         let Some(socket) = self.socket(connection.0) else { return length };
+        if !matches!(socket.phase, Phase::Open | Phase::PeerEnded) {
+            return length;
+        }
         match socket.write(pieces) {
-            Ok(count) => {
-                if count < length {
-                    socket.is_full = true;
-                    socket.watch();
-                }
-                count
-            }
+            Ok(count) => count,
             Err(_) => {
                 self.finish(connection.0);
                 length
@@ -290,13 +375,15 @@ impl Sink for Driver {
         }
     }
 
-    fn close(&mut self, connection: ConnectionKey, _closing: Closing) {
+    fn close(&mut self, connection: ConnectionKey, closing: Closing) {
         let Some(socket) = self.socket(connection.0) else { return };
-        if socket.phase == Phase::Open && socket.end() {
+        if socket.framed.is_some() {
+            self.to_close.extend([connection.0, u32::from(closing.reason_code.value())]);
+        } else if socket.phase == Phase::Open && socket.end() {
             socket.phase = Phase::Lingering;
             socket.is_full = false;
             socket.watch();
-            self.linger(connection.0);
+            self.linger(connection.0, self.now_ms);
         } else {
             self.finish(connection.0);
         }

@@ -5,12 +5,14 @@
 //! core has for a socket is written from where it lies, after all sockets that were ready have been read. JavaScript is
 //! called only where a turn has left something for it: events, questions to hooks, output of its own transports.
 //!
-//! [`uv`] has the handles of the event loop, [`socket`] one socket, [`driver`] all of a broker's, [`host`] the way to
-//! JavaScript. The descriptor of a socket is a duplicate that we own, so what is written to it can never reach another.
+//! [`uv`] has the handles of the event loop, [`socket`] one socket, [`framed`] the WebSocket that may be around it,
+//! [`driver`] all of a broker's, [`host`] the way to JavaScript. The descriptor of a socket is a duplicate that we own, so what is written to it can never reach another.
 
 mod driver;
+mod framed;
 mod host;
 mod socket;
 mod uv;
 
 pub(crate) use driver::Driver;
+pub(crate) use framed::Framed;

@@ -7,6 +7,7 @@ use std::net::{Shutdown, TcpStream};
 use smallvec::SmallVec;
 use socket2::SockRef;
 
+use super::framed::{Framed, Written};
 use super::uv::{Poll, READABLE, WRITABLE};
 
 /// Where a socket stands.
@@ -16,6 +17,8 @@ pub(crate) enum Phase {
     Open,
     /// The peer has said all it had to say. What it is still owed goes out, then the socket is closed.
     PeerEnded,
+    /// A WebSocket that is being closed: frames are read for the peer's close frame.
+    Closing,
     /// We have said all. Closing a socket with unread bytes makes the kernel send RST, which can overtake our last
     /// packet at the peer: what comes is read and thrown away until the peer has ended too, or time is up.
     Lingering,
@@ -38,6 +41,8 @@ pub(crate) struct Socket {
     pub(crate) is_held: bool,
     /// The kernel's buffer is full.
     pub(crate) is_full: bool,
+    /// Of a WebSocket.
+    pub(crate) framed: Option<Box<Framed>>,
     watched: c_int,
     // Dropped in this order: libuv lets go of the descriptor before it is closed.
     poll: Poll,
@@ -45,9 +50,10 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, poll: Poll, serial: u64) -> Self {
+    pub(crate) fn new(stream: TcpStream, poll: Poll, framed: Option<Box<Framed>>, serial: u64) -> Self {
         let phase = Phase::Open;
-        let mut socket = Self { serial, phase, is_held: false, is_full: false, watched: 0, poll, stream };
+        let (is_held, is_full) = (false, false);
+        let mut socket = Self { serial, phase, is_held, is_full, framed, watched: 0, poll, stream };
         socket.watch();
         socket
     }
@@ -57,7 +63,7 @@ impl Socket {
         let reads = match self.phase {
             Phase::Open => !self.is_held,
             Phase::PeerEnded => false,
-            Phase::Lingering => true,
+            Phase::Closing | Phase::Lingering => true,
         };
         let wanted = if reads { READABLE } else { 0 } | if self.is_full { WRITABLE } else { 0 };
         if std::mem::replace(&mut self.watched, wanted) != wanted {
@@ -74,29 +80,46 @@ impl Socket {
         }
     }
 
-    /// How much the kernel takes at once: 0 where it is full.
+    /// Writes as much as the kernel takes at once, and watches for its having room where that is not all.
     pub(crate) fn write(&mut self, pieces: &[&[u8]]) -> io::Result<usize> {
-        loop {
-            let outcome = match pieces {
-                [] => return Ok(0),
-                [bytes] => self.stream.write(bytes),
-                _ => {
-                    let slices: SmallVec<[IoSlice<'_>; 16]> =
-                        pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-                    SockRef::from(&self.stream).send_vectored_with_flags(&slices, NO_SIGNAL)
-                }
-            };
-            match outcome {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
-                outcome => return outcome,
+        let stream = &mut self.stream;
+        let written = match &mut self.framed {
+            Some(framed) => framed.write(pieces, |slices| write(stream, slices))?,
+            None => {
+                let count = write(stream, pieces)?;
+                Written { count, is_full: count < pieces.iter().map(|piece| piece.len()).sum() }
             }
+        };
+        if written.is_full {
+            self.is_full = true;
+            self.watch();
         }
+        Ok(written.count)
     }
 
     /// Ends our half. False where the peer is gone already.
     pub(crate) fn end(&mut self) -> bool {
         self.stream.shutdown(Shutdown::Write).is_ok()
+    }
+}
+
+/// How much the kernel takes at once: 0 where it is full.
+fn write(stream: &mut TcpStream, pieces: &[&[u8]]) -> io::Result<usize> {
+    loop {
+        let outcome = match pieces {
+            [] => return Ok(0),
+            [bytes] => stream.write(bytes),
+            _ => {
+                let slices: SmallVec<[IoSlice<'_>; 16]> =
+                    pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+                SockRef::from(&*stream).send_vectored_with_flags(&slices, NO_SIGNAL)
+            }
+        };
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+            outcome => return outcome,
+        }
     }
 }
 
