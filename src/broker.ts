@@ -84,6 +84,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
         features: options.features,
         responseInformation: options.responseInformation,
         sysIntervalMs: options.sysIntervalSecs * 1000,
+        socketDriver: options.socketDriver,
         version: `topicwire ${ownVersion()}`,
         authenticate: options.authenticate !== undefined,
         enhancedAuthentication: [...options.enhancedAuthentication.keys()],

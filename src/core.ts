@@ -26,6 +26,7 @@ import {
   OUTPUT,
   reasonCodeName,
 } from './native.js'
+import type { SocketDriver } from './options.js'
 import { type Adoption, adoptSocket } from './transports/native-socket.js'
 import type { PayloadTransport, TopicUrlRequest, Transport } from './transports/transport.js'
 
@@ -46,6 +47,7 @@ export interface CoreOptions {
   readonly features: Features
   readonly responseInformation: string | undefined
   readonly sysIntervalMs: number
+  readonly socketDriver: SocketDriver
   readonly version: string
   readonly authenticate: boolean
   /** Names of the methods. */
@@ -97,7 +99,7 @@ export class Core {
 
   constructor(options: CoreOptions, listener: CoreListener) {
     this.#listener = listener
-    const { responseInformation, ...rest } = options
+    const { responseInformation, socketDriver, ...rest } = options
     this.#native = new NativeBroker(
       {
         ...rest,
@@ -110,7 +112,7 @@ export class Core {
       },
       this.now(),
     )
-    this.#drivesSockets = this.#native.driveSockets(this.#turn)
+    this.#drivesSockets = socketDriver === 'core' && this.#native.driveSockets(this.#turn)
     this.#armTimer()
   }
 
