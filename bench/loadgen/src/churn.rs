@@ -356,7 +356,7 @@ impl<'a> Churn<'a> {
     }
 
     fn greet(&mut self, fleet: &mut Fleet, client: usize) {
-        let (role, pair) = (if client % 2 == 0 { 's' } else { 'p' }, client / 2);
+        let (role, pair) = (if client % 2 == 1 { 'p' } else { 's' }, client / 2);
         let client_id = format!("load-{role}-{pair}-{}", std::process::id());
         let out = &mut fleet.connections[client].out;
         if self.pairs[pair].is_persistent {

@@ -196,7 +196,8 @@ impl<P: Policy> Relay<P> {
     fn mark_writable(&mut self, token: usize) {
         if let Some(peer) = self.peers.get_mut(&token) {
             peer.writable = true;
-            if !(peer.out.is_empty() && peer.raw.is_empty()) && !peer.waits_for_flush {
+            let is_idle = peer.out.is_empty() && peer.raw.is_empty();
+            if !is_idle && !peer.waits_for_flush {
                 peer.waits_for_flush = true;
                 self.flushes.push(token);
             }
