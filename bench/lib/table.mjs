@@ -5,7 +5,7 @@ import { disturbedAbove } from './summary.mjs'
 /** A scenario and its rows. @returns {string} */
 export function table({ scenario, rows }) {
   const columns =
-    scenario.idle !== undefined ? idleColumns : scenario.load.rate === undefined ? saturated : fixedRate
+    scenario.idle !== undefined ? idleColumns : scenario.load?.rate === undefined ? saturated : fixedRate
   const lines = [columns.map(([head]) => head), ...rows.map((row) => columns.map(([, cell]) => cell(row)))]
   const widths = columns.map((_, column) => Math.max(...lines.map((line) => line[column].length)))
   const print = (line) =>
