@@ -52,6 +52,7 @@ function loadFigures(runs) {
     new Map(runs.map((run) => [run.repeat, pick(run)]).filter(([, value]) => value != null))
   const byRepeat = {
     perSecond: by(({ report }) => report.deliveredPerSecond),
+    bytesPerSecond: by(({ report }) => report.payloadBytesPerSecond),
     cpuMicros: by(({ report }) => report.broker?.cpuMicrosPerMessage),
     messagesPerRead: by(({ report }) => report.generator.messagesPerRead),
     lag: by(({ report }) => report.scenario.lagMessages),
