@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 /** The bench is plain JavaScript, so nothing of it has a type here. */
-const bench = (module: string) => import(new URL(`../bench/lib/${module}.mjs`, import.meta.url).href)
+const bench = (module: string) => import(new URL(`../../bench/lib/${module}.mjs`, import.meta.url).href)
 const { ratioSpread, spread } = await bench('stats')
 const { summarise, voidReason } = await bench('summary')
 const { table } = await bench('table')
