@@ -42,7 +42,7 @@ export function bars({ title, axis, groups, series, format, isLog = false }) {
   const option = {
     ...base(title, known),
     grid: { left: 36, right: 64, top: 64, bottom: 12, outerBoundsMode: 'same' },
-    xAxis: { ...valueAxis(axis, isLog), ...(isLog ? { min: floorOf(known) } : {}) },
+    xAxis: { ...valueAxis(axis, isLog), ...(isLog ? startingAt(floorOf(known)) : {}) },
     yAxis: {
       type: 'category',
       data: groups,
@@ -152,6 +152,11 @@ function valueAxis(name, isLog) {
 function floorOf(series) {
   const shortest = Math.min(...series.flatMap(({ values }) => values.filter((value) => value > 0)))
   return 10 ** Math.floor(Math.log10(shortest / 2))
+}
+
+/** Without the second, bars of values below 1 would begin at 1 and run backwards. */
+function startingAt(floor) {
+  return { min: floor, startValue: floor }
 }
 
 /** A number at an axis: short, and without the zeros that a figure would have. */
