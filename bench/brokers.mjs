@@ -1,7 +1,8 @@
 /**
  * The brokers of the bench: how each is found, named and started. `find` gives the version, or undefined with a
- * sentence in `missing` when the broker is not on this machine; `start` gives the command line for a port; `load`, where
- * there is one, replaces keys of each scenario's load.
+ * sentence in `missing` when the broker is not on this machine; `start` gives the command line for a port and a
+ * scenario; `load`, where there is one, replaces keys of each scenario's load; `lacks` tells which scenarios are not for
+ * it.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -28,11 +29,10 @@ export const brokers = [
     isNode: true,
     missing: 'topicwire is not built: `npm run build` builds it',
     find: () => (existsSync(inRoot(manifest.bin.topicwire)) ? `${manifest.version}${commit()}` : undefined),
-    start: ({ port, canCollect }) => [
+    start: ({ port, canCollect, scenario }) => [
       process.execPath,
       ...(canCollect ? collectable : []),
-      inRoot(manifest.bin.topicwire),
-      '-p',
+      ...(scenario?.hook ? [inRoot('bench', 'hooked.mjs')] : [inRoot(manifest.bin.topicwire), '-p']),
       String(port),
     ],
   },
@@ -46,6 +46,7 @@ export const brokers = [
     // Not a broker: the generator's own byte pump. Its figure is what this generator can reach at most.
     name: 'ceiling',
     isCeiling: true,
+    lacks: ['hook', 'frozen', 'connects', 'retained', 'background'],
     find: () => 'null broker',
     start: ({ port, loadgen }) => [loadgen, 'relay', String(port)],
   },
@@ -55,6 +56,7 @@ function mosquitto(name, noDelay) {
   let program
   return {
     name,
+    lacks: ['hook'],
     missing: 'Mosquitto is not on this machine: `apt-get install mosquitto` brings it',
     find: () => {
       for (const place of mosquittoPlaces) {
@@ -65,11 +67,12 @@ function mosquitto(name, noDelay) {
       }
       return undefined
     },
-    start: ({ port, scratch }) => {
+    start: ({ port, scratch, scenario }) => {
       const file = join(scratch, `mosquitto-${port}.conf`)
       // Its default limits drop messages silently, which would look like speed.
       const lines = [
         `listener ${port} 127.0.0.1`,
+        ...(isOverWebSocket(scenario) ? ['protocol websockets'] : []),
         'allow_anonymous true',
         `set_tcp_nodelay ${noDelay}`,
         'max_queued_messages 0',
@@ -92,13 +95,32 @@ function aedes(name) {
       const path = inRoot('node_modules', 'aedes', 'package.json')
       return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).version : undefined
     },
-    start: ({ port, canCollect }) => [
+    start: ({ port, canCollect, scenario }) => [
       process.execPath,
       ...(canCollect ? collectable : []),
       inRoot('bench', 'aedes.mjs'),
       String(port),
+      ...(isOverWebSocket(scenario) ? ['websocket'] : []),
+      ...(scenario?.hook ? ['hook'] : []),
     ],
   }
+}
+
+/** Whether a broker can take part in a scenario at all. */
+export function canServe(broker, scenario) {
+  const asks = {
+    hook: scenario.hook === true,
+    frozen: scenario.frozen !== undefined,
+    connects: scenario.connects !== undefined,
+    retained: scenario.retained !== undefined,
+    background: scenario.load?.backgroundSubscriptions !== undefined,
+  }
+  return !(broker.lacks ?? []).some((ask) => asks[ask])
+}
+
+function isOverWebSocket(scenario) {
+  const { load, idle } = scenario ?? {}
+  return (load ?? idle)?.transport === 'websocket'
 }
 
 /** The commit of the work tree, with a plus when there are changes on top; nothing outside a checkout. */

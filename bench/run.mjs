@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { inRoot, main, Stop, say } from '../scripts/lib/project.mjs'
-import { brokers as allBrokers } from './brokers.mjs'
+import { brokers as allBrokers, canServe } from './brokers.mjs'
 import { cores, freePort, startBroker, stop, tieChildren } from './lib/children.mjs'
 import { freeze } from './lib/frozen.mjs'
-import { buildGenerator, runIdle, runLoad, selfCosts } from './lib/generator.mjs'
+import { buildGenerator, measure, selfCosts } from './lib/generator.mjs'
 import { calm, describeMachine, machine } from './lib/machine.mjs'
 import { disturbedAbove, otherCpu, summarise, voidReason } from './lib/summary.mjs'
 import { table } from './lib/table.mjs'
@@ -162,8 +162,9 @@ async function runScenario(bench, scenario) {
 
 /** The ceiling needs no repeats and has no memory worth reading; idle memory hardly varies between repeats. */
 function takesPart(broker, scenario, repeat, options) {
-  if (broker.isCeiling && (repeat > 0 || scenario.frozen !== undefined)) return false
-  if (scenario.idle === undefined) return !broker.isSaturatedOnly || scenario.load.rate === undefined
+  if (!canServe(broker, scenario) || (broker.isCeiling && repeat > 0)) return false
+  const isSaturated = scenario.load !== undefined && scenario.load.rate === undefined
+  if (scenario.idle === undefined) return !broker.isSaturatedOnly || isSaturated
   return repeat === 0 && !broker.isCeiling && !broker.isSaturatedOnly && (broker.isOurs || options.all)
 }
 
@@ -187,15 +188,9 @@ async function runOnce({ options, loadgen, scratch }, scenario, broker) {
   let child
   let release
   try {
-    child = await startBroker(broker, { port, scratch, loadgen, canCollect })
-    const target = { port, pid: child.pid, canCollect }
-    if (scenario.idle !== undefined) {
-      const steps = options.quick ? [500, 2_000] : scenario.idle.steps
-      return await runIdle(loadgen, { ...scenario.idle, steps }, target)
-    }
-    const times = { seconds: options.seconds, warmUpSeconds: Math.max(0.5, options.seconds / 3) }
+    child = await startBroker(broker, { port, scratch, loadgen, canCollect, scenario })
     if (scenario.frozen !== undefined) release = await freeze(port, scenario.frozen)
-    return await runLoad(loadgen, { ...times, ...scenario.load, ...broker.load }, target)
+    return await measure(loadgen, scenario, broker, { port, pid: child.pid, canCollect }, options)
   } catch (error) {
     if (error instanceof Stop) return { clean: false, error: error.message }
     throw error

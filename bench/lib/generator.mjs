@@ -41,12 +41,57 @@ export async function selfCosts(loadgen) {
   return await finish(start('generator', [loadgen, 'self'], ['ignore', 'pipe', 'inherit']))
 }
 
+/**
+ * Puts a scenario to a broker that runs; gives the generator's report, or `{ error }`.
+ *
+ * @param scenario a row of bench/scenarios.mjs
+ * @param broker a row of bench/brokers.mjs
+ * @param target where it is: `port`, `pid` and, for idle connections, `canCollect`
+ * @param options `seconds` to measure, and `quick` for a small version of what is counted and not timed
+ */
+export async function measure(loadgen, scenario, broker, target, { seconds, quick }) {
+  const times = { seconds, warmUpSeconds: Math.max(0.5, seconds / 3) }
+  if (scenario.idle !== undefined) {
+    const steps = quick ? [500, 2_000] : scenario.idle.steps
+    return await runIdle(loadgen, { ...scenario.idle, steps }, target)
+  }
+  if (scenario.connects !== undefined)
+    return await runConnects(loadgen, { ...times, ...scenario.connects }, target)
+  if (scenario.retained !== undefined) {
+    const { messages, subscriptions } = scenario.retained
+    const small = { messages: messages / 10, subscriptions: Math.min(100, subscriptions) }
+    return await runRetained(loadgen, { ...scenario.retained, ...(quick ? small : {}) }, target)
+  }
+  return await runLoad(loadgen, { ...times, ...scenario.load, ...broker.load }, target)
+}
+
 /** Runs a load against a broker; gives the generator's report, or `{ error }`. */
-export async function runLoad(loadgen, load, { port, pid }) {
-  const scenario = { ...load, address: `127.0.0.1:${port}`, watchPids: [pid] }
-  return await finish(
-    start('generator', [loadgen, 'run', JSON.stringify(scenario)], ['ignore', 'pipe', 'inherit']),
-  )
+export async function runLoad(loadgen, load, target) {
+  return await command(loadgen, 'run', load, target)
+}
+
+/** Lets clients connect and leave; gives the generator's report, or `{ error }`. */
+export async function runConnects(loadgen, connects, target) {
+  return await command(loadgen, 'connects', connects, target)
+}
+
+/** Stores retained messages and asks for them; gives the generator's report, or `{ error }`. */
+export async function runRetained(loadgen, retained, target) {
+  return await command(loadgen, 'retained', retained, target)
+}
+
+/**
+ * A load under which clients come and go; `onSample` gets what the generator tells every few seconds. Gives the report,
+ * or `{ error }`.
+ */
+export async function runChurn(loadgen, churn, target, onSample) {
+  return await command(loadgen, 'churn', churn, target, onSample)
+}
+
+async function command(loadgen, name, asked, { port, pid }, onEvent) {
+  const scenario = { ...asked, address: `127.0.0.1:${port}`, watchPids: [pid] }
+  const child = start('generator', [loadgen, name, JSON.stringify(scenario)], ['ignore', 'pipe', 'inherit'])
+  return await finish(child, onEvent)
 }
 
 /**
@@ -64,12 +109,12 @@ export async function runIdle(loadgen, idle, { port, pid, canCollect }) {
   return { ...report, steps }
 }
 
-async function finish(child, onStep) {
+async function finish(child, onEvent) {
   let report
   try {
     for await (const line of createInterface({ input: child.stdout })) {
       const message = JSON.parse(line)
-      if (message.event === 'step') await onStep(message)
+      if (message.event !== undefined) await onEvent?.(message)
       else report = message
     }
     const exit = await child.exited

@@ -47,8 +47,8 @@ export function notes(rows) {
 
 function columnsOf(scenario) {
   if (scenario.idle !== undefined) return idleColumns
-  if (scenario.load.rate !== undefined) return fixedRate
-  return (scenario.load.payloadBytes ?? 0) >= 1024 ? saturatedBytes : saturated
+  if (scenario.load?.rate !== undefined) return fixedRate
+  return (scenario.load?.payloadBytes ?? 0) >= 1024 ? saturatedBytes : saturated
 }
 
 const broker = ['broker', (row) => row.broker]
