@@ -7,6 +7,14 @@ const leastShareOfRate = 0.95
 /** When others use more of a core than this, a run is called disturbed. */
 export const disturbedAbove = 0.1
 
+/** What a scenario is about, which decides what is read from its report and how it is shown. */
+export function kindOf({ idle, connects, retained, load }) {
+  if (idle !== undefined) return 'idle'
+  if (connects !== undefined) return 'connects'
+  if (retained !== undefined) return 'retained'
+  return load.rate === undefined ? 'saturated' : 'fixedRate'
+}
+
 /** Why a run does not count, as a short phrase; undefined for one that does. */
 export function voidReason(run) {
   const { report } = run
@@ -28,23 +36,36 @@ export function summarise(scenario, brokers, runs) {
   const rows = brokers.map((broker) => {
     const own = runs.filter((run) => run.broker === broker.name)
     const good = own.filter((run) => voidReason(run) === undefined)
-    const figures = scenario.idle === undefined ? loadFigures(good) : idleFigures(good)
+    const figures = figuresOf[kindOf(scenario)](good)
     const voids = own.map(voidReason).filter((reason) => reason !== undefined)
-    return { broker: broker.name, runs: own.length, voids, ...figures }
+    // A message that was lost or doubled, or a run that broke off: it speaks against the broker, not the machine.
+    const faults = own.filter(({ report }) => report.error !== undefined || !report.clean).length
+    return { broker: broker.name, runs: own.length, voids, faults, ...figures }
   })
   const ours = rows.find((row) => brokers.some((broker) => broker.isOurs && broker.name === row.broker))
   for (const row of rows) {
     if (ours === undefined || row === ours) continue
-    row.ratio = ratioSpread(judged(scenario, ours), judged(scenario, row))
-    if (scenario.idle === undefined)
+    const judged = judgedBy[kindOf(scenario)]
+    row.ratio = ratioSpread(ours.byRepeat[judged], row.byRepeat[judged])
+    if (ours.byRepeat.cpuMicros !== undefined)
       row.cpuRatio = ratioSpread(ours.byRepeat.cpuMicros, row.byRepeat.cpuMicros)
   }
   return { scenario, rows: rows.filter((row) => row.runs > 0) }
 }
 
-/** By what brokers are compared first: speed under load, memory when idle. */
-function judged(scenario, row) {
-  return scenario.idle === undefined ? row.byRepeat.perSecond : row.byRepeat.bytesPerConnection
+/** By what brokers are compared first. */
+const judgedBy = {
+  saturated: 'perSecond',
+  fixedRate: 'perSecond',
+  connects: 'perSecond',
+  retained: 'perSecond',
+  idle: 'bytesPerConnection',
+}
+
+const figuresOf = {
+  saturated: loadFigures,
+  fixedRate: loadFigures,
+  idle: idleFigures,
 }
 
 function loadFigures(runs) {

@@ -11,7 +11,7 @@ import {
   whole,
   withSpread,
 } from './format.mjs'
-import { disturbedAbove } from './summary.mjs'
+import { disturbedAbove, kindOf } from './summary.mjs'
 
 /** Lines of cells below a head; the first column, and those that `left` names, begin on the left. */
 export function grid(head, rows, left = []) {
@@ -26,10 +26,10 @@ export function grid(head, rows, left = []) {
 
 /** A scenario and its rows. @returns {string} */
 export function table({ scenario, rows }) {
-  const columns = columnsOf(scenario)
+  const shown = columnsOf(scenario)
   const body = grid(
-    columns.map(([head]) => head),
-    rows.map((row) => columns.map(([, cell]) => cell(row))),
+    shown.map(([head]) => head),
+    rows.map((row) => shown.map(([, cell]) => cell(row))),
   )
   return [`### ${scenario.title}`, '', body, ...notes(rows).flatMap((line) => ['', line]), ''].join('\n')
 }
@@ -46,9 +46,8 @@ export function notes(rows) {
 }
 
 function columnsOf(scenario) {
-  if (scenario.idle !== undefined) return idleColumns
-  if (scenario.load?.rate !== undefined) return fixedRate
-  return (scenario.load?.payloadBytes ?? 0) >= 1024 ? saturatedBytes : saturated
+  const kind = kindOf(scenario)
+  return kind === 'saturated' && scenario.load.payloadBytes >= 1024 ? saturatedBytes : columns[kind]
 }
 
 const broker = ['broker', (row) => row.broker]
@@ -92,3 +91,5 @@ const idleColumns = [
   ['connecting s', (row) => withSpread(row.dialSeconds, (value) => value.toFixed(1))],
   ['our memory is', (row) => withSpread(row.ratio, times)],
 ]
+
+const columns = { saturated, fixedRate, idle: idleColumns }

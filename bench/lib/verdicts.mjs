@@ -1,8 +1,6 @@
-/**
- * Whether the targets were reached. A target becomes one check for each of its loads and opponents; a check has a
- * measured value (a ratio, or a figure of ours) and a verdict: `aim`, `must`, `missed` or `not measured`.
- */
+import { opponents as allOpponents, targets as allTargets } from '../targets.mjs'
 import { kibibytes, times, withSpread } from './format.mjs'
+import { summariesOf } from './results.mjs'
 import { ratioSpread } from './stats.mjs'
 import { grid } from './table.mjs'
 
@@ -16,26 +14,35 @@ export function verdictOf({ must, aim, better }, value) {
 /**
  * All checks with what was measured.
  * @param targets,opponents the data of bench/targets.mjs
- * @param measured `{ results, ours, parts }`: summaries with their scenarios, the name of our broker, and the figures of
- *   the benches of the parts by name
+ * @param measured `{ results, scenarios, ours, parts }`: summaries with their scenarios, all scenarios that there are, the
+ *   name of our broker, and the figures of the benches of the parts by name
  */
 export function judge({ targets, opponents }, measured) {
   return targets.flatMap((target) => checksOf(target, opponents, measured))
 }
 
-function checksOf(target, opponents, { results, ours, parts }) {
+/** The product's own targets, judged by a results record. */
+export function judgeRecord(record) {
+  const { ours = 'topicwire', parts = {} } = record
+  return judge(
+    { targets: allTargets, opponents: allOpponents },
+    { results: summariesOf(record), ours, parts },
+  )
+}
+
+function checksOf(target, opponents, { results, scenarios, ours, parts }) {
   const { row, what, figure, better } = target
   if (target.part !== undefined) {
     const { must, aim, unit } = target
-    return [finish({ row, what, against: target.says, must, aim, unit, better }, parts[target.part], {})]
+    return [finish({ row, what, against: target.says, must, aim, unit, better }, parts[target.part])]
   }
   return target.loads.flatMap((name) => {
     const load = results.find(({ scenario }) => scenario.name === name)
-    const title = load === undefined ? name : load.scenario.title
+    const { title } = scenarios.find((scenario) => scenario.name === name)
     const rowOf = (broker, from = load) => from?.rows.find((entry) => entry.broker === broker)
     const base = { row, what: `${what}: ${title}`, better }
     const check = (against, { must, aim, unit }, value, theirs) =>
-      finish({ ...base, against, must, aim, unit }, value, voidsOf(rowOf(ours), theirs))
+      finish({ ...base, against, must, aim, unit }, value, rowOf(ours), theirs)
 
     const checks = []
     if (target.absolute !== undefined) {
@@ -57,15 +64,12 @@ function checksOf(target, opponents, { results, ours, parts }) {
   })
 }
 
-/** Without a figure there is a reason, when a run was void; and a void run of ours is a miss, whatever the others did. */
-function finish(check, value, { own = [], others = [] }) {
-  const verdict = own.length > 0 ? 'missed' : verdictOf(check, value?.median)
-  const reason = own[0] ?? (value === undefined ? others[0] : undefined)
-  return { ...check, value, verdict, ...(reason === undefined ? {} : { reason }) }
-}
-
-function voidsOf(own, theirs) {
-  return { own: own?.voids ?? [], others: theirs.flatMap((entry) => entry?.voids ?? []) }
+/** Without a figure there is a reason, when runs were void; and a fault of ours is a miss, whatever was measured. */
+function finish(check, value, own, others = []) {
+  const verdict = own?.faults > 0 ? 'missed' : verdictOf(check, value?.median)
+  const voids = [own, ...others].flatMap((row) => row?.voids ?? [])
+  const isVoid = value === undefined || own?.faults > 0
+  return { ...check, value, verdict, ...(isVoid && voids.length > 0 ? { reason: voids[0] } : {}) }
 }
 
 function ratioOf(figure, own, theirs) {
@@ -98,10 +102,7 @@ function bound({ better, unit }, value) {
 export function verdictTable(checks) {
   const rows = checks.map((check) => {
     const format = formats[check.unit] ?? times
-    const measured =
-      check.value === undefined && check.reason !== undefined
-        ? `void: ${check.reason}`
-        : withSpread(check.value, format)
+    const measured = check.reason === undefined ? withSpread(check.value, format) : `void: ${check.reason}`
     return [
       String(check.row),
       check.what,

@@ -1,0 +1,119 @@
+/**
+ * What an hour under load says: whether the broker's memory is flat, and whether anything was lost. The samples are
+ * `{ seconds, residentBytes }` since the load began.
+ */
+import { lines } from './charts.mjs'
+import { count } from './format.mjs'
+import { machineText, picture, wrap } from './page.mjs'
+import { grid } from './table.mjs'
+
+/** Memory is flat when it rises by less than this share of itself in an hour. */
+export const flatBelow = 0.02
+
+/** A second half that is shorter than this says nothing about an hour. */
+export const leastSeconds = 600
+
+/** Of each minute its lowest sample: between two garbage collections the heap of a Node process rises and falls. */
+export function floors(samples) {
+  const lowest = new Map()
+  for (const sample of samples) {
+    const minute = Math.floor(sample.seconds / 60)
+    const known = lowest.get(minute)
+    if (known === undefined || sample.residentBytes < known.residentBytes) lowest.set(minute, sample)
+  }
+  return [...lowest.values()]
+}
+
+/**
+ * The slope of the memory over the second half, by Theil and Sen: the median of the slopes between all pairs of floors,
+ * which a few outliers do not move.
+ * @returns `{ kibPerHour, medianBytes, verdict }`; the verdict is `flat`, `rises`, or `too short to say`
+ */
+export function memoryTrend(samples) {
+  const end = samples.at(-1)?.seconds ?? 0
+  const half = floors(samples.filter(({ seconds }) => seconds >= end / 2))
+  const slopes = half.flatMap((from, at) =>
+    half.slice(at + 1).map((to) => (to.residentBytes - from.residentBytes) / (to.seconds - from.seconds)),
+  )
+  if (slopes.length === 0)
+    return { kibPerHour: undefined, medianBytes: undefined, verdict: 'too short to say' }
+  const bytesPerHour = medianOf(slopes) * 3600
+  const medianBytes = medianOf(half.map(({ residentBytes }) => residentBytes))
+  const isFlat = bytesPerHour < flatBelow * medianBytes
+  const verdict = end / 2 < leastSeconds ? 'too short to say' : isFlat ? 'flat' : 'rises'
+  return { kibPerHour: bytesPerHour / 1024, medianBytes, verdict }
+}
+
+function medianOf(values) {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[sorted.length >> 1]
+}
+
+/** The rate of a load in which each QoS has the same share, from what each reaches alone. */
+export function mixedRate(rates) {
+  return rates.length / rates.reduce((sum, rate) => sum + 1 / rate, 0)
+}
+
+/** What must not have happened, as sentences; none when all is well. */
+export function soakFaults(report) {
+  if (report.error !== undefined) return [report.error]
+  return report.byQos.flatMap(({ qos, lost, doubled, reordered, corrupt, misrouted }) => {
+    const faults = {
+      ...(qos > 0 ? { lost } : {}),
+      ...(qos === 1 ? {} : { doubled }),
+      reordered,
+      corrupt,
+      misrouted,
+    }
+    return Object.entries(faults)
+      .filter(([, number]) => number > 0)
+      .map(([name, number]) => `${number.toLocaleString('en-GB')} ${name} at QoS ${qos}`)
+  })
+}
+
+/** The memory as a picture. */
+export function soakCharts({ soak }) {
+  const points = ({ seconds, residentBytes }) => [seconds / 60, residentBytes / 2 ** 20]
+  return {
+    'soak-memory': lines({
+      title: 'Resident memory of the broker under load',
+      x: 'minutes',
+      y: 'MiB',
+      series: [{ name: 'topicwire', points: soak.samples.map(points) }],
+      format: (mebibytes) => mebibytes.toFixed(0),
+      isLogX: false,
+      isTime: true,
+    }),
+  }
+}
+
+/** What came out, as sentences and a table. */
+export function soakText({ soak }) {
+  const { rate, report, trend, faults, beforeBytes, afterBytes } = soak
+  const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(0)} MiB`
+  if (report.error !== undefined) return `The run broke off: ${report.error}.`
+  const head = ['QoS', 'delivered', 'lost', 'doubled', 'out of order']
+  const rows = report.byQos.map((tally) =>
+    [tally.qos, tally.delivered, tally.lost, tally.doubled, tally.reordered].map((number) =>
+      number.toLocaleString('en-GB'),
+    ),
+  )
+  const slope = trend.kibPerHour === undefined ? 'unknown' : `${trend.kibPerHour.toFixed(0)} KiB an hour`
+  return [
+    wrap(
+      `${(report.seconds / 60).toFixed(0)} minutes at ${count(rate)} messages a second, ${count(report.reconnects)} times a client went and came back.`,
+    ),
+    grid(head, rows),
+    wrap(
+      `Resident memory in the second half: ${mebibytes(trend.medianBytes ?? afterBytes)}, its slope ${slope}: **${trend.verdict}**. With garbage collected it was ${mebibytes(beforeBytes)} before the load and ${mebibytes(afterBytes)} after it.`,
+    ),
+    faults.length === 0
+      ? 'Nothing was lost at QoS 1 and 2, and nothing came twice at QoS 2.'
+      : `What must not happen: ${faults.join(', ')}.`,
+  ].join('\n\n')
+}
+
+/** The part of docs/performance.md. */
+export function soakBlock(record, charts) {
+  return [machineText(record, []), soakText(record), ...picture(charts, 'soak-memory')].join('\n\n')
+}
