@@ -1,3 +1,8 @@
+/**
+ * Whether the targets were reached. A target becomes one check for each of its loads and opponents; a check has a
+ * measured value (a ratio, or a figure of ours) and a verdict: `aim`, `must`, `missed` or `not measured`.
+ */
+import { scenarios } from '../scenarios.mjs'
 import { opponents as allOpponents, targets as allTargets } from '../targets.mjs'
 import { kibibytes, times, withSpread } from './format.mjs'
 import { summariesOf } from './results.mjs'
@@ -26,15 +31,18 @@ export function judgeRecord(record) {
   const { ours = 'topicwire', parts = {} } = record
   return judge(
     { targets: allTargets, opponents: allOpponents },
-    { results: summariesOf(record), ours, parts },
+    { results: summariesOf(record), scenarios, ours, parts },
   )
 }
 
 function checksOf(target, opponents, { results, scenarios, ours, parts }) {
   const { row, what, figure, better } = target
   if (target.part !== undefined) {
-    const { must, aim, unit } = target
-    return [finish({ row, what, against: target.says, must, aim, unit, better }, parts[target.part])]
+    const { must, aim, unit, says: against } = target
+    const found = parts[target.part] ?? [{ label: 'its bench has not run', value: undefined }]
+    return found.map(({ label, value }) =>
+      finish({ row, what: `${what}: ${label}`, against, must, aim, unit, better }, value),
+    )
   }
   return target.loads.flatMap((name) => {
     const load = results.find(({ scenario }) => scenario.name === name)
@@ -69,7 +77,13 @@ function finish(check, value, own, others = []) {
   const verdict = own?.faults > 0 ? 'missed' : verdictOf(check, value?.median)
   const voids = [own, ...others].flatMap((row) => row?.voids ?? [])
   const isVoid = value === undefined || own?.faults > 0
-  return { ...check, value, verdict, ...(isVoid && voids.length > 0 ? { reason: voids[0] } : {}) }
+  return {
+    ...check,
+    value,
+    verdict,
+    ...(isVoid && voids.length > 0 ? { reason: voids[0] } : {}),
+    ...(own?.voids.length > 0 ? { voids: own.voids.length } : {}),
+  }
 }
 
 function ratioOf(figure, own, theirs) {
@@ -103,13 +117,14 @@ export function verdictTable(checks) {
   const rows = checks.map((check) => {
     const format = formats[check.unit] ?? times
     const measured = check.reason === undefined ? withSpread(check.value, format) : `void: ${check.reason}`
+    const voids = check.reason === undefined && check.voids > 0 ? `, ${check.voids} void` : ''
     return [
       String(check.row),
       check.what,
       check.against,
       bound(check, check.must),
       bound(check, check.aim),
-      measured,
+      `${measured}${voids}`,
       check.verdict,
     ]
   })
