@@ -161,7 +161,7 @@ describe('growth', () => {
     expect(bends(flat)).toEqual([])
     expect(bendText(flat, 'topicwire')).toContain('No curve of topicwire bends upwards')
     expect(bends(bent)).toEqual([{ curve: 'subscriptions', broker: 'topicwire', x: 10_000, growth: 2 }])
-    expect(bendText(bent, 'topicwire')).toContain('at 10,000: 2.0 times')
+    expect(bendText(bent, 'topicwire')).toContain('at 10,000: 2.00 times')
   })
 
   it('is drawn and told in the order of size, for the curves that were measured', () => {

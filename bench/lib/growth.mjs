@@ -1,7 +1,7 @@
 /** How cost grows: tables and charts of the runs of bench/growth.mjs, whose scenarios carry a `curve` and an `x`. */
 import { lines } from './charts.mjs'
 import { count, micros, withSpread } from './format.mjs'
-import { brokersOf, machineText, picture } from './page.mjs'
+import { brokersOf, machineText, picture, wrap } from './page.mjs'
 import { grid } from './table.mjs'
 
 /** The curves by the name that scenarios give them. `cost` turns a row into what must not grow: the CPU of a message. */
@@ -65,7 +65,7 @@ export function growthCharts(summaries) {
           return value === undefined ? [] : [[scenario.x, value]]
         }),
       }))
-      charts[name] = lines({ title, x, y, series, format, isLogY })
+      charts[name] = lines({ title: `${title}: ${y}`, x, y, series, format, isLogY })
     }
   }
   return charts
@@ -111,7 +111,7 @@ export function bendText(summaries, ours) {
     return `No curve of ${ours} bends upwards: a message costs at no size ${bendAbove} times what it cost at a smaller one.`
   const said = own.map(
     ({ curve, x, growth }) =>
-      `${curves[curve].title.toLowerCase()}, at ${x.toLocaleString('en-GB')}: ${growth.toFixed(1)} times`,
+      `${curves[curve].title.toLowerCase()}, at ${x.toLocaleString('en-GB')}: ${growth.toFixed(2)} times`,
   )
   return `Where a message of ${ours} costs more than ${bendAbove} times what it cost at a smaller size: ${said.join('; ')}.`
 }
@@ -124,5 +124,5 @@ export function growthBlock(record, charts) {
     text,
     ...picture(charts, name),
   ])
-  return [machineText(record, summaries), ...tables, bendText(summaries, record.ours)].join('\n\n')
+  return [machineText(record, summaries), ...tables, wrap(bendText(summaries, record.ours))].join('\n\n')
 }

@@ -78,7 +78,9 @@ export function machineText({ machine, versions, options, commands, stealDuringR
     `${pinned}; load average ${machine.loadAverage.toFixed(1)} at the start,`,
     `${stealDuringRun == null ? 'steal unknown' : `steal ${(stealDuringRun * 100).toFixed(1)} % during the run`}.`,
     `${named.map((name) => `${name} ${versions[name]}`).join(', ')}.`,
-    `Medians of ${options.repeats} repeats of ${options.seconds} s, in brackets the smallest and the largest.`,
+    options.repeats > 1
+      ? `Medians of ${options.repeats} repeats of ${options.seconds} s, in brackets the smallest and the largest.`
+      : `One run of ${options.seconds} s each.`,
     ...(most === undefined ? [] : [`Others used up to ${percent(most)} of a core.`]),
     ...(disturbed.length === 0
       ? []

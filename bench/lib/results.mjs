@@ -27,8 +27,13 @@ export function recordOf(kind, { options, present, machine, generator }) {
   )
   const ours = present.find(({ isOurs }) => isOurs)?.name
   const { repeats, seconds, quick } = options
-  const command = [...(kind === 'loads' ? [] : [`--${kind}`]), ...process.argv.slice(2)].join(' ')
+  const command = [...(kind === 'loads' ? [] : [`--${kind}`]), ...measuring(process.argv.slice(2))].join(' ')
   return { format, kind, machine, versions, ours, options: { command, repeats, seconds, quick }, generator }
+}
+
+/** Of the arguments those that have to do with what was measured, and not with where it went. */
+export function measuring(args) {
+  return args.filter((arg, at) => !/^--(json|write-docs)\b/.test(arg) && args[at - 1] !== '--json')
 }
 
 export function writeResults(path, record) {
