@@ -62,7 +62,7 @@ await main(async () => {
   return faults.length > 0 || trend.verdict === 'rises' ? 1 : 0
 })
 
-/** What the broker delivers when it is saturated with equal shares of the three QoS. */
+/** What the broker delivers when it is saturated with this load's shares of the three QoS. */
 async function saturatedRate(bench, broker) {
   const rates = []
   for (const qos of [0, 1, 2]) {

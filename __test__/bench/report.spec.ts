@@ -212,7 +212,7 @@ describe('an hour under load', () => {
 
   it('takes a mixed rate that costs as much as its parts', () => {
     expect(mixedRate([100, 100, 100])).toBeCloseTo(100)
-    expect(mixedRate([300, 100, 60])).toBeCloseTo(3 / (1 / 300 + 1 / 100 + 1 / 60))
+    expect(mixedRate([300, 100, 60])).toBeCloseTo(1 / (0.2 / 300 + 0.4 / 100 + 0.4 / 60))
   })
 
   it('allows what the QoS allows, and nothing else', () => {

@@ -94,6 +94,31 @@ describe('the table', () => {
     expect(text).toContain('DISTURBED: others used up to 40 % of a core')
   })
 
+  it('has columns of its own for connections and for retained messages', () => {
+    const broker = {
+      cpuSeconds: 1,
+      cpuMicrosPerConnection: 36,
+      cpuMicrosPerMessage: 2,
+      residentBytes: 2 ** 20,
+    }
+    const connects = { name: 'connects', title: 'connects', connects: {} }
+    const rates = { connectionsPerSecond: 20_000, broker, handshakeMicros: { p50: 400, p99: 900 } }
+    const coming = summarise(connects, brokers, [
+      run('topicwire', 0, 0, rates),
+      run('other', 0, 0, { ...rates, connectionsPerSecond: 5_000 }),
+    ])
+    expect(coming.rows[1].ratio.median).toBe(4)
+    expect(table(coming)).toContain('| topicwire |        20.0 k |        36.0 |            400 |    900 |')
+
+    const retained = { name: 'retained', title: 'retained', retained: {} }
+    const answers = { broker, latencyMicros: { p50: 30, p99: 80 }, storeSeconds: 1.5 }
+    const kept = summarise(retained, brokers, [run('topicwire', 0, 300_000, answers)])
+    expect(kept.rows[0].answerMicros.median).toBe(30)
+    expect(table(kept)).toContain(
+      '| topicwire |  300 k |             30 |     80 |       2.00 |       1.5 |           1 |',
+    )
+  })
+
   it('compares CPU time at a fixed rate, and memory of idle connections by its growth', () => {
     const sparse = { name: 'sparse', title: 'sparse', load: { rate: 100 } }
     const scenario = { rate: 100, subscribers: 1 }

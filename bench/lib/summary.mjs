@@ -65,25 +65,64 @@ const judgedBy = {
 const figuresOf = {
   saturated: loadFigures,
   fixedRate: loadFigures,
+  connects: connectFigures,
+  retained: retainedFigures,
   idle: idleFigures,
 }
 
+/** What `pick` finds in each run, by repeat; runs in which it finds nothing are left out. */
+function valuesBy(runs) {
+  return (pick) => new Map(runs.map((run) => [run.repeat, pick(run)]).filter(([, value]) => value != null))
+}
+
 function loadFigures(runs) {
-  const by = (pick) =>
-    new Map(runs.map((run) => [run.repeat, pick(run)]).filter(([, value]) => value != null))
+  const by = valuesBy(runs)
   const byRepeat = {
     perSecond: by(({ report }) => report.deliveredPerSecond),
     bytesPerSecond: by(({ report }) => report.payloadBytesPerSecond),
     cpuMicros: by(({ report }) => report.broker?.cpuMicrosPerMessage),
     messagesPerRead: by(({ report }) => report.generator.messagesPerRead),
     lag: by(({ report }) => report.scenario.lagMessages),
-    brokerBusy: by(({ report }) => report.broker && report.broker.cpuSeconds / report.seconds),
-    generatorBusy: by(({ report }) => report.generator.busy),
-    otherCpu: by(otherCpu),
+    ...busy(by),
     p50: by(({ report }) => report.latencyMicros?.p50),
     p99: by(({ report }) => report.latencyMicros?.p99),
   }
   return { byRepeat, ...spreads(byRepeat) }
+}
+
+function connectFigures(runs) {
+  const by = valuesBy(runs)
+  const byRepeat = {
+    perSecond: by(({ report }) => report.connectionsPerSecond),
+    cpuMicros: by(({ report }) => report.broker?.cpuMicrosPerConnection),
+    p50: by(({ report }) => report.handshakeMicros?.p50),
+    p99: by(({ report }) => report.handshakeMicros?.p99),
+    ...busy(by),
+  }
+  return { byRepeat, ...spreads(byRepeat) }
+}
+
+function retainedFigures(runs) {
+  const by = valuesBy(runs)
+  const byRepeat = {
+    perSecond: by(({ report }) => report.deliveredPerSecond),
+    cpuMicros: by(({ report }) => report.broker?.cpuMicrosPerMessage),
+    answerMicros: by(({ report }) => report.latencyMicros?.p50),
+    answerP99: by(({ report }) => report.latencyMicros?.p99),
+    storeSeconds: by(({ report }) => report.storeSeconds),
+    residentBytes: by(({ report }) => report.broker?.residentBytes),
+    ...busy(by),
+  }
+  return { byRepeat, ...spreads(byRepeat) }
+}
+
+/** Who worked how much of the time. */
+function busy(by) {
+  return {
+    brokerBusy: by(({ report }) => report.broker && report.broker.cpuSeconds / report.seconds),
+    generatorBusy: by(({ report }) => report.generator.busy),
+    otherCpu: by(otherCpu),
+  }
 }
 
 function idleFigures(runs) {

@@ -83,6 +83,32 @@ const fixedRate = [
   ourCpu,
 ]
 
+const connects = [
+  broker,
+  ['connections/s', (row) => withSpread(row.perSecond, count)],
+  ['CPU µs each', (row) => withSpread(row.cpuMicros, micros)],
+  ['CONNACK p50 µs', (row) => withSpread(row.p50, whole)],
+  ['p99 µs', (row) => withSpread(row.p99, whole)],
+  ['broker busy', (row) => medianOf(row.brokerBusy, percent)],
+  ['generator busy', (row) => medianOf(row.generatorBusy, percent)],
+  other,
+  ['our speed is', (row) => withSpread(row.ratio, times)],
+  ourCpu,
+]
+
+const retained = [
+  broker,
+  speed,
+  ['all of them µs', (row) => withSpread(row.answerMicros, whole)],
+  ['p99 µs', (row) => withSpread(row.answerP99, whole)],
+  cpu,
+  ['storing s', (row) => withSpread(row.storeSeconds, (value) => value.toFixed(1))],
+  ['process MiB', (row) => withSpread(row.residentBytes, mebibytes)],
+  other,
+  ['our speed is', (row) => withSpread(row.ratio, times)],
+  ourCpu,
+]
+
 const idleColumns = [
   broker,
   ['KiB/connection', (row) => withSpread(row.bytesPerConnection, kibibytes)],
@@ -92,4 +118,4 @@ const idleColumns = [
   ['our memory is', (row) => withSpread(row.ratio, times)],
 ]
 
-const columns = { saturated, fixedRate, idle: idleColumns }
+const columns = { saturated, fixedRate, connects, retained, idle: idleColumns }
