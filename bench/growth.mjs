@@ -44,6 +44,7 @@ const settings = {
 
 /** Open files beside those of the clients, and what a client and a subscription may cost both processes together. */
 const spareFiles = 100
+const subscriptionsPerClient = 1_000
 const bytesPerClient = 64 * 1024
 const bytesPerSubscription = 1024
 const spareBytes = 512 * 2 ** 20
@@ -77,7 +78,9 @@ await main(async () => {
 /** One sentence before an hour of runs, instead of a failure in the middle. */
 function checkLimits(points) {
   const most = (pick) => Math.max(0, ...points.map(pick))
-  const clients = most(({ load }) => 2 * (load.groups ?? 1))
+  const clients = most(
+    ({ load }) => 2 * (load.groups ?? 1) + (load.backgroundSubscriptions ?? 0) / subscriptionsPerClient,
+  )
   const subscriptions = most(({ load }) => load.backgroundSubscriptions ?? 0)
   const { openFiles } = machine()
   if (openFiles < clients + spareFiles) {

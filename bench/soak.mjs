@@ -3,12 +3,11 @@
  * the end nothing may be lost at QoS 1 and 2, nothing may have come twice at QoS 2, and the memory has to be flat.
  * docs/performance.md says what the figures mean.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { main, Stop, say } from '../scripts/lib/project.mjs'
 import { brokers as allBrokers } from './brokers.mjs'
 import { headOf, prepare, withBroker } from './lib/conduct.mjs'
 import { writeCharts } from './lib/draw.mjs'
-import { measure, residentBytes, runChurn, settledMemory } from './lib/generator.mjs'
+import { measure, runChurn, settledMemory } from './lib/generator.mjs'
 import { coreTicks, stealBetween } from './lib/machine.mjs'
 import { parseOptions, positive } from './lib/options.mjs'
 import { recordOf, resultsPath, writeResults } from './lib/results.mjs'
@@ -32,7 +31,8 @@ const settings = {
   help: { type: 'boolean', default: false },
 }
 
-const sampleMs = 2_000
+/** A line for whoever waits, every five minutes: the generator tells something every five seconds. */
+const samplesPerLine = 60
 
 await main(async () => {
   const values = parseOptions(settings, usage)
@@ -49,7 +49,7 @@ await main(async () => {
   say(`${scenario.title}: ${rate.toLocaleString('en-GB')} messages a second for ${values.minutes} minutes`)
   const soak = await hold(bench, broker, { ...scenario.churn, rate, seconds })
   const trend = memoryTrend(soak.samples)
-  const faults = soakFaults(soak.report)
+  const faults = soakFaults(soak.report, rate)
   Object.assign(record, { soak: { rate, ...soak, trend, faults } })
   record.stealDuringRun = stealBetween(bench.began, coreTicks())
 
@@ -81,28 +81,20 @@ async function saturatedRate(bench, broker) {
   return mixedRate(rates)
 }
 
-/** The load itself, with the broker's memory sampled meanwhile, and looked at in peace before and after. */
+/** The load itself, with the memory that the generator reads meanwhile, and looked at in peace before and after. */
 async function hold(bench, broker, churn) {
   return await withBroker(bench, broker, { canCollect: true, scenario }, async (target) => {
     const beforeBytes = await settledMemory(target.pid, true)
-    const began = performance.now()
     const samples = []
-    const stopping = new AbortController()
-    const sampling = sample(target.pid, began, samples, stopping.signal)
-    let report
-    try {
-      report = await runChurn(bench.loadgen, churn, target, () => {})
-    } finally {
-      stopping.abort()
-      await sampling
-    }
+    const report = await runChurn(bench.loadgen, churn, target, (sample) => {
+      samples.push(sample)
+      if (samples.length % samplesPerLine === 0) {
+        const mebibytes = (sample.residentBytes / 2 ** 20).toFixed(0)
+        say(
+          `${(sample.seconds / 60).toFixed(0)} min: ${sample.delivered.toLocaleString('en-GB')} delivered, ${mebibytes} MiB`,
+        )
+      }
+    })
     return { samples, beforeBytes, afterBytes: await settledMemory(target.pid, true), report }
   })
-}
-
-async function sample(pid, began, samples, signal) {
-  while (!signal.aborted) {
-    samples.push({ seconds: (performance.now() - began) / 1000, residentBytes: residentBytes(pid) })
-    await sleep(sampleMs, undefined, { signal }).catch(() => {})
-  }
 }

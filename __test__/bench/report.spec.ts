@@ -6,7 +6,7 @@ const { bars, chartsOf, colours, ink, lines, otherColours } = await bench('chart
 const { draw } = await bench('draw')
 const { loadBlocks, matrix, replaceBlocks, wrap } = await bench('page')
 const { bendText, bends, growthCharts, growthTables } = await bench('growth')
-const { floors, memoryTrend, mixedRate, soakFaults } = await bench('soak')
+const { floors, memoryTrend, mixedRate, soakFaults, soakText } = await bench('soak')
 const { count } = await bench('format')
 
 const figure = (median: number) => ({ median, min: median, max: median })
@@ -215,26 +215,50 @@ describe('an hour under load', () => {
     expect(mixedRate([300, 100, 60])).toBeCloseTo(1 / (0.2 / 300 + 0.4 / 100 + 0.4 / 60))
   })
 
+  const none = { delivered: 9, lost: 0, doubled: 0, reordered: 0, corrupt: 0, misrouted: 0 }
+  const soaked = (changes: object, ...tallies: object[]) => ({
+    byQos: [0, 1, 2].map((qos) => ({ qos, tally: { ...none, ...tallies[qos] }, again: 4 - 2 * qos })),
+    sessionsLost: 0,
+    sessionsKept: 0,
+    leaves: 72_000,
+    seconds: 3_600,
+    deliveredPerSecond: 1_000,
+    ...changes,
+  })
+
   it('allows what the QoS allows, and nothing else', () => {
-    const none = { delivered: 9, lost: 0, doubled: 0, reordered: 0, corrupt: 0, misrouted: 0 }
-    const fine = [
-      { ...none, qos: 0, lost: 3 },
-      { ...none, qos: 1, doubled: 2 },
-      { ...none, qos: 2 },
-    ]
-    expect(soakFaults({ byQos: fine })).toEqual([])
-    const bad = [
-      { ...none, qos: 1, lost: 1 },
-      { ...none, qos: 2, lost: 2, doubled: 1_000 },
-    ]
-    expect(soakFaults({ byQos: bad })).toEqual([
+    expect(soakFaults(soaked({}, { lost: 3 }), 1_000)).toEqual([])
+    expect(
+      soakFaults(soaked({ sessionsLost: 1 }, {}, { lost: 1 }, { lost: 2, doubled: 1_000 }), 1_000),
+    ).toEqual([
       '1 lost at QoS 1',
       '2 lost at QoS 2',
       '1,000 doubled at QoS 2',
+      '1 persistent sessions forgotten',
     ])
-    expect(soakFaults({ error: 'the broker closed connection 3' })).toEqual([
+    expect(soakFaults(soaked({}), 1_100)).toEqual(['the rate was not held: 1000 msg/s'])
+    expect(soakFaults({ error: 'the broker closed connection 3' }, 1_000)).toEqual([
       'the broker closed connection 3',
     ])
+  })
+
+  it('is told with its counts, its slope and its verdict', () => {
+    const report = soaked({})
+    const soak = {
+      rate: 1_000,
+      report,
+      samples: samples(60, 0),
+      faults: [],
+      beforeBytes: 2e8,
+      afterBytes: 3e8,
+    }
+    const text = soakText({ soak: { ...soak, trend: memoryTrend(soak.samples) } })
+    expect(text).toContain(
+      '60 minutes at 1.00 k messages a second; 72,000 times a client left and came back.',
+    )
+    expect(text).toContain('| 2   |         9 |    0 |       0 |                    0 |            0 |')
+    expect(text).toContain('its slope 0 KiB an hour: **flat**')
+    expect(text).toContain('Nothing was lost at QoS 1 and 2')
   })
 })
 

@@ -134,9 +134,5 @@ export async function settledMemory(pid, canCollect) {
       await sleep(settleMs / 4)
     }
   }
-  return residentBytes(pid)
-}
-
-export function residentBytes(pid) {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024
 }

@@ -57,21 +57,27 @@ export function mixedRate(rates) {
   return 1 / rates.reduce((sum, rate, qos) => sum + shares[qos] / rate, 0)
 }
 
-/** What must not have happened, as sentences; none when all is well. */
-export function soakFaults(report) {
+/** A rate is held when so much of it arrives while it lasts. */
+const leastShareOfRate = 0.95
+
+/** What must not have happened, as phrases; none when all is well. What may come again at QoS 1 is not counted here. */
+export function soakFaults(report, rate) {
   if (report.error !== undefined) return [report.error]
-  return report.byQos.flatMap(({ qos, lost, doubled, reordered, corrupt, misrouted }) => {
-    const faults = {
-      ...(qos > 0 ? { lost } : {}),
-      ...(qos === 1 ? {} : { doubled }),
-      reordered,
-      corrupt,
-      misrouted,
-    }
-    return Object.entries(faults)
-      .filter(([, number]) => number > 0)
-      .map(([name, number]) => `${number.toLocaleString('en-GB')} ${name} at QoS ${qos}`)
+  const wrong = report.byQos.flatMap(({ qos, tally: { delivered: _, lost, ...others } }) => {
+    const faults = qos === 0 ? others : { lost, ...others }
+    return Object.entries(faults).map(([name, number]) => [number, `${name} at QoS ${qos}`])
   })
+  wrong.push(
+    [report.sessionsLost, 'persistent sessions forgotten'],
+    [report.sessionsKept, 'clean sessions kept'],
+  )
+  const isHeld = report.deliveredPerSecond >= rate * leastShareOfRate
+  return [
+    ...wrong
+      .filter(([number]) => number > 0)
+      .map(([number, what]) => `${number.toLocaleString('en-GB')} ${what}`),
+    ...(isHeld ? [] : [`the rate was not held: ${report.deliveredPerSecond.toFixed(0)} msg/s`]),
+  ]
 }
 
 /** The memory as a picture. */
@@ -93,25 +99,27 @@ export function soakCharts({ soak }) {
 /** What came out, as sentences and a table. */
 export function soakText({ soak }) {
   const { rate, report, trend, faults, beforeBytes, afterBytes } = soak
-  const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(0)} MiB`
   if (report.error !== undefined) return `The run broke off: ${report.error}.`
-  const head = ['QoS', 'delivered', 'lost', 'doubled', 'out of order']
-  const rows = report.byQos.map((tally) =>
-    [tally.qos, tally.delivered, tally.lost, tally.doubled, tally.reordered].map((number) =>
+  const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(0)} MiB`
+  const rows = report.byQos.map(({ qos, tally, again }) =>
+    [qos, tally.delivered, tally.lost, tally.doubled, again, tally.reordered].map((number) =>
       number.toLocaleString('en-GB'),
     ),
   )
-  const slope = trend.kibPerHour === undefined ? 'unknown' : `${trend.kibPerHour.toFixed(0)} KiB an hour`
+  const memory =
+    trend.kibPerHour === undefined
+      ? 'There are too few samples of the memory.'
+      : `Resident memory in the second half: ${mebibytes(trend.medianBytes)}, its slope ${trend.kibPerHour.toFixed(0)} KiB an hour: **${trend.verdict}**.`
   return [
     wrap(
-      `${(report.seconds / 60).toFixed(0)} minutes at ${count(rate)} messages a second, ${count(report.reconnects)} times a client went and came back.`,
+      `${(report.seconds / 60).toFixed(0)} minutes at ${count(rate)} messages a second; ${report.leaves.toLocaleString('en-GB')} times a client left and came back.`,
     ),
-    grid(head, rows),
+    grid(['QoS', 'delivered', 'lost', 'doubled', 'again, with a reason', 'out of order'], rows),
     wrap(
-      `Resident memory in the second half: ${mebibytes(trend.medianBytes ?? afterBytes)}, its slope ${slope}: **${trend.verdict}**. With garbage collected it was ${mebibytes(beforeBytes)} before the load and ${mebibytes(afterBytes)} after it.`,
+      `${memory} With garbage collected it was ${mebibytes(beforeBytes)} before the load and ${mebibytes(afterBytes)} after it.`,
     ),
     faults.length === 0
-      ? 'Nothing was lost at QoS 1 and 2, and nothing came twice at QoS 2.'
+      ? 'Nothing was lost at QoS 1 and 2, nothing came twice that may not, and every persistent session was kept.'
       : `What must not happen: ${faults.join(', ')}.`,
   ].join('\n\n')
 }
