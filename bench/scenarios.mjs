@@ -39,6 +39,11 @@ export const scenarios = [
     title: '10 pairs over WebSocket',
     load: { groups: 10, transport: 'websocket' },
   },
+  {
+    name: 'ws-pairs-10-single',
+    title: '10 pairs over WebSocket, publishers with a packet in each frame',
+    load: { groups: 10, transport: 'websocket', packetsPerFrame: 1 },
+  },
   { name: 'hook-pair', title: 'one pair, a hook asked about every message', load: {}, hook: true },
   { name: 'frozen', title: 'one pair, beside a subscriber that never reads', load: {}, frozen: 1 },
   {

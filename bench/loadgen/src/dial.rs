@@ -14,7 +14,7 @@ use std::{
 const AT_A_TIME: usize = 64;
 
 /// How long to wait for the next answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One connection to be made.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ impl Peer for Handshakes<'_> {
                 }
                 self.welcomes[connection - self.first] = welcome;
                 match &plan.subscription {
-                    Some((filter, qos)) => wire::put_subscribe(out, self.version, 1, filter, *qos),
+                    Some((filter, qos)) => wire::put_subscribe(out, self.version, 1, &[filter], *qos),
                     None => self.done += 1,
                 }
                 Ok(())
@@ -80,12 +80,11 @@ pub fn dial(
     version: Version,
     plans: &[Plan],
 ) -> Result<Vec<Welcome>, Failure> {
-    let nothing = Welcome { receive_maximum: u16::MAX, maximum_qos: 2 };
     let mut handshakes = Handshakes {
         version,
         first: fleet.connections.len(),
         plans,
-        welcomes: vec![nothing; plans.len()],
+        welcomes: vec![Welcome::default(); plans.len()],
         done: 0,
     };
     let mut opened = 0;

@@ -2,10 +2,13 @@
 //!
 //! Calling order: [`Fleet::open`], then again and again [`Fleet::wait`] and [`Fleet::read`], with
 //! [`Fleet::flush`] after something was appended to a [`Connection::out`]. What the bytes mean is the business
-//! of a [`Peer`]: see `dial.rs`, `run.rs` and `idle.rs`.
+//! of a [`Peer`]: see `dial.rs`, `run.rs` and `idle.rs`. Where connections come and go, [`Fleet::close`] and
+//! [`Fleet::reopen`] give the same index to another one.
 
 use crate::{
     Failure,
+    scenario::Transport,
+    websocket::WebSocket,
     wire::{self, Frame, WireError},
 };
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
@@ -13,7 +16,7 @@ use serde::Serialize;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io::{self, Read, Write},
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr},
     time::Duration,
 };
 
@@ -24,14 +27,18 @@ const READ_BYTES: usize = 256 << 10;
 const CONNECTIONS_PER_ADDRESS: usize = 20_000;
 
 /// One connection of the generator.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Connection {
-    stream: TcpStream,
+    /// `None` while it is closed.
+    stream: Option<TcpStream>,
+    web_socket: Option<WebSocket>,
     /// The beginning of a packet whose end has not arrived.
     carry: Vec<u8>,
-    /// Bytes to be written. Append, then [`Fleet::flush`].
+    /// Packets to be written. Append, then [`Fleet::flush`].
     pub out: Vec<u8>,
-    /// How much of `out` the kernel has taken.
+    /// Over WebSocket: what was `out`, in frames.
+    raw: Vec<u8>,
+    /// How much of `out`, or over WebSocket of `raw`, the kernel has taken.
     written: usize,
     writable: bool,
     readable: bool,
@@ -44,29 +51,56 @@ impl Connection {
     #[inline]
     #[must_use]
     pub fn is_blocked(&self) -> bool {
-        !self.out.is_empty()
+        !self.out.is_empty() || !self.raw.is_empty()
     }
 
     /// Writes what is due, as far as the kernel takes it.
+    #[inline]
     fn flush(&mut self, io: &mut IoCounts) -> io::Result<()> {
-        while self.writable && self.written < self.out.len() {
-            match self.stream.write(&self.out[self.written..]) {
-                Ok(size) => {
-                    io.writes += 1;
-                    io.written_bytes += size as u64;
-                    self.written += size;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        let Self { stream: Some(stream), web_socket, out, raw, written, writable, .. } = self else {
+            return Ok(());
+        };
+        let Some(web_socket) = web_socket else { return write(stream, out, written, writable, io) };
+        while *writable {
+            if raw.is_empty() && web_socket.is_open() && !out.is_empty() {
+                web_socket.put_frames(out, raw);
+                out.clear();
             }
-        }
-        if self.written == self.out.len() {
-            self.out.clear();
-            self.written = 0;
+            if raw.is_empty() {
+                break;
+            }
+            write(stream, raw, written, writable, io)?;
         }
         Ok(())
     }
+}
+
+/// Writes `bytes` from `written` on; both are reset when the kernel has taken everything.
+#[inline]
+fn write(
+    stream: &mut TcpStream,
+    bytes: &mut Vec<u8>,
+    written: &mut usize,
+    writable: &mut bool,
+    io: &mut IoCounts,
+) -> io::Result<()> {
+    while *writable && *written < bytes.len() {
+        match stream.write(&bytes[*written..]) {
+            Ok(size) => {
+                io.writes += 1;
+                io.written_bytes += size as u64;
+                *written += size;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => *writable = false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if *written == bytes.len() {
+        bytes.clear();
+        *written = 0;
+    }
+    Ok(())
 }
 
 /// System calls of the generator and what they moved: the batch sizes it saw.
@@ -88,6 +122,14 @@ pub trait Peer {
     /// A read of one connection is about to be taken apart: the time to look at the clock.
     fn chunk(&mut self) {}
 
+    /// The broker has closed a connection.
+    ///
+    /// # Errors
+    /// Unless that was to be expected.
+    fn closed(&mut self, connection: usize) -> Result<(), Failure> {
+        Err(Failure::Closed { connection })
+    }
+
     /// One whole packet. What is appended to `out` is written after the chunk.
     ///
     /// # Errors
@@ -100,6 +142,8 @@ pub trait Peer {
 pub struct Fleet {
     poll: Poll,
     events: Events,
+    transport: Transport,
+    packets_per_frame: usize,
     /// By index, as [`Peer::frame`] and [`Fleet::flush`] name them.
     pub connections: Vec<Connection>,
     buffer: Vec<u8>,
@@ -114,9 +158,20 @@ impl Fleet {
     /// # Errors
     /// When there is no epoll to be had.
     pub fn new(packet_bytes: usize) -> io::Result<Self> {
+        Self::over(Transport::Tcp, 0, packet_bytes)
+    }
+
+    /// One whose connections use `transport`; over WebSocket so many packets share a frame, 0 being all that are
+    /// written together.
+    ///
+    /// # Errors
+    /// When there is no epoll to be had.
+    pub fn over(transport: Transport, packets_per_frame: usize, packet_bytes: usize) -> io::Result<Self> {
         Ok(Self {
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
+            transport,
+            packets_per_frame,
             connections: Vec::new(),
             buffer: vec![0; READ_BYTES.max(4 * packet_bytes)],
             readable: Vec::new(),
@@ -130,12 +185,25 @@ impl Fleet {
     /// Chiefly when the process has no file descriptor left.
     pub fn open(&mut self, address: SocketAddr) -> io::Result<usize> {
         let index = self.connections.len();
+        self.connections.push(Connection::default());
+        let is_crowded = index >= CONNECTIONS_PER_ADDRESS && address.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let last = 1 + u8::try_from(index / CONNECTIONS_PER_ADDRESS).unwrap_or(u8::MAX - 1);
+        self.reopen(index, address, is_crowded.then_some(Ipv4Addr::new(127, 0, 0, last)))?;
+        Ok(index)
+    }
+
+    /// Begins to connect to `address` once more, `from` an address of this machine where one is given. What the
+    /// index had before is closed, and what it had not written is gone.
+    ///
+    /// # Errors
+    /// Chiefly when the process has no file descriptor left.
+    pub fn reopen(&mut self, index: usize, address: SocketAddr, from: Option<Ipv4Addr>) -> io::Result<()> {
+        self.close(index);
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
-        if index >= CONNECTIONS_PER_ADDRESS && address.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) {
-            let last = 1 + u8::try_from(index / CONNECTIONS_PER_ADDRESS).unwrap_or(u8::MAX - 1);
-            socket.bind(&SocketAddr::from(([127, 0, 0, last], 0)).into())?;
+        if let Some(from) = from {
+            socket.bind(&SocketAddr::from((from, 0)).into())?;
         }
         match socket.connect(&address.into()) {
             Ok(()) => {}
@@ -144,16 +212,34 @@ impl Fleet {
         }
         let mut stream = TcpStream::from_std(socket.into());
         self.poll.registry().register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
-        self.connections.push(Connection {
-            stream,
-            carry: Vec::new(),
-            out: Vec::new(),
-            written: 0,
-            writable: false,
-            readable: false,
-            ends: false,
-        });
-        Ok(index)
+        let connection = &mut self.connections[index];
+        connection.stream = Some(stream);
+        if self.transport == Transport::WebSocket {
+            let seed = index as u64 + 1;
+            connection.web_socket = Some(WebSocket::open(&mut connection.raw, seed, self.packets_per_frame));
+        }
+        Ok(())
+    }
+
+    /// Closes a connection as if its process had been killed: what has come and was not read is lost. Nothing
+    /// happens to one that is closed.
+    pub fn close(&mut self, index: usize) {
+        let connection = &mut self.connections[index];
+        connection.stream = None;
+        connection.web_socket = None;
+        connection.carry.clear();
+        connection.out.clear();
+        connection.raw.clear();
+        connection.written = 0;
+        // `readable` stays: it says that the index is in the list.
+        (connection.writable, connection.ends) = (false, false);
+    }
+
+    /// Tells the broker that nothing more will come. That it has closed meanwhile is no error.
+    pub fn finish(&mut self, index: usize) {
+        if let Some(stream) = &self.connections[index].stream {
+            let _ = stream.shutdown(Shutdown::Write);
+        }
     }
 
     /// Waits for readiness and writes what was held up.
@@ -206,18 +292,19 @@ impl Fleet {
     fn read_one(&mut self, index: usize, peer: &mut impl Peer) -> Result<bool, Failure> {
         let Self { connections, buffer, io, .. } = self;
         let connection = &mut connections[index];
+        let Some(stream) = &mut connection.stream else { return Ok(false) };
         let carried = connection.carry.len();
         buffer[..carried].copy_from_slice(&connection.carry);
         if carried == buffer.len() {
             return Err(WireError::Oversized(carried).into());
         }
-        let size = match connection.stream.read(&mut buffer[carried..]) {
-            Ok(0) => return Err(Failure::Closed { connection: index }),
+        let size = match stream.read(&mut buffer[carried..]) {
+            Ok(0) => return peer.closed(index).map(|()| false),
             Ok(size) => size,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                return Err(Failure::Closed { connection: index });
+                return peer.closed(index).map(|()| false);
             }
             Err(error) => return Err(error.into()),
         };
@@ -225,7 +312,11 @@ impl Fleet {
         io.read_bytes += size as u64;
         peer.chunk();
         let filled = carried + size;
-        let mut rest = &buffer[..filled];
+        let end = match &mut connection.web_socket {
+            Some(web_socket) => web_socket.receive(&mut buffer[..filled], carried, &mut connection.raw)?,
+            None => filled,
+        };
+        let mut rest = &buffer[..end];
         while let Some(frame) = wire::split(rest)? {
             rest = &rest[frame.len..];
             peer.frame(index, frame, &mut connection.out)?;

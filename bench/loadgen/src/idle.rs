@@ -40,7 +40,7 @@ pub fn run(
     scenario: &IdleScenario,
     mut pause: impl FnMut(u32) -> Result<(), Failure>,
 ) -> Result<IdleReport, Failure> {
-    let mut fleet = Fleet::new(1 << 10)?;
+    let mut fleet = Fleet::over(scenario.transport, 0, 1 << 10)?;
     let mut dialled = Duration::ZERO;
     let mut open = 0;
     for &step in &scenario.steps {

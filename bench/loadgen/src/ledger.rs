@@ -5,7 +5,7 @@
 //! broker that drops most of what it gets costs little memory here.
 
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Add};
 
 /// What became of the messages. All zero but `delivered` is a good run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -29,6 +29,20 @@ impl Tally {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         Self { delivered: 0, ..*self } == Self::default()
+    }
+}
+
+impl Add for Tally {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self {
+            delivered: self.delivered + other.delivered,
+            lost: self.lost + other.lost,
+            doubled: self.doubled + other.doubled,
+            reordered: self.reordered + other.reordered,
+            corrupt: self.corrupt + other.corrupt,
+            misrouted: self.misrouted + other.misrouted,
+        }
     }
 }
 
@@ -89,6 +103,14 @@ impl Ledger {
                 false
             }
         }
+    }
+
+    /// Whether a message has been delivered.
+    #[must_use]
+    pub fn has(&self, stream: usize, sequence: u64) -> bool {
+        let gap = self.gaps.range(..=(stream, sequence)).next_back();
+        let is_missing = gap.is_some_and(|(&(of, _), &end)| of == stream && sequence < end);
+        sequence < self.next[stream] && !is_missing
     }
 
     /// Enters a delivery that was not as it was sent.
@@ -163,6 +185,17 @@ mod tests {
             tally(&[5, 0, 4, 2], 6),
             Tally { delivered: 4, lost: 2, reordered: 3, ..Tally::default() }
         );
+    }
+
+    #[test]
+    fn the_ledger_tells_what_has_been_delivered() {
+        let mut ledger = Ledger::new(2);
+        for sequence in [0, 1, 5, 3] {
+            ledger.record(0, sequence);
+        }
+        let delivered: Vec<u64> = (0..8).filter(|&sequence| ledger.has(0, sequence)).collect();
+        assert_eq!(delivered, [0, 1, 3, 5]);
+        assert!(!ledger.has(1, 0));
     }
 
     #[test]

@@ -6,23 +6,30 @@
 //! broker it measures, so that it cannot share its mistakes.
 //!
 //! Order of reading: [`scenario`] (what is asked), [`run`] (the load), [`fleet`] (the sockets), [`dial`] (the
-//! handshake), [`wire`] and [`stamp`] (bytes), [`ledger`] (was everything delivered once and in order?),
-//! [`report`] (the answer). [`idle`] holds connections that do nothing, [`relay`] is the broker that does
+//! handshake), [`wire`], [`stamp`] and [`websocket`] (bytes), [`ledger`] (was everything delivered once and in
+//! order?), [`report`] (the answer). [`pace`] and [`background`] are details of the load. [`idle`] holds connections that do nothing, [`relay`] is the broker that does
 //! nothing and so shows what the generator itself can reach, [`selftest`] prints what a message costs here.
 #![forbid(unsafe_code)]
 
+pub mod background;
+pub mod churn;
+pub mod connects;
 pub mod dial;
 pub mod fleet;
 pub mod idle;
 pub mod ledger;
+pub mod pace;
+pub mod pair;
 pub mod probe;
 pub mod publisher;
 pub mod relay;
 pub mod report;
+pub mod retained;
 pub mod run;
 pub mod scenario;
 pub mod selftest;
 pub mod stamp;
+pub mod websocket;
 pub mod wire;
 
 use thiserror::Error;
@@ -38,6 +45,9 @@ pub enum Failure {
     /// The broker sent bytes that are no MQTT, or a packet that has no place here.
     #[error("the broker sent {0}")]
     Wire(#[from] wire::WireError),
+    /// The broker's WebSocket frames are none.
+    #[error("the broker sent {0}")]
+    WebSocket(#[from] websocket::WebSocketError),
     /// The broker closed a connection, or said goodbye.
     #[error("the broker closed connection {connection}")]
     Closed {

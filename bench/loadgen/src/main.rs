@@ -1,4 +1,4 @@
-//! The command: `run`, `idle`, `relay` and `self`.
+//! The command: `run`, `idle`, `connects`, `retained`, `churn`, `relay` and `self`.
 #![forbid(unsafe_code)]
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -9,16 +9,19 @@ use std::{
     sync::atomic::AtomicBool,
 };
 use topicwire_loadgen::{
-    Failure, idle,
+    Failure, churn, connects, idle,
     relay::{Faithful, Relay},
-    run,
-    scenario::{IdleScenario, Scenario},
+    retained, run,
+    scenario::{ChurnScenario, ConnectsScenario, IdleScenario, RetainedScenario, Scenario},
     selftest,
 };
 
 const USAGE: &str = "\
 usage: loadgen run '<scenario as JSON>'    drive a load, print a report as one line of JSON
        loadgen idle '<scenario as JSON>'   hold idle connections; wants a line on stdin after each step
+       loadgen connects '<scenario>'       let clients connect and leave at once
+       loadgen retained '<scenario>'       store retained messages and ask for them
+       loadgen churn '<scenario>'          a load under which clients come and go; prints samples meanwhile
        loadgen relay <port>                be the null broker
        loadgen self [payload bytes]        print what a message costs the generator";
 
@@ -31,6 +34,15 @@ fn main() -> ExitCode {
         }
         ["idle", json] => parse::<IdleScenario>(json)
             .and_then(|scenario| idle::run(&scenario, stop_over))
+            .and_then(|report| say(&report)),
+        ["connects", json] => parse::<ConnectsScenario>(json)
+            .and_then(|scenario| connects::run(&scenario))
+            .and_then(|report| say(&report)),
+        ["retained", json] => parse::<RetainedScenario>(json)
+            .and_then(|scenario| retained::run(&scenario))
+            .and_then(|report| say(&report)),
+        ["churn", json] => parse::<ChurnScenario>(json)
+            .and_then(|scenario| churn::run(&scenario, tell_sample))
             .and_then(|report| say(&report)),
         ["relay", port] => relay(port),
         ["self"] => selftest::costs(64).and_then(|costs| say(&costs)),
@@ -70,6 +82,16 @@ fn stop_over(connections: u32) -> Result<(), Failure> {
     say(&serde_json::json!({ "event": "step", "connections": connections }))?;
     io::stdin().lock().read_line(&mut String::new())?;
     Ok(())
+}
+
+fn tell_sample(sample: &churn::Sample) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Event<'a> {
+        event: &'static str,
+        #[serde(flatten)]
+        sample: &'a churn::Sample,
+    }
+    say(&Event { event: "sample", sample })
 }
 
 fn relay(port: &str) -> Result<(), Failure> {

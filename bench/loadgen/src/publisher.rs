@@ -2,9 +2,9 @@
 
 use crate::{
     stamp::Stamp,
-    wire::{Template, WireError, kind},
+    wire::{self, Template, WireError, kind},
 };
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 /// Which acknowledgement a packet id waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ enum Step {
 struct Flow {
     free: VecDeque<u16>,
     steps: Vec<Step>,
+    /// By packet id, which message it was last used for.
+    sequences: Vec<u64>,
     first_step: Step,
 }
 
@@ -28,15 +30,25 @@ impl Flow {
         Self {
             free: (1..=window).collect(),
             steps: vec![Step::Free; usize::from(window) + 1],
+            sequences: vec![0; usize::from(window) + 1],
             first_step: if qos == 1 { Step::Puback } else { Step::Pubrec },
         }
     }
 
     #[inline]
-    fn take(&mut self) -> Option<u16> {
+    fn take(&mut self, sequence: u64) -> Option<u16> {
         let id = self.free.pop_front()?;
         self.steps[usize::from(id)] = self.first_step;
+        self.sequences[usize::from(id)] = sequence;
         Some(id)
+    }
+
+    /// The packet ids in flight, as their messages were first sent.
+    fn in_flight(&self) -> Vec<u16> {
+        let mut ids: Vec<u16> =
+            (1..self.steps.len() as u16).filter(|&id| self.steps[usize::from(id)] != Step::Free).collect();
+        ids.sort_by_key(|&id| self.sequences[usize::from(id)]);
+        ids
     }
 
     /// Moves an id on; gives true when a PUBREL is to be sent.
@@ -119,7 +131,7 @@ impl Publisher {
     pub fn publish(&mut self, out: &mut Vec<u8>, sent_ns: u64, subscribers: u64) {
         let packet_id = match &mut self.flow {
             None => 0,
-            Some(flow) => match flow.take() {
+            Some(flow) => match flow.take(self.published) {
                 Some(id) => id,
                 None => return,
             },
@@ -128,6 +140,37 @@ impl Publisher {
         self.template.put(out, packet_id, stamp);
         self.published += 1;
         self.outstanding += subscribers;
+    }
+
+    /// Appends what is in flight once more, as a client does whose session goes on with a new connection
+    /// [MQTT-4.4.0-1]: PUBLISH with DUP, or PUBREL where that was the step. Gives which messages were sent again.
+    pub fn resend(&mut self, out: &mut Vec<u8>, sent_ns: u64) -> Range<u64> {
+        let Some(flow) = &self.flow else { return 0..0 };
+        let mut again = 0..0;
+        for id in flow.in_flight() {
+            let sequence = flow.sequences[usize::from(id)];
+            if flow.steps[usize::from(id)] == Step::Pubcomp {
+                wire::put_ack(out, kind::PUBREL, id);
+                continue;
+            }
+            let start = out.len();
+            self.template.put(out, id, Stamp { publisher: self.index, sequence, sent_ns });
+            out[start] |= 0x08;
+            if again.is_empty() {
+                again.start = sequence;
+            }
+            again.end = sequence + 1;
+        }
+        again
+    }
+
+    /// Begins a new session: what was in flight or not yet delivered is given up.
+    pub fn forget(&mut self) {
+        self.outstanding = 0;
+        if let Some(flow) = &mut self.flow {
+            flow.steps.fill(Step::Free);
+            flow.free = (1..=self.window as u16).collect();
+        }
     }
 
     /// Takes PUBACK, PUBREC or PUBCOMP; true when a PUBREL is to be sent.
@@ -178,6 +221,36 @@ mod tests {
         assert!(publisher.acknowledge(kind::PUBREC, 1).is_err());
         assert_eq!(publisher.acknowledge(kind::PUBCOMP, 1), Ok(false));
         assert_eq!(publisher.unacknowledged(), 0);
+    }
+
+    #[test]
+    fn what_is_in_flight_is_sent_again_in_order_and_as_its_step_wants() {
+        let mut publisher = publisher(2, 3);
+        let mut out = Vec::new();
+        for _ in 0..3 {
+            publisher.publish(&mut out, 0, 1);
+        }
+        // The first is over, so the fourth has its packet id; the second waits for PUBCOMP.
+        publisher.acknowledge(kind::PUBREC, 1).unwrap();
+        publisher.acknowledge(kind::PUBCOMP, 1).unwrap();
+        publisher.publish(&mut out, 0, 1);
+        publisher.acknowledge(kind::PUBREC, 2).unwrap();
+        out.clear();
+        assert_eq!(publisher.resend(&mut out, 0), 2..4);
+        assert_eq!(out[..4], [kind::PUBREL << 4 | 2, 2, 0, 2]);
+        let mut rest = &out[4..];
+        for (id, sequence) in [(3, 2), (1, 3)] {
+            let frame = split(rest).unwrap().unwrap();
+            assert_eq!(frame.first, kind::PUBLISH << 4 | 0x08 | 2 << 1);
+            let publish = Publish::read(Version::V311, frame).unwrap();
+            assert_eq!(
+                (publish.packet_id, Stamp::read(publish.payload, 24).unwrap().sequence),
+                (id, sequence)
+            );
+            rest = &rest[frame.len..];
+        }
+        assert!(rest.is_empty());
+        assert_eq!(publisher.published, 4);
     }
 
     #[test]

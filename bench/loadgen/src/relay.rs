@@ -2,11 +2,15 @@
 //! that this generator runs on this machine.
 //!
 //! It is no broker: it looks at no topic. Who gets what follows from the client ids that `run.rs` uses
-//! (`load-s-<group>-…` subscribes, `load-p-<group>-…` publishes), it answers CONNECT and SUBSCRIBE by rote, and
-//! it knows QoS 0 only. A [`Policy`] may tamper with what passes; that is how the tests prove that the
+//! (`load-s-<group>-…` subscribes, `load-p-<group>-…` publishes), it answers CONNECT, SUBSCRIBE and the steps of
+//! QoS 1 and 2 by rote, under the publisher's packet ids, and it keeps no session. A connection that begins with
+//! a letter is a WebSocket. A [`Policy`] may tamper with what passes; that is how the tests prove that the
 //! generator notices.
 
-use crate::wire::{self, Frame, WireError, kind};
+use crate::{
+    websocket::{self, Reader, opcode},
+    wire::{self, Frame, WireError, kind},
+};
 use mio::{
     Events, Interest, Poll, Token,
     net::{TcpListener, TcpStream},
@@ -39,14 +43,54 @@ impl Policy for Faithful {
 const LISTENER: Token = Token(usize::MAX);
 const READ_BYTES: usize = 256 << 10;
 
+/// Over WebSocket, so much of what is to be written shares a frame.
+const FRAME_BYTES: usize = 64 << 10;
+
+/// The server's end of a WebSocket.
+struct WebSocket {
+    /// What has come of the request; `None` when that is over.
+    request: Option<Vec<u8>>,
+    reader: Reader,
+}
+
 struct Peer {
     stream: TcpStream,
+    /// `None` until the first byte has told.
+    web_socket: Option<Option<WebSocket>>,
     carry: Vec<u8>,
     out: Vec<u8>,
+    /// Over WebSocket: what was `out`, in frames.
+    raw: Vec<u8>,
     group: Option<String>,
     is_v5: bool,
     writable: bool,
     waits_for_flush: bool,
+}
+
+impl Peer {
+    /// Takes the framing, if there is any, off what has come at `bytes[from..]`; gives the end of the MQTT bytes,
+    /// and whether there is something new to be written.
+    fn unwrap(&mut self, bytes: &mut [u8], from: usize) -> Result<(usize, bool), WireError> {
+        let is_text = bytes.get(from).is_some_and(u8::is_ascii_alphabetic);
+        let web_socket = self.web_socket.get_or_insert_with(|| {
+            is_text.then(|| WebSocket { request: Some(Vec::new()), reader: Reader::new(true) })
+        });
+        let Some(WebSocket { request: pending, reader }) = web_socket else {
+            return Ok((bytes.len(), false));
+        };
+        let Some(request) = pending else {
+            let end = reader.strip(bytes, from, |_| {});
+            return end.map(|end| (end, false)).map_err(|_| WireError::Unexpected(kind::DISCONNECT));
+        };
+        request.extend_from_slice(&bytes[from..]);
+        // A client of the generator waits for the answer: nothing can be behind its request.
+        let is_whole = websocket::end_of_head(request).is_some();
+        if is_whole {
+            *pending = None;
+            websocket::put_answer(&mut self.raw);
+        }
+        Ok((from, is_whole))
+    }
 }
 
 /// The null broker, listening.
@@ -59,6 +103,7 @@ pub struct Relay<P> {
     groups: HashMap<String, Vec<usize>>,
     flushes: Vec<usize>,
     policy: P,
+    frame_bytes: usize,
 }
 
 impl<P: Policy> Relay<P> {
@@ -71,7 +116,14 @@ impl<P: Policy> Relay<P> {
         let mut listener = TcpListener::bind(address)?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let (peers, groups, flushes) = (HashMap::new(), HashMap::new(), Vec::new());
-        Ok(Self { poll, listener, peers, next_token: 0, groups, flushes, policy })
+        Ok(Self { poll, listener, peers, next_token: 0, groups, flushes, policy, frame_bytes: FRAME_BYTES })
+    }
+
+    /// The same, but over WebSocket so much of what is to be written shares a frame, wherever packets end.
+    #[must_use]
+    pub fn with_frames_of(mut self, frame_bytes: usize) -> Self {
+        self.frame_bytes = frame_bytes.max(1);
+        self
     }
 
     /// Where it listens.
@@ -128,8 +180,10 @@ impl<P: Policy> Relay<P> {
                 token,
                 Peer {
                     stream,
+                    web_socket: None,
                     carry: Vec::new(),
                     out: Vec::new(),
+                    raw: Vec::new(),
                     group: None,
                     is_v5: false,
                     writable: true,
@@ -142,7 +196,8 @@ impl<P: Policy> Relay<P> {
     fn mark_writable(&mut self, token: usize) {
         if let Some(peer) = self.peers.get_mut(&token) {
             peer.writable = true;
-            if !peer.out.is_empty() && !peer.waits_for_flush {
+            let is_idle = peer.out.is_empty() && peer.raw.is_empty();
+            if !is_idle && !peer.waits_for_flush {
                 peer.waits_for_flush = true;
                 self.flushes.push(token);
             }
@@ -164,10 +219,15 @@ impl<P: Policy> Relay<P> {
                 _ => return Err(WireError::Unexpected(kind::DISCONNECT)),
             };
             let filled = carried + size;
-            let used = self.take_apart(token, &buffer[..filled])?;
+            let (end, is_new) = peer.unwrap(&mut buffer[..filled], carried)?;
+            if is_new && !peer.waits_for_flush {
+                peer.waits_for_flush = true;
+                self.flushes.push(token);
+            }
+            let used = self.take_apart(token, &buffer[..end])?;
             if let Some(peer) = self.peers.get_mut(&token) {
                 peer.carry.clear();
-                peer.carry.extend_from_slice(&buffer[used..filled]);
+                peer.carry.extend_from_slice(&buffer[used..end]);
             }
             if filled < buffer.len() {
                 return Ok(());
@@ -183,6 +243,8 @@ impl<P: Policy> Relay<P> {
                 self.pass(token, &bytes[run..at]);
                 self.answer(token, frame)?;
                 run = at + frame.len;
+            } else if frame.first & 0x06 != 0 {
+                self.acknowledge(token, frame)?;
             }
             at += frame.len;
         }
@@ -203,6 +265,22 @@ impl<P: Policy> Relay<P> {
                 self.flushes.push(*to);
             }
         }
+    }
+
+    /// PUBACK or PUBREC for a PUBLISH.
+    fn acknowledge(&mut self, token: usize, frame: Frame<'_>) -> Result<(), WireError> {
+        let Some(peer) = self.peers.get_mut(&token) else { return Ok(()) };
+        let short = WireError::Short(kind::PUBLISH);
+        let topic = frame.body.first_chunk::<2>().ok_or(short)?;
+        let at = 2 + usize::from(u16::from_be_bytes(*topic));
+        let &[high, low, ..] = frame.body.get(at..).ok_or(short)? else { return Err(short) };
+        let ack = if frame.first & 0x02 != 0 { kind::PUBACK } else { kind::PUBREC };
+        wire::put_ack(&mut peer.out, ack, u16::from_be_bytes([high, low]));
+        if !peer.waits_for_flush {
+            peer.waits_for_flush = true;
+            self.flushes.push(token);
+        }
+        Ok(())
     }
 
     fn answer(&mut self, token: usize, frame: Frame<'_>) -> Result<(), WireError> {
@@ -230,6 +308,9 @@ impl<P: Policy> Relay<P> {
                     peer.out.extend_from_slice(&[0x90, 3, high, low, qos]);
                 }
             }
+            kind::PUBREC => wire::put_ack(&mut peer.out, kind::PUBREL, frame.packet_id()?),
+            kind::PUBREL => wire::put_ack(&mut peer.out, kind::PUBCOMP, frame.packet_id()?),
+            kind::PUBACK | kind::PUBCOMP => return Ok(()),
             other => return Err(WireError::Unexpected(other)),
         }
         if !peer.waits_for_flush {
@@ -244,15 +325,23 @@ impl<P: Policy> Relay<P> {
         for token in std::mem::take(&mut self.flushes) {
             let Some(peer) = self.peers.get_mut(&token) else { continue };
             peer.waits_for_flush = false;
+            if let Some(Some(_)) = peer.web_socket {
+                for payload in peer.out.chunks(self.frame_bytes) {
+                    websocket::put_frame(&mut peer.raw, opcode::BINARY, payload, None);
+                }
+                peer.out.clear();
+            }
+            let Peer { stream, web_socket, out, raw, writable, .. } = peer;
+            let bytes = if let Some(Some(_)) = web_socket { raw } else { out };
             let mut written = 0;
-            while peer.writable && written < peer.out.len() {
-                match peer.stream.write(&peer.out[written..]) {
+            while *writable && written < bytes.len() {
+                match stream.write(&bytes[written..]) {
                     Ok(size) => written += size,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => peer.writable = false,
-                    Err(_) => written = peer.out.len(),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => *writable = false,
+                    Err(_) => written = bytes.len(),
                 }
             }
-            peer.out.drain(..written);
+            bytes.drain(..written);
         }
     }
 

@@ -6,10 +6,11 @@
 //! which had to wait for an earlier one counts its waiting (no co-ordinated omission).
 
 use crate::{
-    Failure,
+    Failure, background,
     dial::{self, Plan},
     fleet::{Fleet, IoCounts, Peer},
     ledger::Ledger,
+    pace::Pacer,
     probe::{self, CoreTimes},
     publisher::Publisher,
     report::{BrokerReport, GeneratorReport, Quantiles, Report},
@@ -18,10 +19,7 @@ use crate::{
     wire::{self, Frame, Publish, Template, Version, WireError, kind},
 };
 use hdrhistogram::Histogram;
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// One write of a publisher is at most about so large.
 const BATCH_BYTES: usize = 64 << 10;
@@ -36,7 +34,7 @@ const HIGHEST_NANOS: u64 = 60_000_000_000;
 pub fn run(scenario: &Scenario) -> Result<Report, Failure> {
     scenario.validate()?;
     probe::sharpen_timer();
-    let mut fleet = Fleet::new(scenario.payload_bytes + 64)?;
+    let mut fleet = Fleet::over(scenario.transport, scenario.packets_per_frame, scenario.payload_bytes + 64)?;
     let mut load = Load::dial(scenario, &mut fleet)?;
     let (before, after) = load.measure(&mut fleet)?;
     load.drain(&mut fleet)?;
@@ -70,6 +68,7 @@ struct Load<'a> {
     /// Per subscriber, the first publisher of its group.
     first_publisher: Vec<u32>,
     ledger: Ledger,
+    pacer: Pacer,
     epoch: Instant,
     now_ns: u64,
     /// Deliveries of messages due before this are not part of the latency: the warm-up.
@@ -107,11 +106,18 @@ impl<'a> Load<'a> {
             let window = scenario.window.min(welcome.receive_maximum);
             publishers.push(Publisher::new(index as u32, template, scenario.qos, window));
         }
+        background::subscribe(fleet, scenario)?;
         let histogram = || {
             Histogram::new_with_bounds(1_000, HIGHEST_NANOS, 3)
                 .map_err(|error| Failure::Scenario(format!("no such histogram: {error}")))
         };
+        let fan_out = u64::from(scenario.subscribers);
+        let outstanding = publishers
+            .iter()
+            .map(|publisher| publisher.window().saturating_mul(fan_out).min(scenario.lag_per_publisher()))
+            .sum();
         Ok(Self {
+            pacer: Pacer::new(Duration::from_micros(scenario.read_pause_micros), outstanding),
             scenario,
             version,
             subscribers,
@@ -144,7 +150,6 @@ impl<'a> Load<'a> {
     }
 
     fn turn_until(&mut self, fleet: &mut Fleet, end: Duration) -> Result<(), Failure> {
-        let pause = Duration::from_micros(self.scenario.read_pause_micros);
         while self.epoch.elapsed() < end {
             if let Some(rate) = self.scenario.rate {
                 // Polling: asleep, the generator would measure how long the machine takes to wake it.
@@ -155,9 +160,7 @@ impl<'a> Load<'a> {
                 fleet.wait(Some(Duration::from_millis(10)))?;
                 fleet.read(self)?;
                 self.send_saturated(fleet)?;
-                if !pause.is_zero() {
-                    thread::sleep(pause);
-                }
+                self.pacer.pause(self.ledger.delivered());
             }
         }
         Ok(())
@@ -301,7 +304,7 @@ impl<'a> Load<'a> {
             published: self.published(),
             delivered: self.ledger.delivered(),
             io: fleet.io,
-            own_cpu: probe::thread_cpu_time(),
+            own_cpu: probe::thread_cpu_time().saturating_sub(self.pacer.spun()),
             broker_cpu: probe::cpu_time(&self.scenario.watch_pids),
             resident_bytes: probe::resident_bytes(&self.scenario.watch_pids),
             cores: probe::core_times(),
@@ -328,7 +331,7 @@ impl<'a> Load<'a> {
             }
             _ => None,
         };
-        let own_cpu = (after.own_cpu - before.own_cpu).as_secs_f64();
+        let own_cpu = after.own_cpu.saturating_sub(before.own_cpu).as_secs_f64();
         let reads = ((after.io.reads - before.io.reads) as f64).max(1.0);
         let writes = ((after.io.writes - before.io.writes) as f64).max(1.0);
         Report {
@@ -384,13 +387,24 @@ impl Peer for Load<'_> {
             }
             return Ok(());
         }
+        let Some(publisher) = self.publishers.get_mut(connection - self.subscribers) else {
+            // A subscription beside the load.
+            return match kind {
+                kind::PUBLISH => {
+                    self.ledger.record_misrouted();
+                    Ok(())
+                }
+                kind::DISCONNECT => Err(Failure::Closed { connection }),
+                other => Err(WireError::Unexpected(other).into()),
+            };
+        };
         match kind {
             kind::PUBACK | kind::PUBREC | kind::PUBCOMP => {
                 let (packet_id, code) = (frame.packet_id()?, frame.reason_code());
                 if code >= 0x80 {
                     return Err(Failure::Refused { what: "a message", code });
                 }
-                if self.publishers[connection - self.subscribers].acknowledge(kind, packet_id)? {
+                if publisher.acknowledge(kind, packet_id)? {
                     wire::put_ack(out, kind::PUBREL, packet_id);
                 }
                 Ok(())

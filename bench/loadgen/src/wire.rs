@@ -195,6 +195,14 @@ pub struct Welcome {
     pub receive_maximum: u16,
     /// The highest QoS that may be published.
     pub maximum_qos: u8,
+    /// The broker has kept the session.
+    pub session_present: bool,
+}
+
+impl Default for Welcome {
+    fn default() -> Self {
+        Self { receive_maximum: u16::MAX, maximum_qos: 2, session_present: false }
+    }
 }
 
 /// Reads a CONNACK: its code, and what it grants.
@@ -203,8 +211,8 @@ pub struct Welcome {
 /// [`WireError::Short`], [`WireError::Length`], [`WireError::Property`].
 pub fn connack(version: Version, frame: Frame<'_>) -> Result<(u8, Welcome), WireError> {
     let short = WireError::Short(kind::CONNACK);
-    let &[_, code, ref rest @ ..] = frame.body else { return Err(short) };
-    let mut welcome = Welcome { receive_maximum: u16::MAX, maximum_qos: 2 };
+    let &[flags, code, ref rest @ ..] = frame.body else { return Err(short) };
+    let mut welcome = Welcome { session_present: flags & 1 != 0, ..Welcome::default() };
     if version == Version::V5 && !rest.is_empty() {
         let (length, size) = varint(rest)?.ok_or(short)?;
         let mut properties = rest.get(size..size + length).ok_or(short)?;
@@ -274,25 +282,45 @@ fn put_packet(out: &mut Vec<u8>, first: u8, body: &[u8]) {
 
 /// Appends a CONNECT with a clean start and without keep alive.
 pub fn put_connect(out: &mut Vec<u8>, version: Version, client_id: &str) {
+    put_connect_with(out, version, client_id, true);
+}
+
+/// Appends a CONNECT for a session that outlives its connection, by an hour at least.
+pub fn put_persistent_connect(out: &mut Vec<u8>, version: Version, client_id: &str) {
+    put_connect_with(out, version, client_id, false);
+}
+
+fn put_connect_with(out: &mut Vec<u8>, version: Version, client_id: &str, is_clean: bool) {
     let mut body = Vec::with_capacity(32 + client_id.len());
     put_string(&mut body, "MQTT");
-    body.extend_from_slice(&[version.into(), 0x02, 0, 0]);
-    if version == Version::V5 {
-        body.push(0);
+    body.extend_from_slice(&[version.into(), if is_clean { 0x02 } else { 0 }, 0, 0]);
+    match (version, is_clean) {
+        (Version::V311, _) => {}
+        (Version::V5, true) => body.push(0),
+        // Session Expiry Interval
+        (Version::V5, false) => body.extend_from_slice(&[5, 0x11, 0, 0, 0x0e, 0x10]),
     }
     put_string(&mut body, client_id);
     put_packet(out, kind::CONNECT << 4, &body);
 }
 
-/// Appends a SUBSCRIBE for one filter.
-pub fn put_subscribe(out: &mut Vec<u8>, version: Version, packet_id: u16, filter: &str, qos: u8) {
-    let mut body = Vec::with_capacity(8 + filter.len());
+/// Appends a SUBSCRIBE for some filters.
+pub fn put_subscribe(
+    out: &mut Vec<u8>,
+    version: Version,
+    packet_id: u16,
+    filters: &[impl AsRef<str>],
+    qos: u8,
+) {
+    let mut body = Vec::new();
     body.extend_from_slice(&packet_id.to_be_bytes());
     if version == Version::V5 {
         body.push(0);
     }
-    put_string(&mut body, filter);
-    body.push(qos);
+    for filter in filters {
+        put_string(&mut body, filter.as_ref());
+        body.push(qos);
+    }
     put_packet(out, kind::SUBSCRIBE << 4 | 2, &body);
 }
 
@@ -440,11 +468,22 @@ mod tests {
         put_connect(&mut out, Version::V5, "x");
         assert_eq!(out, [0x10, 14, 0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, 0, 0, 0, 1, b'x']);
         out.clear();
-        put_subscribe(&mut out, Version::V311, 7, "a/+", 2);
+        put_persistent_connect(&mut out, Version::V311, "x");
+        assert_eq!(out, [0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 4, 0, 0, 0, 0, 1, b'x']);
+        out.clear();
+        put_persistent_connect(&mut out, Version::V5, "x");
+        let session_expiry = [5, 0x11, 0, 0, 0x0e, 0x10];
+        assert_eq!(out[..12], [0x10, 19, 0, 4, b'M', b'Q', b'T', b'T', 5, 0, 0, 0]);
+        assert_eq!(out[12..], [&session_expiry[..], &[0, 1, b'x']].concat());
+        out.clear();
+        put_subscribe(&mut out, Version::V311, 7, &["a/+"], 2);
         assert_eq!(out, [0x82, 8, 0, 7, 0, 3, b'a', b'/', b'+', 2]);
         out.clear();
-        put_subscribe(&mut out, Version::V5, 7, "a/+", 2);
+        put_subscribe(&mut out, Version::V5, 7, &["a/+"], 2);
         assert_eq!(out, [0x82, 9, 0, 7, 0, 0, 3, b'a', b'/', b'+', 2]);
+        out.clear();
+        put_subscribe(&mut out, Version::V311, 7, &["a", "b"], 0);
+        assert_eq!(out, [0x82, 10, 0, 7, 0, 1, b'a', 0, 0, 1, b'b', 0]);
         out.clear();
         put_ack(&mut out, kind::PUBREL, 0x0102);
         assert_eq!(out, [0x62, 2, 1, 2]);
@@ -461,10 +500,12 @@ mod tests {
             0x25, 0, // Retain Available
         ];
         let frame = split(&bytes).unwrap().unwrap();
-        let welcome = Welcome { receive_maximum: 20, maximum_qos: 1 };
+        let welcome = Welcome { receive_maximum: 20, maximum_qos: 1, session_present: false };
         assert_eq!(connack(Version::V5, frame), Ok((0, welcome)));
         let refused = split(&[0x20, 2, 0, 5]).unwrap().unwrap();
         assert_eq!(connack(Version::V311, refused).unwrap().0, 5);
+        let kept = split(&[0x20, 2, 1, 0]).unwrap().unwrap();
+        assert!(connack(Version::V311, kept).unwrap().1.session_present);
     }
 
     #[test]

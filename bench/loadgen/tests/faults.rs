@@ -1,79 +1,18 @@
 //! The generator against a broker that drops, doubles, reorders, spoils or misroutes: it must notice each, and
 //! count exactly.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-};
+mod support;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use support::{EveryNth, load_through, short};
 use topicwire_loadgen::{
     Failure,
     ledger::Tally,
-    relay::{Faithful, Policy, Relay},
-    report::Report,
+    relay::{Faithful, Policy},
     run,
     scenario::Scenario,
-    wire::{self, Version},
+    wire::Version,
 };
-
-/// Runs a short load through a relay with `policy`.
-fn load_through(policy: impl Policy + Send + 'static, scenario: Scenario) -> Result<Report, Failure> {
-    let relay = Relay::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), policy).unwrap();
-    let address = relay.address().unwrap();
-    let stop = Arc::new(AtomicBool::new(false));
-    let thread = {
-        let stop = Arc::clone(&stop);
-        thread::spawn(move || relay.serve(&stop))
-    };
-    let result = run::run(&Scenario { address, ..scenario });
-    stop.store(true, Ordering::Relaxed);
-    thread.join().unwrap().unwrap();
-    result
-}
-
-/// A few thousand messages at a fixed rate: a faulty broker cannot stop it as it would stop a saturated load.
-fn short() -> Scenario {
-    Scenario {
-        rate: Some(20_000.0),
-        warm_up_seconds: 0.05,
-        seconds: 0.2,
-        drain_seconds: 0.3,
-        ..Scenario::default()
-    }
-}
-
-/// Tampers with every n-th packet.
-struct EveryNth {
-    n: u64,
-    seen: u64,
-    tamper: fn(&[u8], &mut Vec<u8>, &mut Vec<u8>),
-    held: Vec<u8>,
-}
-
-impl EveryNth {
-    fn new(n: u64, tamper: fn(&[u8], &mut Vec<u8>, &mut Vec<u8>)) -> Self {
-        Self { n, seen: 0, tamper, held: Vec::new() }
-    }
-}
-
-impl Policy for EveryNth {
-    fn pass(&mut self, mut packets: &[u8], out: &mut Vec<u8>) {
-        while let Some(frame) = wire::split(packets).unwrap() {
-            let (packet, rest) = packets.split_at(frame.len);
-            packets = rest;
-            self.seen += 1;
-            if self.seen.is_multiple_of(self.n) {
-                (self.tamper)(packet, out, &mut self.held);
-            } else {
-                out.extend_from_slice(packet);
-                out.append(&mut self.held);
-            }
-        }
-    }
-}
 
 /// `published` minus one so that a fault held back for the next message may still be pending at the end.
 fn is_about(count: u64, published: u64, n: u64) -> bool {
