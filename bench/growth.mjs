@@ -10,6 +10,7 @@ import { writeCharts } from './lib/draw.mjs'
 import { bendText, curves, growthCharts, growthTables } from './lib/growth.mjs'
 import { coreTicks, machine, stealBetween } from './lib/machine.mjs'
 import { parseOptions, pick, positive } from './lib/options.mjs'
+import { voidText } from './lib/page.mjs'
 import { recordOf, resultsPath, summariesOf, writeResults } from './lib/results.mjs'
 import { summarise, voidReason } from './lib/summary.mjs'
 import { writeDocs } from './report.mjs'
@@ -67,7 +68,7 @@ await main(async () => {
   }
   const summaries = summariesOf(record)
   for (const { heading, text } of growthTables(summaries)) console.log(`### ${heading}\n\n${text}\n`)
-  console.log(`${bendText(summaries, record.ours)}\n`)
+  console.log(`${bendText(summaries, record.ours)}\n\n${voidText(summaries)}\n`)
   writeCharts(path.replace(/(\.json)?$/, '-charts'), growthCharts(summaries))
   console.log(`wrote ${path} and its charts`)
   if (options['write-docs']) writeDocs([path])

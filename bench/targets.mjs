@@ -122,7 +122,7 @@ export const targets = [
     row: 11,
     what: 'messages a second',
     figure: 'perSecond',
-    loads: ['ws-pairs-10'],
+    loads: ['ws-pairs-10', 'ws-pairs-10-single'],
     better: 'more',
     againstLoad: { name: 'pairs-10', says: 'our own TCP', must: 0.4, aim: 0.8 },
     against: { mosquitto: { must: 2, aim: 6 }, aedes: { must: 15, aim: 40 } },

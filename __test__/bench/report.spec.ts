@@ -160,6 +160,8 @@ describe('growth', () => {
   it('names the sizes at which a message costs half as much again as at a smaller one', () => {
     expect(bends(flat)).toEqual([])
     expect(bendText(flat, 'topicwire')).toContain('No curve of topicwire bends upwards')
+    const unknown = { ...point(100_000, 1), rows: [row('topicwire', 1e6, { cpuMicros: undefined })] }
+    expect(bendText([...flat, unknown], 'topicwire')).toContain('Without a figure: t.')
     expect(bends(bent)).toEqual([{ curve: 'subscriptions', broker: 'topicwire', x: 10_000, growth: 2 }])
     expect(bendText(bent, 'topicwire')).toContain('at 10,000: 2.00 times')
   })

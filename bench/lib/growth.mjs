@@ -1,7 +1,7 @@
 /** How cost grows: tables and charts of the runs of bench/growth.mjs, whose scenarios carry a `curve` and an `x`. */
 import { lines } from './charts.mjs'
 import { count, micros, withSpread } from './format.mjs'
-import { brokersOf, machineText, picture, wrap } from './page.mjs'
+import { brokersOf, machineText, picture, voidText, wrap } from './page.mjs'
 import { grid } from './table.mjs'
 
 /** The curves by the name that scenarios give them. `cost` turns a row into what must not grow: the CPU of a message. */
@@ -104,16 +104,24 @@ export function growthTables(summaries) {
   })
 }
 
-/** Which curves of ours bend upwards, in a sentence. */
+/** Which curves of ours bend upwards, in sentences, and at how many sizes nobody can tell. */
 export function bendText(summaries, ours) {
   const own = bends(summaries).filter(({ broker }) => broker === ours)
-  if (own.length === 0)
-    return `No curve of ${ours} bends upwards: a message costs at no size ${bendAbove} times what it cost at a smaller one.`
   const said = own.map(
     ({ curve, x, growth }) =>
       `${curves[curve].title.toLowerCase()}, at ${x.toLocaleString('en-GB')}: ${growth.toFixed(2)} times`,
   )
-  return `Where a message of ${ours} costs more than ${bendAbove} times what it cost at a smaller size: ${said.join('; ')}.`
+  const missing = summaries.filter(
+    ({ rows }) => rows.find((row) => row.broker === ours)?.cpuMicros === undefined,
+  )
+  return [
+    own.length === 0
+      ? `No curve of ${ours} bends upwards: a message costs at no size ${bendAbove} times what it cost at a smaller one.`
+      : `Where a message of ${ours} costs more than ${bendAbove} times what it cost at a smaller size: ${said.join('; ')}.`,
+    ...(missing.length === 0
+      ? []
+      : [`Without a figure: ${missing.map(({ scenario }) => scenario.title).join('; ')}.`]),
+  ].join(' ')
 }
 
 /** The part of docs/performance.md. */
@@ -124,5 +132,10 @@ export function growthBlock(record, charts) {
     text,
     ...picture(charts, name),
   ])
-  return [machineText(record, summaries), ...tables, wrap(bendText(summaries, record.ours))].join('\n\n')
+  return [
+    machineText(record, summaries),
+    ...tables,
+    wrap(bendText(summaries, record.ours)),
+    voidText(summaries),
+  ].join('\n\n')
 }

@@ -202,7 +202,8 @@ function busyText(summaries, ours) {
   )
 }
 
-function voidText(summaries) {
+/** Which runs do not count, and why. */
+export function voidText(summaries) {
   const voids = summaries.flatMap(({ scenario, rows }) =>
     rows.flatMap((row) => row.voids.map((reason) => `- ${scenario.title}, ${row.broker}: ${reason}`)),
   )
