@@ -92,7 +92,7 @@ export function lines({ title, x, y, series, format, isLogX = true, isLogY = fal
       ...valueAxis(x, isLogX),
       nameLocation: 'middle',
       nameGap: 28,
-      min: 'dataMin',
+      min: isTime ? 0 : 'dataMin',
       max: 'dataMax',
     },
     yAxis: {
