@@ -5,7 +5,7 @@ import { temporaryDirectory, temporaryFile } from '../support/temporary.js'
 /** The bench is plain JavaScript, so nothing of it has a type here. */
 const bench = (module: string) => import(new URL(`../../bench/lib/${module}.mjs`, import.meta.url).href)
 const { measuring, readResults, recordOf, writeResults } = await bench('results')
-const { criterionFigures } = await bench('parts')
+const { criterionFigures, writtenParts } = await bench('parts')
 
 const setting = {
   options: { repeats: 5, seconds: 3 },
@@ -43,6 +43,22 @@ describe('a results file', () => {
       '7',
     ])
     expect(measuring(['--json=here.json', '--all'])).toEqual(['--all'])
+  })
+})
+
+describe('what other benches have written', () => {
+  it('is put together from all files', () => {
+    const value = { median: 6, min: 5, max: 7 }
+    const directory = temporaryDirectory({
+      'codec.json': JSON.stringify({ 'mqtt-packet 3.1.1': [{ label: 'decode', value }] }),
+      'router.json': JSON.stringify({ 'qlobber match': [{ label: '100 filters', value }] }),
+      'notes.txt': 'no JSON',
+    })
+    expect(writtenParts(directory)).toEqual({
+      'mqtt-packet 3.1.1': [{ label: 'decode', value }],
+      'qlobber match': [{ label: '100 filters', value }],
+    })
+    expect(writtenParts(join(directory, 'nowhere'))).toEqual({})
   })
 })
 

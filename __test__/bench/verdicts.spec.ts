@@ -114,6 +114,36 @@ describe('a verdict', () => {
   })
 })
 
+describe('a target of a part', () => {
+  const wanted = {
+    row: 15,
+    what: 'match',
+    part: 'qlobber match',
+    says: 'qlobber',
+    better: 'more',
+    must: 2.5,
+    aim: 4,
+  }
+  const partly = (parts: object): Check[] =>
+    judge({ targets: [wanted], opponents }, { results: [], scenarios: [], ours: 'topicwire', parts })
+
+  it('is one check for each figure of its bench', () => {
+    const figures = [
+      { label: '100 filters', value: { median: 5, min: 4, max: 6 } },
+      { label: '1,000 filters', value: { median: 3, min: 2, max: 4 } },
+    ]
+    const checks = partly({ 'qlobber match': figures })
+    expect(checks.map(({ verdict }) => verdict)).toEqual(['aim', 'must'])
+    expect(verdictTable(checks)).toContain(
+      '| 15 | match: 100 filters   | qlobber | ≥ 2.5x | ≥ 4x | 5.00x [4.00x–6.00x] |',
+    )
+  })
+
+  it('says that its bench has not run', () => {
+    expect(verdictTable(partly({}))).toContain('match: its bench has not run')
+  })
+})
+
 describe('the targets of the product', () => {
   it('name loads and figures that there are', () => {
     const names = scenarios.map(({ name }: { name: string }) => name)

@@ -1,6 +1,6 @@
 /**
  * The figures of the benches of the parts (codec, topics, router), read from what those benches wrote last: criterion's
- * estimates below `target/criterion`. Nothing is run here.
+ * estimates below `target/criterion`, and files in `bench/results/parts/`. Nothing is run here.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -37,12 +37,30 @@ export function criterionRatios(figures, group, ours, theirs) {
   })
 }
 
+/** One benchmark of criterion's as an absolute figure, in nanoseconds. */
+function criterionFigure(figures, id, label) {
+  const value = figures.get(id)
+  return value === undefined ? [] : [{ label, value }]
+}
+
+/**
+ * What benches other than criterion have left in `bench/results/parts/`: files of JSON, in each an object from the name
+ * of a part to a list of `{ label, value: { median, min, max } }`.
+ */
+export function writtenParts(directory = inRoot('bench', 'results', 'parts')) {
+  if (!existsSync(directory)) return {}
+  const files = readdirSync(directory).filter((name) => name.endsWith('.json'))
+  return Object.assign({}, ...files.map((name) => JSON.parse(readFileSync(join(directory, name), 'utf8'))))
+}
+
 /** By the `part` of a target: a list of `{ label, value }`. A part whose bench has not run is not there. */
 export function readParts() {
   const criterion = criterionFigures()
   const parts = {
     'rumqttc decode': criterionRatios(criterion, 'decode PUBLISH 64 B', 'topicwire Packet', 'rumqttc'),
     'rumqttc encode': criterionRatios(criterion, 'encode PUBLISH 64 B', 'topicwire Packet', 'rumqttc'),
+    'match among 1,000,000': criterionFigure(criterion, 'match_cold/1000000', '1,000,000 filters'),
+    ...writtenParts(),
   }
   return Object.fromEntries(Object.entries(parts).filter(([, found]) => found.length > 0))
 }
