@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { main, Stop } from '../scripts/lib/project.mjs'
 import { brokers as allBrokers } from './brokers.mjs'
-import { headOf, prepare, runScenario } from './lib/conduct.mjs'
+import { headOf, prepare, requireLinux, runScenario } from './lib/conduct.mjs'
 import { writeCharts } from './lib/draw.mjs'
 import { bendText, curves, growthCharts, growthTables } from './lib/growth.mjs'
 import { coreTicks, machine, stealBetween } from './lib/machine.mjs'
@@ -53,6 +53,7 @@ const spareBytes = 512 * 2 ** 20
 await main(async () => {
   const options = readOptions()
   if (options.help) return void console.log(usage)
+  requireLinux()
   checkLimits(options.points)
   const bench = await prepare(options)
   const record = { ...recordOf('growth', bench), results: [] }

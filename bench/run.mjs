@@ -2,7 +2,7 @@
  * The end-to-end bench: this broker beside others, one after the other in one run, each message counted.
  * `npm run bench -- --help` says what can be asked; docs/performance.md says what the figures mean.
  */
-import { main } from '../scripts/lib/project.mjs'
+import { main, Stop } from '../scripts/lib/project.mjs'
 import { brokers as allBrokers } from './brokers.mjs'
 import { chartsOf } from './lib/charts.mjs'
 import { calmAttempts, headOf, prepare, runScenario } from './lib/conduct.mjs'
@@ -48,6 +48,11 @@ const settings = {
 await main(async () => {
   const options = readOptions()
   if (options.help) return void console.log(usage)
+  if (options['write-docs'] && isPartial(options)) {
+    throw new Stop([
+      '--write-docs wants a whole run: parts are put together by node bench/report.mjs, from several results files.',
+    ])
+  }
   const bench = await prepare(options)
   const record = { ...recordOf('loads', bench), results: [] }
   console.log(`${headOf(record)}\n`)
@@ -78,6 +83,10 @@ await main(async () => {
 /** A message that another broker loses is in the table; one that ours loses fails the command. */
 function isOurs(run) {
   return allBrokers.some((broker) => broker.isOurs && broker.name === run.broker)
+}
+
+function isPartial({ only, brokers, quick }) {
+  return quick || only !== undefined || brokers.length < allBrokers.length
 }
 
 function readOptions() {

@@ -14,12 +14,16 @@ import { disturbedAbove, otherCpu, voidReason } from './summary.mjs'
 export const calmAttempts = 6
 const calmPatienceMs = 60_000
 
+export function requireLinux() {
+  if (process.platform !== 'linux') throw new Stop(['The bench reads /proc, so it runs on Linux only.'])
+}
+
 /**
  * What all runs need: the generator, the brokers that are there, the machine, a directory for configuration files.
  * @param options `brokers` (rows of bench/brokers.mjs), `repeats`, `seconds`, and `all`, `calm`, `quick`
  */
 export async function prepare(options) {
-  if (process.platform !== 'linux') throw new Stop(['The bench reads /proc, so it runs on Linux only.'])
+  requireLinux()
   tieChildren()
   const scratch = mkdtempSync(join(tmpdir(), 'topicwire-bench-'))
   process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))

@@ -2,9 +2,10 @@
 import { lines } from './charts.mjs'
 import { count, micros, withSpread } from './format.mjs'
 import { brokersOf, machineText, picture, voidText, wrap } from './page.mjs'
+import { summariesOf } from './results.mjs'
 import { grid } from './table.mjs'
 
-/** The curves by the name that scenarios give them. `cost` turns a row into what must not grow: the CPU of a message. */
+/** The curves by the name that scenarios give them; each chart and table of a curve shows one figure. */
 export const curves = {
   clients: {
     title: 'More clients, saturated',
@@ -126,7 +127,7 @@ export function bendText(summaries, ours) {
 
 /** The part of docs/performance.md. */
 export function growthBlock(record, charts) {
-  const summaries = record.results.map(({ scenario, summary }) => ({ scenario, rows: summary }))
+  const summaries = summariesOf(record)
   const tables = growthTables(summaries).flatMap(({ name, heading, text }) => [
     `${heading}:`,
     text,
