@@ -54,6 +54,10 @@ await main(async () => {
   const options = readOptions()
   if (options.help) return void console.log(usage)
   requireLinux()
+  if (options.points.length === 0) throw new Stop(['There is no point as small as that.'], 2)
+  if (options['write-docs'] && options.points.length < allPoints.length) {
+    throw new Stop(['--write-docs wants all curves with all their points.'])
+  }
   checkLimits(options.points)
   const bench = await prepare(options)
   const record = { ...recordOf('growth', bench), results: [] }

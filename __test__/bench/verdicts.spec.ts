@@ -98,6 +98,9 @@ describe('a verdict', () => {
       verdict: 'must',
     })
 
+    const alone = { ...both, results: results.slice(0, 1) }
+    expect(judge({ targets: [ws], opponents }, alone)[0]).toMatchObject({ verdict: 'not measured' })
+
     const idle = {
       row: 8,
       what: 'memory',

@@ -95,7 +95,9 @@ export function machineText({ machine, versions, options, commands, stealDuringR
 function loadsText(record, summaries, charts) {
   const of = (kind) => summaries.filter(({ scenario }) => kindOf(scenario) === kind)
   const saturated = of('saturated')
-  const ours = record.ours
+  const { ours } = record
+  const notRivals = [ours, 'ceiling']
+  const others = brokersOf(saturated).filter((name) => !notRivals.includes(name))
   const parts = []
   if (saturated.length > 0) {
     parts.push(
@@ -104,8 +106,12 @@ function loadsText(record, summaries, charts) {
       matrix(saturated, (row) => withSpread(row.perSecond, count)),
       ...picture(charts, 'throughput-qos-0'),
       ...picture(charts, 'throughput-qos-1-and-2'),
-      'Our messages a second by theirs:',
-      matrix(saturated, (row) => withSpread(row.ratio, times), [ours, 'ceiling']),
+      ...(others.length === 0
+        ? []
+        : [
+            'Our messages a second by theirs:',
+            matrix(saturated, (row) => withSpread(row.ratio, times), notRivals),
+          ]),
       'CPU time of the broker for each delivery, µs:',
       matrix(saturated, (row) => withSpread(row.cpuMicros, micros)),
       ...picture(charts, 'cpu-saturated'),

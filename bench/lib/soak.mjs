@@ -112,7 +112,7 @@ export function soakText({ soak }) {
       : `Resident memory in the second half: ${mebibytes(trend.medianBytes)}, its slope ${trend.kibPerHour.toFixed(0)} KiB an hour: **${trend.verdict}**.`
   return [
     wrap(
-      `${(report.seconds / 60).toFixed(0)} minutes at ${count(rate)} messages a second; ${report.leaves.toLocaleString('en-GB')} times a client left and came back.`,
+      `${Number((report.seconds / 60).toFixed(1))} minutes at ${count(rate)} messages a second; ${report.leaves.toLocaleString('en-GB')} times a client left and came back.`,
     ),
     grid(['QoS', 'delivered', 'lost', 'doubled', 'again, with a reason', 'out of order'], rows),
     wrap(

@@ -47,25 +47,24 @@ function checksOf(target, opponents, { results, scenarios, ours, parts }) {
   return target.loads.flatMap((name) => {
     const load = results.find(({ scenario }) => scenario.name === name)
     const { title } = scenarios.find((scenario) => scenario.name === name)
-    const rowOf = (broker, from = load) => from?.rows.find((entry) => entry.broker === broker)
+    const rowOf = (broker, from) => from?.rows.find((entry) => entry.broker === broker)
+    const own = rowOf(ours, load)
     const base = { row, what: `${what}: ${title}`, better }
     const check = (against, { must, aim, unit }, value, theirs) =>
-      finish({ ...base, against, must, aim, unit }, value, rowOf(ours), theirs)
+      finish({ ...base, against, must, aim, unit }, value, own, theirs)
 
     const checks = []
     if (target.absolute !== undefined) {
-      checks.push(check('absolute', target.absolute, rowOf(ours)?.[figure], []))
+      checks.push(check('absolute', target.absolute, own?.[figure], []))
     }
     if (target.againstLoad !== undefined) {
       const other = results.find(({ scenario }) => scenario.name === target.againstLoad.name)
       const theirs = rowOf(ours, other)
-      checks.push(
-        check(target.againstLoad.says, target.againstLoad, ratioOf(figure, rowOf(ours), theirs), [theirs]),
-      )
+      checks.push(check(target.againstLoad.says, target.againstLoad, ratioOf(figure, own, theirs), [theirs]))
     }
     for (const [opponent, bounds] of Object.entries(target.against ?? {})) {
-      const theirs = (opponents[opponent] ?? [opponent]).map((broker) => rowOf(broker))
-      const ratios = theirs.map((entry) => ratioOf(figure, rowOf(ours), entry))
+      const theirs = (opponents[opponent] ?? [opponent]).map((broker) => rowOf(broker, load))
+      const ratios = theirs.map((entry) => ratioOf(figure, own, entry))
       checks.push(check(opponent, bounds, worst(ratios, better), theirs))
     }
     return checks
