@@ -72,7 +72,8 @@ function mosquitto(name, noDelay) {
       // Its default limits drop messages silently, which would look like speed.
       const lines = [
         `listener ${port} 127.0.0.1`,
-        ...(isOverWebSocket(scenario) ? ['protocol websockets'] : []),
+        // It does not start with a WebSocket listener alone.
+        ...(isOverWebSocket(scenario) ? ['protocol websockets', `listener 0 ${file}.socket`] : []),
         'allow_anonymous true',
         `set_tcp_nodelay ${noDelay}`,
         'max_queued_messages 0',

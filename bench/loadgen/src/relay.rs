@@ -61,6 +61,8 @@ struct Peer {
     out: Vec<u8>,
     /// Over WebSocket: what was `out`, in frames.
     raw: Vec<u8>,
+    /// How much of `out`, or over WebSocket of `raw`, the kernel has taken.
+    written: usize,
     group: Option<String>,
     is_v5: bool,
     writable: bool,
@@ -184,6 +186,7 @@ impl<P: Policy> Relay<P> {
                     carry: Vec::new(),
                     out: Vec::new(),
                     raw: Vec::new(),
+                    written: 0,
                     group: None,
                     is_v5: false,
                     writable: true,
@@ -331,17 +334,19 @@ impl<P: Policy> Relay<P> {
                 }
                 peer.out.clear();
             }
-            let Peer { stream, web_socket, out, raw, writable, .. } = peer;
+            let Peer { stream, web_socket, out, raw, written, writable, .. } = peer;
             let bytes = if let Some(Some(_)) = web_socket { raw } else { out };
-            let mut written = 0;
-            while *writable && written < bytes.len() {
-                match stream.write(&bytes[written..]) {
-                    Ok(size) => written += size,
+            while *writable && *written < bytes.len() {
+                match stream.write(&bytes[*written..]) {
+                    Ok(size) => *written += size,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => *writable = false,
-                    Err(_) => written = bytes.len(),
+                    Err(_) => *written = bytes.len(),
                 }
             }
-            bytes.drain(..written);
+            if *written == bytes.len() {
+                bytes.clear();
+                *written = 0;
+            }
         }
     }
 

@@ -27,7 +27,7 @@ use std::{
 const CHILDREN: u32 = 10;
 
 /// Messages that wait for PUBACK while they are stored.
-const WINDOW: u32 = 100;
+const WINDOW: u16 = 1_000;
 
 /// A subscription that waits so long for the next message has lost the others.
 const LOST_AFTER: Duration = Duration::from_secs(10);
@@ -180,7 +180,7 @@ fn store(fleet: &mut Fleet, scenario: &RetainedScenario) -> Result<Duration, Fai
     let plan = Plan { client_id: "load-p-retained".to_owned(), subscription: None };
     let connection = fleet.connections.len();
     let welcomes = dial::dial(fleet, scenario.address, version, &[plan])?;
-    let window = (WINDOW as u16).min(welcomes[0].receive_maximum);
+    let window = WINDOW.min(welcomes[0].receive_maximum);
     let mut storing = Storing { free: (1..=window).collect(), acknowledged: 0 };
     let begin = Instant::now();
     let (mut last_answer, mut sent) = (begin, 0);
