@@ -35,7 +35,7 @@ const NOT_RUN: readonly { readonly pattern: RegExp; readonly reason: string }[] 
   { pattern: /^python3 -m venv\b/, reason: 'installs something from the network' },
   { pattern: /^npm (test|run (check|peers|build))\b/, reason: 'runs, or builds, this very test' },
   {
-    pattern: /^(npm run (bench|fuzz)|cargo (bench|run|test))\b/,
+    pattern: /^(npm run (bench|fuzz|soak)|cargo (bench|run|test))\b/,
     reason: 'takes minutes and a quiet machine',
   },
   {

@@ -1,8 +1,15 @@
-/** `npm run bench`: brings the checkout up to date (release builds), then runs bench/run.mjs with our arguments. */
+/**
+ * `npm run bench`: brings the checkout up to date (release builds), then runs bench/run.mjs with our arguments; with
+ * `--growth` or `--soak` among them bench/growth.mjs or bench/soak.mjs instead.
+ */
 import { ensure } from './ensure.mjs'
 import { inRoot, main, run } from './lib/project.mjs'
 
+const others = ['growth', 'soak']
+
 await main(async () => {
   await ensure()
-  return run(process.execPath, [inRoot('bench', 'run.mjs'), ...process.argv.slice(2)])
+  const named = others.find((name) => process.argv.includes(`--${name}`))
+  const args = process.argv.slice(2).filter((arg) => arg !== `--${named}`)
+  return run(process.execPath, [inRoot('bench', `${named ?? 'run'}.mjs`), ...args])
 })

@@ -124,7 +124,8 @@ async function finish(child, onEvent) {
   }
 }
 
-async function settledMemory(pid, canCollect) {
+/** Resident memory of a broker that has nothing to do; one on Node is asked to collect its garbage first. */
+export async function settledMemory(pid, canCollect) {
   await sleep(settleMs)
   if (canCollect) {
     // Twice: the first collection runs finalizers whose memory only the second can take.

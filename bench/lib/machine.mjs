@@ -16,7 +16,7 @@ export function machine() {
     pinned: cores ?? null,
     openFiles: openFiles(),
     loadAverage: loadavg()[0],
-    stealShare: stealShare(),
+    stealShare: stealBetween({ steal: 0, all: 0 }, coreTicks()),
     date: new Date().toISOString(),
   }
 }
@@ -30,14 +30,20 @@ function openFiles() {
   }
 }
 
-/** How much of all time since boot the hypervisor has taken; null where there is no /proc. */
-function stealShare() {
+/** Of all cores together since boot: what the hypervisor has taken, and everything; null where there is no /proc. */
+export function coreTicks() {
   try {
     const ticks = readFileSync('/proc/stat', 'utf8').split('\n')[0].split(/\s+/).slice(1, 9).map(Number)
-    return ticks[7] / ticks.reduce((sum, value) => sum + value, 0)
+    return { steal: ticks[7], all: ticks.reduce((sum, value) => sum + value, 0) }
   } catch {
     return null
   }
+}
+
+/** How much of the time between two readings the hypervisor has taken. */
+export function stealBetween(before, after) {
+  if (before === null || after === null || after.all === before.all) return null
+  return (after.steal - before.steal) / (after.all - before.all)
 }
 
 /** Waits until the machine does next to nothing, at most for `patienceMs`. */

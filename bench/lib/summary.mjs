@@ -7,6 +7,14 @@ const leastShareOfRate = 0.95
 /** When others use more of a core than this, a run is called disturbed. */
 export const disturbedAbove = 0.1
 
+/** What a scenario is about, which decides what is read from its report and how it is shown. */
+export function kindOf({ idle, connects, retained, load }) {
+  if (idle !== undefined) return 'idle'
+  if (connects !== undefined) return 'connects'
+  if (retained !== undefined) return 'retained'
+  return load.rate === undefined ? 'saturated' : 'fixedRate'
+}
+
 /** Why a run does not count, as a short phrase; undefined for one that does. */
 export function voidReason(run) {
   const { report } = run
@@ -28,40 +36,93 @@ export function summarise(scenario, brokers, runs) {
   const rows = brokers.map((broker) => {
     const own = runs.filter((run) => run.broker === broker.name)
     const good = own.filter((run) => voidReason(run) === undefined)
-    const figures = scenario.idle === undefined ? loadFigures(good) : idleFigures(good)
+    const figures = figuresOf[kindOf(scenario)](good)
     const voids = own.map(voidReason).filter((reason) => reason !== undefined)
-    return { broker: broker.name, runs: own.length, voids, ...figures }
+    // A message that was lost or doubled, or a run that broke off: it speaks against the broker, not the machine.
+    const faults = own.filter(({ report }) => report.error !== undefined || !report.clean).length
+    return { broker: broker.name, runs: own.length, voids, faults, ...figures }
   })
   const ours = rows.find((row) => brokers.some((broker) => broker.isOurs && broker.name === row.broker))
   for (const row of rows) {
     if (ours === undefined || row === ours) continue
-    row.ratio = ratioSpread(judged(scenario, ours), judged(scenario, row))
-    if (scenario.idle === undefined)
+    const judged = judgedBy[kindOf(scenario)]
+    row.ratio = ratioSpread(ours.byRepeat[judged], row.byRepeat[judged])
+    if (ours.byRepeat.cpuMicros !== undefined)
       row.cpuRatio = ratioSpread(ours.byRepeat.cpuMicros, row.byRepeat.cpuMicros)
   }
   return { scenario, rows: rows.filter((row) => row.runs > 0) }
 }
 
-/** By what brokers are compared first: speed under load, memory when idle. */
-function judged(scenario, row) {
-  return scenario.idle === undefined ? row.byRepeat.perSecond : row.byRepeat.bytesPerConnection
+/** By what brokers are compared first. */
+const judgedBy = {
+  saturated: 'perSecond',
+  fixedRate: 'perSecond',
+  connects: 'perSecond',
+  retained: 'perSecond',
+  idle: 'bytesPerConnection',
+}
+
+const figuresOf = {
+  saturated: loadFigures,
+  fixedRate: loadFigures,
+  connects: connectFigures,
+  retained: retainedFigures,
+  idle: idleFigures,
+}
+
+/** What `pick` finds in each run, by repeat; runs in which it finds nothing are left out. */
+function valuesBy(runs) {
+  return (pick) => new Map(runs.map((run) => [run.repeat, pick(run)]).filter(([, value]) => value != null))
 }
 
 function loadFigures(runs) {
-  const by = (pick) =>
-    new Map(runs.map((run) => [run.repeat, pick(run)]).filter(([, value]) => value != null))
+  const by = valuesBy(runs)
   const byRepeat = {
     perSecond: by(({ report }) => report.deliveredPerSecond),
+    bytesPerSecond: by(({ report }) => report.payloadBytesPerSecond),
     cpuMicros: by(({ report }) => report.broker?.cpuMicrosPerMessage),
     messagesPerRead: by(({ report }) => report.generator.messagesPerRead),
     lag: by(({ report }) => report.scenario.lagMessages),
-    brokerBusy: by(({ report }) => report.broker && report.broker.cpuSeconds / report.seconds),
-    generatorBusy: by(({ report }) => report.generator.busy),
-    otherCpu: by(otherCpu),
+    ...busy(by),
     p50: by(({ report }) => report.latencyMicros?.p50),
     p99: by(({ report }) => report.latencyMicros?.p99),
   }
   return { byRepeat, ...spreads(byRepeat) }
+}
+
+function connectFigures(runs) {
+  const by = valuesBy(runs)
+  const byRepeat = {
+    perSecond: by(({ report }) => report.connectionsPerSecond),
+    cpuMicros: by(({ report }) => report.broker?.cpuMicrosPerConnection),
+    p50: by(({ report }) => report.handshakeMicros?.p50),
+    p99: by(({ report }) => report.handshakeMicros?.p99),
+    ...busy(by),
+  }
+  return { byRepeat, ...spreads(byRepeat) }
+}
+
+function retainedFigures(runs) {
+  const by = valuesBy(runs)
+  const byRepeat = {
+    perSecond: by(({ report }) => report.deliveredPerSecond),
+    cpuMicros: by(({ report }) => report.broker?.cpuMicrosPerMessage),
+    answerMicros: by(({ report }) => report.latencyMicros?.p50),
+    answerP99: by(({ report }) => report.latencyMicros?.p99),
+    storeSeconds: by(({ report }) => report.storeSeconds),
+    residentBytes: by(({ report }) => report.broker?.residentBytes),
+    ...busy(by),
+  }
+  return { byRepeat, ...spreads(byRepeat) }
+}
+
+/** Who worked how much of the time. */
+function busy(by) {
+  return {
+    brokerBusy: by(({ report }) => report.broker && report.broker.cpuSeconds / report.seconds),
+    generatorBusy: by(({ report }) => report.generator.busy),
+    otherCpu: by(otherCpu),
+  }
 }
 
 function idleFigures(runs) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 /** The bench is plain JavaScript, so nothing of it has a type here. */
-const bench = (module: string) => import(new URL(`../bench/lib/${module}.mjs`, import.meta.url).href)
+const bench = (module: string) => import(new URL(`../../bench/lib/${module}.mjs`, import.meta.url).href)
 const { ratioSpread, spread } = await bench('stats')
 const { summarise, voidReason } = await bench('summary')
 const { table } = await bench('table')
@@ -92,6 +92,31 @@ describe('the table', () => {
     const cores = [{ busy: 1.4 }, { busy: 0.5 }]
     const text = table(summarise(saturated, brokers, [run('topicwire', 0, 1_000, { cores })]))
     expect(text).toContain('DISTURBED: others used up to 40 % of a core')
+  })
+
+  it('has columns of its own for connections and for retained messages', () => {
+    const broker = {
+      cpuSeconds: 1,
+      cpuMicrosPerConnection: 36,
+      cpuMicrosPerMessage: 2,
+      residentBytes: 2 ** 20,
+    }
+    const connects = { name: 'connects', title: 'connects', connects: {} }
+    const rates = { connectionsPerSecond: 20_000, broker, handshakeMicros: { p50: 400, p99: 900 } }
+    const coming = summarise(connects, brokers, [
+      run('topicwire', 0, 0, rates),
+      run('other', 0, 0, { ...rates, connectionsPerSecond: 5_000 }),
+    ])
+    expect(coming.rows[1].ratio.median).toBe(4)
+    expect(table(coming)).toContain('| topicwire |        20.0 k |        36.0 |            400 |    900 |')
+
+    const retained = { name: 'retained', title: 'retained', retained: {} }
+    const answers = { broker, latencyMicros: { p50: 30, p99: 80 }, storeSeconds: 1.5 }
+    const kept = summarise(retained, brokers, [run('topicwire', 0, 300_000, answers)])
+    expect(kept.rows[0].answerMicros.median).toBe(30)
+    expect(table(kept)).toContain(
+      '| topicwire |  300 k |             30 |     80 |       2.00 |       1.5 |           1 |',
+    )
   })
 
   it('compares CPU time at a fixed rate, and memory of idle connections by its growth', () => {
