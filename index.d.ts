@@ -90,6 +90,16 @@ export declare class NativeBroker {
    * `closeWebSocket` is to be called for each.
    */
   closingWebSockets(): Array<number>
+  /**
+   * Takes what comes to a duplicate of this listening descriptor; the caller closes its own. `most_sockets` bounds
+   * those that are open, `most_newcomers` those among them that have not said anything, and `timeout_ms` how long they
+   * may do so. Returns a number for `stopListening`; -1, and nothing has changed, where that is not possible.
+   */
+  listenSocket(descriptor: number, timeoutMs: number, mostNewcomers: number, mostSockets: number): number
+  /** Closes a listening socket, and those who have come through it and said nothing. */
+  stopListening(listener: number): void
+  /** Who has come to the listening sockets since the last call. */
+  takeArrivals(): NativeArrivals
   /** Writes what the core has for sockets that are driven here. */
   flushSockets(): void
   /** Closes a socket that is driven here, at once. What has not been sent is lost. */
@@ -127,6 +137,26 @@ export declare function dropReasonNames(): Array<string>
 
 /** The names of what `NativeBroker.metrics` returns, in its order. */
 export declare function metricNames(): Array<string>
+
+/** A connection that began with CONNECT. */
+export interface NativeArrival {
+  /** Its number. */
+  connection: number
+  /** Where its peer is: address and port. */
+  remoteAddress: string
+}
+
+/** Who has come to the listening sockets. */
+export interface NativeArrivals {
+  /** Those who speak MQTT. */
+  connections: Array<NativeArrival>
+  /** Those who do not. */
+  strangers: Array<NativeStranger>
+  /** Peers that said nothing in time and were dropped. */
+  silent: Array<string>
+  /** Why somebody could not be let in, where that happened. */
+  problem?: string
+}
 
 /** What an authentication method says. */
 export interface NativeAuthenticationStep {
@@ -264,6 +294,16 @@ export interface NativeReplacement {
   qos?: number
   /** Another RETAIN flag. */
   retain?: boolean
+}
+
+/** A connection that began with something else. It is the caller's from now on. */
+export interface NativeStranger {
+  /** What `listenSocket` returned. */
+  listener: number
+  /** An open descriptor that nobody else will close. */
+  descriptor: number
+  /** What has been read from it. */
+  head: Buffer
 }
 
 /** A topic URL, as `/topics/…` was parsed. */

@@ -4,7 +4,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { createRequire } from 'node:module'
-import type { Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Announcer, tell } from './announcer.js'
 import type { BrokerEvents } from './broker-events.js'
@@ -14,6 +14,7 @@ import { EventKind, type EventReader } from './events.js'
 import { type Farewell, resolveFarewell } from './farewell.js'
 import { AuthenticationRunner } from './hooks/authentication.js'
 import { HookRunner } from './hooks/runner.js'
+import { ACCEPT_SENTENCE, silentSentence } from './listeners/advice.js'
 import { type Listener, type ListenerAddress, listen } from './listeners/listener.js'
 import type { Logger } from './logger.js'
 import { Message, type MessageProperties } from './message.js'
@@ -94,6 +95,8 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
       },
       {
         onEvent: (kind, reader) => this.#onEvent(kind, reader),
+        onSilent: (peer) => this.logger.debug({ peer }, silentSentence(options.limits.connectTimeoutMs)),
+        onAcceptProblem: (reason) => this.logger.error({ reason }, ACCEPT_SENTENCE),
         onFailure: (error) => this.#onFailure(error),
       },
     )
@@ -253,6 +256,17 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
   /** For listeners: takes a connection away from Node. False where it has to be attached. */
   adopt(socket: Socket, adoption: Adoption): boolean {
     return this.#hasRoom() && this.#core.adopt(socket, adoption)
+  }
+
+  /** For listeners: accepts what comes to a server. undefined where Node goes on doing so. */
+  listen(server: Server, onStranger: (socket: Socket) => void): (() => void) | undefined {
+    const { maximumConnections, connectTimeoutMs } = this.options.limits
+    return this.#core.listen(server, {
+      timeoutMs: connectTimeoutMs,
+      mostNewcomers: maximumConnections,
+      mostSockets: maximumConnections + REFUSAL_ROOM,
+      onStranger,
+    })
   }
 
   /** For listeners: takes a topic URL. */

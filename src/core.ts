@@ -7,13 +7,14 @@
  * one connection in a turn is one write.
  */
 import { randomBytes } from 'node:crypto'
-import type { Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { type AnyConnection, Connection, TopicConnection } from './connection.js'
 import { MqttError } from './errors.js'
 import { EventReader } from './events.js'
 import type { Features } from './features.js'
 import type { Limits } from './limits.js'
 import {
+  ARRIVED,
   ENDED,
   EVENTS,
   fromNative,
@@ -27,7 +28,14 @@ import {
   reasonCodeName,
 } from './native.js'
 import type { SocketDriver } from './options.js'
-import { type Adoption, adoptSocket } from './transports/native-socket.js'
+import {
+  type Adoption,
+  adoptServer,
+  adoptSocket,
+  type Listening,
+  NativeSocketTransport,
+  socketOf,
+} from './transports/native-socket.js'
 import type { PayloadTransport, TopicUrlRequest, Transport } from './transports/transport.js'
 
 /** Words of a record of output; `crates/napi/src/broker.rs` has the same. */
@@ -72,6 +80,10 @@ export type Answer =
 export interface CoreListener {
   /** One event is at the front of the reader, and must be read to its end. */
   onEvent(kind: number, reader: EventReader): void
+  /** Somebody came to a port of the core's own, said nothing and was dropped. */
+  onSilent(remoteAddress: string): void
+  /** Somebody could not be let in at a port of the core's own. */
+  onAcceptProblem(reason: string): void
   /** The core met a bug and is gone; all connections have been ended. */
   onFailure(error: MqttError): void
 }
@@ -96,6 +108,8 @@ export class Core {
   #timerAt = Number.POSITIVE_INFINITY
   #failure: MqttError | undefined
   readonly #drivesSockets: boolean
+  /** Ports of the core's own, by their numbers. */
+  readonly #listening = new Map<number, Listening>()
 
   constructor(options: CoreOptions, listener: CoreListener) {
     this.#listener = listener
@@ -131,6 +145,21 @@ export class Core {
     const connection = new Connection(this, transport, this.#native.open(this.now()))
     this.#add(connection)
     return connection
+  }
+
+  /**
+   * Lets the core accept what comes to `server`. Returns what stops that; undefined, and nothing done, where Node keeps
+   * the server.
+   */
+  listen(server: Server, listening: Listening): (() => void) | undefined {
+    if (!this.#drivesSockets || this.#failure !== undefined) return undefined
+    const id = adoptServer(this.#native, server, listening)
+    if (id === undefined) return undefined
+    this.#listening.set(id, listening)
+    return () => {
+      this.#listening.delete(id)
+      this.#native.stopListening(id)
+    }
   }
 
   /** Opens a connection whose socket the core drives itself. False, and nothing done, where Node keeps the socket. */
@@ -293,7 +322,7 @@ export class Core {
   }
 
   #schedule(status: number): void {
-    if (this.#isTurnDue || (status & (OUTPUT | EVENTS | ENDED)) === 0) return
+    if (this.#isTurnDue || (status & (OUTPUT | EVENTS | ENDED | ARRIVED)) === 0) return
     this.#isTurnDue = true
     setImmediate(this.#turn)
   }
@@ -302,6 +331,7 @@ export class Core {
     this.#isTurnDue = false
     if (this.#failure?.code === 'ERR_MQTT_PANIC') return
     try {
+      this.#collectArrivals()
       this.#collectEnded()
       const gone = this.#gone.splice(0)
       for (const connection of gone) this.#native.close(connection.id, this.now())
@@ -314,6 +344,25 @@ export class Core {
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  /** Who has come to the core's own ports. Whatever is told of a connection is told after this. */
+  #collectArrivals(): void {
+    const native = this.#native
+    if ((native.status() & ARRIVED) === 0) return
+    const { connections, strangers, silent, problem } = native.takeArrivals()
+    for (const { connection, remoteAddress } of connections) {
+      const transport = new NativeSocketTransport(native, connection, 'mqtt', remoteAddress)
+      this.#add(new Connection(this, transport, connection))
+    }
+    for (const stranger of strangers) {
+      const socket = socketOf(stranger)
+      const listening = this.#listening.get(stranger.listener)
+      if (listening === undefined) socket.destroy()
+      else listening.onStranger(socket)
+    }
+    for (const remoteAddress of silent) this.#listener.onSilent(remoteAddress)
+    if (problem !== undefined) this.#listener.onAcceptProblem(problem)
   }
 
   /** Sockets of the core's own that are gone. */
@@ -349,6 +398,7 @@ export class Core {
   #dispatch(): void {
     this.#isDispatching = true
     try {
+      this.#collectArrivals()
       do {
         this.#hasMoreQuestions = false
         const length = this.#native.eventBytes()

@@ -13,6 +13,7 @@ export {
   type NativeProperties,
   type NativeRefusal,
   type NativeReplacement,
+  type NativeStranger,
   NativeTopicRouter,
   reasonCodeName,
   topicFiltersOverlap,
@@ -24,6 +25,7 @@ export const OUTPUT = 1
 export const EVENTS = 2
 export const HELD = 4
 export const ENDED = 8
+export const ARRIVED = 16
 
 /** An error of the addon as an `MqttError`; any other error as it is. */
 export function fromNative(error: unknown): unknown {

@@ -89,6 +89,10 @@ export class RecordingAcceptor implements Acceptor {
     return false
   }
 
+  listen(): undefined {
+    return undefined
+  }
+
   attachTopicUrl(transport: PayloadTransport, request: TopicUrlRequest): TransportSink {
     return this.#record(new RecordedSink(transport, request))
   }

@@ -74,3 +74,11 @@ function elsewhere(place: Place, protocols: readonly ListenerProtocol[]): string
   }
   return 'this broker has no port for it'
 }
+
+/** In the log, when accepting failed, for want of file descriptors for instance. The listener lives on. */
+export const ACCEPT_SENTENCE = 'A connection could not be accepted.'
+
+/** In the log, about a peer that has not said anything. */
+export function silentSentence(timeoutMs: number): string {
+  return `Said nothing for ${timeoutMs} ms and was dropped.`
+}

@@ -7,6 +7,7 @@ import { MqttError } from '../errors.js'
 import type { ListenerProtocol, ResolvedListener } from '../options.js'
 import { probeSharedRead } from '../transports/shared-read.js'
 import type { Acceptor } from '../transports/transport.js'
+import { ACCEPT_SENTENCE } from './advice.js'
 import { Port } from './port.js'
 
 /** One address that a listener has bound. */
@@ -47,10 +48,16 @@ export async function listen(options: ResolvedListener, acceptor: Acceptor): Pro
   try {
     await probeSharedRead()
     const servers = await bindAll(options, (server) => accept(server, port, acceptor))
+    const addresses = servers.map((server) => addressOf(server, options))
+    const onStranger = (socket: Socket): void => port.accept(socket)
+    const stops = servers.map((server) => {
+      const taken = port.welcomesMqtt ? acceptor.listen(server, onStranger) : undefined
+      return taken ?? (() => stop(server))
+    })
     return {
-      addresses: servers.map((server) => addressOf(server, options)),
+      addresses,
       async close() {
-        const closing = servers.map(stop)
+        const closing = stops.map((stop) => stop())
         port.close()
         await Promise.all(closing)
       },
@@ -98,7 +105,7 @@ function bind(host: string, port: number, prepare: (server: Server) => void): Pr
 function accept(server: Server, port: Port, acceptor: Acceptor): void {
   server.on('connection', (socket: Socket) => port.accept(socket))
   // Accepting failed, for want of file descriptors for instance. The listener lives on.
-  server.on('error', (error) => acceptor.logger.error({ err: error }, 'A connection could not be accepted.'))
+  server.on('error', (error) => acceptor.logger.error({ err: error }, ACCEPT_SENTENCE))
 }
 
 /** Closes the listening socket. Its accepted sockets live on, so the server's own 'close' is not waited for. */

@@ -15,7 +15,7 @@ import type { ListenerProtocol, ResolvedListener } from '../options.js'
 import { endWith } from '../transports/last-words.js'
 import { attachTcp, formatPeer } from '../transports/tcp.js'
 import type { Acceptor } from '../transports/transport.js'
-import { httpMisdirected, misdirected } from './advice.js'
+import { httpMisdirected, misdirected, silentSentence } from './advice.js'
 import { TlsFront } from './tls.js'
 
 const CONNECT = 0x10
@@ -82,6 +82,11 @@ export class Port {
     }
   }
 
+  /** MQTT without encryption is among what this port is for. */
+  get welcomesMqtt(): boolean {
+    return this.#welcome.outside.includes('mqtt')
+  }
+
   /** Takes a socket that nothing has been read from. */
   accept(socket: Socket): void {
     this.#listen(socket, this.#welcome.outside, false)
@@ -111,7 +116,7 @@ export class Port {
     }
     const onTimeout = (): void => {
       const peer = formatPeer(socket)
-      this.#acceptor.logger.debug({ peer }, `Said nothing for ${limits.connectTimeoutMs} ms and was dropped.`)
+      this.#acceptor.logger.debug({ peer }, silentSentence(limits.connectTimeoutMs))
       socket.destroy()
     }
     const onEnd = (): void => void socket.destroy()

@@ -7,9 +7,9 @@
  * touching the connection. `_handle.fd` is not documented. Where it is no descriptor (on Windows, for a pipe), where this
  * process does not show libuv's functions, or where the option `sockets` says so, sockets stay with Node: tcp.ts.
  */
-import type { Socket } from 'node:net'
+import { type Server, Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import type { NativeBroker } from '../native.js'
+import type { NativeBroker, NativeStranger } from '../native.js'
 import { webSocketClose } from './close-code.js'
 import { formatPeer } from './tcp.js'
 import type { CloseReason, Transport } from './transport.js'
@@ -75,9 +75,41 @@ export function adoptSocket(
   return { id, transport: new NativeSocketTransport(native, id, protocol, remoteAddress) }
 }
 
-function descriptorOf(socket: Socket): number | undefined {
-  if (socket instanceof TLSSocket || socket.destroyed) return undefined
-  const { _handle: handle } = socket as unknown as { _handle?: { fd?: unknown } | null }
+/** How a core listens: what bounds those who come, and who gets those that do not speak MQTT. */
+export interface Listening {
+  /** How long somebody may say nothing, in milliseconds. */
+  readonly timeoutMs: number
+  /** How many may say nothing at a time. */
+  readonly mostNewcomers: number
+  /** How many sockets may be open. */
+  readonly mostSockets: number
+  readonly onStranger: (socket: Socket) => void
+}
+
+/**
+ * Takes what comes to `server` over from Node; `server` is closed, and its port goes on being listened to. The number that
+ * the core gives it; undefined, and nothing done, where that is not possible.
+ */
+export function adoptServer(native: NativeBroker, server: Server, listening: Listening): number | undefined {
+  const descriptor = descriptorOf(server)
+  if (descriptor === undefined) return undefined
+  const { timeoutMs, mostNewcomers, mostSockets } = listening
+  const id = native.listenSocket(descriptor, timeoutMs, mostNewcomers, mostSockets)
+  if (id < 0) return undefined
+  server.close()
+  return id
+}
+
+/** A stranger as a socket of Node's, which has read nothing yet. */
+export function socketOf({ descriptor, head }: NativeStranger): Socket {
+  const socket = new Socket({ fd: descriptor, allowHalfOpen: true })
+  if (head.length > 0) socket.unshift(head)
+  return socket
+}
+
+function descriptorOf(owner: Socket | Server): number | undefined {
+  if (owner instanceof TLSSocket || (owner instanceof Socket && owner.destroyed)) return undefined
+  const { _handle: handle } = owner as unknown as { _handle?: { fd?: unknown } | null }
   const descriptor = handle?.fd
   return typeof descriptor === 'number' && descriptor >= 0 ? descriptor : undefined
 }

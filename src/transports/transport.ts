@@ -10,7 +10,7 @@
  * sink is never called from within `attach`, so a connection has finished its constructor before the first byte
  * comes. It may be called from within `write`, `close` or `destroy` of its own transport only with `closed`.
  */
-import type { Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import type { ListenerAddress } from '../listeners/listener.js'
 import type { Logger } from '../logger.js'
 import type { ResolvedOptions } from '../options.js'
@@ -102,6 +102,11 @@ export interface Acceptor {
    * where the acceptor cannot drive it itself: then it is to be attached.
    */
   adopt(socket: Socket, adoption: Adoption): boolean
+  /**
+   * Takes what comes to a server over from Node, which closes it; `onStranger` gets what does not begin as MQTT. Returns
+   * what stops that. undefined, and nothing done, where the acceptor cannot do it.
+   */
+  listen(server: Server, onStranger: (socket: Socket) => void): (() => void) | undefined
   /** Takes a topic URL. */
   attachTopicUrl(transport: PayloadTransport, request: TopicUrlRequest): TransportSink
 }

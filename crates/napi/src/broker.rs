@@ -19,7 +19,7 @@ use crate::objects::{
 };
 use crate::options::{NativeOptions, whole};
 use crate::shared::Shared;
-use crate::state::{State, status, status_after, status_of};
+use crate::state::{State, status_after, status_of};
 
 /// Words of one record of `drain`.
 const RECORD_WORDS: usize = 4;
@@ -140,8 +140,8 @@ impl NativeBroker {
     /// Status bits as they stand.
     #[napi]
     pub fn status(&mut self) -> Result<u32> {
-        let ended = if self.shared.has_gone_sockets() { status::ENDED } else { 0 };
-        self.look(|core| status_of(core) | ended)
+        let of_sockets = self.shared.socket_status();
+        self.look(|core| status_of(core) | of_sockets)
     }
 
     /// Milliseconds until `tick` wants to be called, from 0 on; -1 where nothing waits for time.

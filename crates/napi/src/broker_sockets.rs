@@ -8,6 +8,39 @@ use crate::broker::NativeBroker;
 use crate::error::Result;
 use crate::options::whole;
 
+/// A connection that began with CONNECT.
+#[napi(object)]
+pub struct NativeArrival {
+    /// Its number.
+    pub connection: u32,
+    /// Where its peer is: address and port.
+    pub remote_address: String,
+}
+
+/// A connection that began with something else. It is the caller's from now on.
+#[napi(object)]
+pub struct NativeStranger {
+    /// What `listenSocket` returned.
+    pub listener: u32,
+    /// An open descriptor that nobody else will close.
+    pub descriptor: i32,
+    /// What has been read from it.
+    pub head: napi::bindgen_prelude::Buffer,
+}
+
+/// Who has come to the listening sockets.
+#[napi(object)]
+pub struct NativeArrivals {
+    /// Those who speak MQTT.
+    pub connections: Vec<NativeArrival>,
+    /// Those who do not.
+    pub strangers: Vec<NativeStranger>,
+    /// Peers that said nothing in time and were dropped.
+    pub silent: Vec<String>,
+    /// Why somebody could not be let in, where that happened.
+    pub problem: Option<String>,
+}
+
 #[napi]
 impl NativeBroker {
     /// Makes ready for `adoptSocket`, once. `on_turn` is called when a turn of the event loop has left something for
@@ -89,6 +122,76 @@ impl NativeBroker {
             return driver.take_closing();
         }
         Vec::new()
+    }
+
+    /// Takes what comes to a duplicate of this listening descriptor; the caller closes its own. `most_sockets` bounds
+    /// those that are open, `most_newcomers` those among them that have not said anything, and `timeout_ms` how long they
+    /// may do so. Returns a number for `stopListening`; -1, and nothing has changed, where that is not possible.
+    #[napi]
+    pub fn listen_socket(
+        &mut self,
+        descriptor: i32,
+        timeout_ms: f64,
+        most_newcomers: u32,
+        most_sockets: u32,
+    ) -> i32 {
+        #[cfg(unix)]
+        if let Some(driver) = &mut *self.shared.driver() {
+            use std::os::fd::BorrowedFd;
+
+            // SAFETY: `src/transports/native-socket.ts` has just taken the descriptor from a server of Node's that
+            // listens, and nothing of Node's runs before this call has returned.
+            let borrowed = (descriptor >= 0).then(|| unsafe { BorrowedFd::borrow_raw(descriptor) });
+            let Some(owned) = borrowed.and_then(|descriptor| descriptor.try_clone_to_owned().ok()) else {
+                return -1;
+            };
+            let limits = crate::sockets::GateLimits {
+                timeout_ms: whole(timeout_ms),
+                newcomers: most_newcomers as usize,
+                sockets: most_sockets as usize,
+            };
+            return driver.listen(owned.into(), limits).and_then(|id| i32::try_from(id).ok()).unwrap_or(-1);
+        }
+        let _ = (descriptor, timeout_ms, most_newcomers, most_sockets);
+        -1
+    }
+
+    /// Closes a listening socket, and those who have come through it and said nothing.
+    #[napi]
+    pub fn stop_listening(&mut self, listener: u32) {
+        #[cfg(unix)]
+        if let Some(driver) = &mut *self.shared.driver() {
+            driver.stop_listening(listener);
+        }
+        let _ = listener;
+    }
+
+    /// Who has come to the listening sockets since the last call.
+    #[napi]
+    pub fn take_arrivals(&mut self) -> NativeArrivals {
+        let mut arrivals = NativeArrivals {
+            connections: Vec::new(),
+            strangers: Vec::new(),
+            silent: Vec::new(),
+            problem: None,
+        };
+        #[cfg(unix)]
+        if let Some(driver) = &mut *self.shared.driver() {
+            use std::os::fd::IntoRawFd;
+
+            let taken = driver.take_arrivals();
+            let arrival = |(connection, remote_address)| NativeArrival { connection, remote_address };
+            arrivals.connections = taken.connections.into_iter().map(arrival).collect();
+            let stranger = |it: crate::sockets::Stranger| NativeStranger {
+                listener: it.listener,
+                descriptor: it.stream.into_raw_fd(),
+                head: it.head.into(),
+            };
+            arrivals.strangers = taken.strangers.into_iter().map(stranger).collect();
+            arrivals.silent = taken.silent;
+            arrivals.problem = taken.problem;
+        }
+        arrivals
     }
 
     /// Writes what the core has for sockets that are driven here.

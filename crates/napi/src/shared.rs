@@ -37,6 +37,7 @@ mod driven {
     use std::rc::Rc;
 
     use super::{Driver, RefMut, Shared};
+    use crate::sockets::Watched;
 
     impl Shared {
         /// A reference of one's own.
@@ -56,9 +57,9 @@ mod driven {
         }
 
         /// The event loop has something for a socket.
-        pub(crate) fn socket_is_ready(&self, connection: u32, events: c_int) {
+        pub(crate) fn socket_is_ready(&self, watched: Watched, events: c_int) {
             if let Some(driver) = &mut *self.driver() {
-                driver.is_ready(&mut self.state(), connection, events);
+                driver.is_ready(&mut self.state(), watched, events);
             }
         }
 
@@ -76,9 +77,9 @@ mod driven {
             drop(driver);
         }
 
-        /// Whether sockets have gone that JavaScript has not heard of.
-        pub(crate) fn has_gone_sockets(&self) -> bool {
-            self.driver().as_ref().is_some_and(Driver::has_gone)
+        /// What there is to tell JavaScript about sockets, as status bits.
+        pub(crate) fn socket_status(&self) -> u32 {
+            self.driver().as_ref().map_or(0, Driver::status)
         }
 
         /// A hook decides about a connection's next packet, or does not any more.
@@ -112,8 +113,8 @@ mod not_driven {
     use super::Shared;
 
     impl Shared {
-        pub(crate) fn has_gone_sockets(&self) -> bool {
-            false
+        pub(crate) fn socket_status(&self) -> u32 {
+            0
         }
 
         pub(crate) fn set_held(&self, _connection: u32, _is_held: bool) {}

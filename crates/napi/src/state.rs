@@ -19,8 +19,10 @@ pub(crate) mod status {
     pub(crate) const EVENTS: u32 = 2;
     /// The connection waits for an answer: stop reading from it.
     pub(crate) const HELD: u32 = 4;
-    /// Sockets that are driven here have ended: call `endedSockets` this turn.
+    /// Sockets that are driven here have ended or are to be closed: call `endedSockets` and `closingWebSockets`.
     pub(crate) const ENDED: u32 = 8;
+    /// Somebody has come to a listening socket: call `takeArrivals` this turn.
+    pub(crate) const ARRIVED: u32 = 16;
 }
 
 /// See the module.

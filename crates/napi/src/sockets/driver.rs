@@ -2,18 +2,19 @@
 
 use std::collections::VecDeque;
 use std::ffi::c_int;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use napi::sys;
 use topicwire_broker::{Closing, ConnectionKey, Sink};
 
 use super::framed::Framed;
+use super::gate::{Gate, GateLimits, Spoken, Stranger, format_peer};
 use super::host::{Caller, Host};
 use super::socket::{Came, Phase, Socket};
-use super::uv::{EventLoop, Poll, Turn, WRITABLE};
+use super::uv::{EventLoop, Poll, READABLE, Turn, WRITABLE, Watched};
 use crate::shared::Shared;
-use crate::state::State;
+use crate::state::{State, status};
 
 /// What one read takes at most.
 const READ_BYTES: usize = 64 << 10;
@@ -31,10 +32,34 @@ struct Lingering {
     serial: u64,
 }
 
+/// Who has come to the listening sockets since JavaScript last looked.
+#[derive(Default)]
+pub(crate) struct Arrivals {
+    /// Connections that were opened, and where their peers are.
+    pub(crate) connections: Vec<(u32, String)>,
+    pub(crate) strangers: Vec<Stranger>,
+    /// Peers that said nothing and were dropped.
+    pub(crate) silent: Vec<String>,
+    /// Why somebody could not be let in.
+    pub(crate) problem: Option<String>,
+}
+
+impl Arrivals {
+    fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+            && self.strangers.is_empty()
+            && self.silent.is_empty()
+            && self.problem.is_none()
+    }
+}
+
 /// See the module.
 pub(crate) struct Driver {
     event_loop: EventLoop,
     shared: *const Shared,
+    gate: Gate,
+    /// For JavaScript to hear of.
+    arrivals: Arrivals,
     /// By connection number.
     sockets: Vec<Option<Box<Socket>>>,
     open_count: usize,
@@ -83,6 +108,8 @@ impl Driver {
         Some(Self {
             event_loop,
             shared,
+            gate: Gate::new(event_loop, shared),
+            arrivals: Arrivals::default(),
             sockets: Vec::new(),
             open_count: 0,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
@@ -111,28 +138,95 @@ impl Driver {
     /// loop refuses it.
     pub(crate) fn adopt(&mut self, connection: u32, stream: TcpStream, framed: Option<Framed>) -> bool {
         // SAFETY: `shared` owns this driver, and this driver all its sockets.
-        let poll = unsafe { Poll::new(self.event_loop, stream.as_fd(), self.shared, connection) };
+        let poll =
+            unsafe { Poll::new(self.event_loop, stream.as_fd(), self.shared, Watched::Socket(connection)) };
         let Some(poll) = poll else { return false };
+        self.place(connection, stream, poll, 0, framed);
+        true
+    }
+
+    fn place(
+        &mut self,
+        connection: u32,
+        stream: TcpStream,
+        poll: Poll,
+        watched: c_int,
+        framed: Option<Framed>,
+    ) {
         let index = connection as usize;
         if self.sockets.len() <= index {
             self.sockets.resize_with(index + 1, || None);
         }
         if let Some(place) = self.sockets.get_mut(index) {
             self.last_serial += 1;
-            *place = Some(Box::new(Socket::new(stream, poll, framed.map(Box::new), self.last_serial)));
+            let socket = Socket::new(stream, poll, watched, framed.map(Box::new), self.last_serial);
+            *place = Some(Box::new(socket));
             self.open_count += 1;
-            self.host.keep(true);
         }
-        true
+        self.keep_host();
+    }
+
+    /// Sockets keep the way to JavaScript open.
+    fn keep_host(&mut self) {
+        self.host.keep(self.open_count > 0 || self.gate.is_open());
+    }
+
+    /// Takes what comes to this listening socket from now on; see [`Gate::listen`].
+    pub(crate) fn listen(&mut self, listener: TcpListener, limits: GateLimits) -> Option<u32> {
+        let id = self.gate.listen(listener, limits);
+        self.keep_host();
+        id
+    }
+
+    /// Closes a listening socket.
+    pub(crate) fn stop_listening(&mut self, id: u32) {
+        self.gate.stop(id);
+        self.keep_host();
+    }
+
+    /// Who has come since the last call.
+    pub(crate) fn take_arrivals(&mut self) -> Arrivals {
+        std::mem::take(&mut self.arrivals)
     }
 
     fn socket(&mut self, connection: u32) -> Option<&mut Socket> {
         self.sockets.get_mut(connection as usize)?.as_deref_mut()
     }
 
-    /// The event loop has something for a socket.
-    pub(crate) fn is_ready(&mut self, state: &mut State, connection: u32, events: c_int) {
+    /// The event loop has something for a descriptor.
+    pub(crate) fn is_ready(&mut self, state: &mut State, watched: Watched, events: c_int) {
         self.was_ready = true;
+        match watched {
+            Watched::Socket(connection) => self.socket_is_ready(state, connection, events),
+            Watched::Newcomer(number) => self.newcomer_is_ready(state, number),
+            Watched::Listener(id) => {
+                if let Err(error) = self.gate.accept(id, self.open_count, state.now()) {
+                    self.arrivals.problem = Some(error.to_string());
+                }
+            }
+        }
+    }
+
+    fn newcomer_is_ready(&mut self, state: &mut State, number: u32) {
+        match self.gate.hear(number, &mut self.buffer) {
+            Spoken::Mqtt { stream, mut poll, peer, count } => {
+                let opened = state.run_now(|core, now_ms| {
+                    let connection = core.open(now_ms);
+                    core.take_directly(connection);
+                    connection.0
+                });
+                let Some(connection) = opened else { return };
+                poll.assign(Watched::Socket(connection));
+                self.place(connection, stream, poll, READABLE, None);
+                self.arrivals.connections.push((connection, format_peer(peer)));
+                self.take_in(state, connection, count);
+            }
+            Spoken::Stranger(stranger) => self.arrivals.strangers.push(stranger),
+            Spoken::Nothing => {}
+        }
+    }
+
+    fn socket_is_ready(&mut self, state: &mut State, connection: u32, events: c_int) {
         if events & WRITABLE != 0
             && let Some(socket) = self.socket(connection)
             && socket.is_full
@@ -270,7 +364,7 @@ impl Driver {
                 self.next_deadline_ms(core.next_deadline_ms()).is_some_and(|at| at < self.armed_ms);
             is_early || core.has_events() || core.has_output()
         });
-        let is_wanted = has_work.unwrap_or_else(|| state.has_failed()) || self.has_gone();
+        let is_wanted = has_work.unwrap_or_else(|| state.has_failed()) || self.status() != 0;
         is_wanted.then(|| self.host.caller())
     }
 
@@ -284,11 +378,14 @@ impl Driver {
     /// The earlier of the core's deadline and our own.
     fn next_deadline_ms(&self, of_core: Option<u64>) -> Option<u64> {
         let of_lingering = self.lingering.front().map(|first| first.deadline_ms);
-        of_core.into_iter().chain(of_lingering).min()
+        of_core.into_iter().chain(of_lingering).chain(self.gate.next_deadline_ms()).min()
     }
 
-    /// Closes what has lingered long enough.
+    /// Closes what has lingered long enough, and who has said nothing for too long.
     pub(crate) fn tick(&mut self, now_ms: u64) {
+        while let Some(peer) = self.gate.poll_silent(now_ms) {
+            self.arrivals.silent.push(format_peer(peer));
+        }
         while let Some(Lingering { connection, serial, .. }) =
             self.lingering.pop_front_if(|first| first.deadline_ms <= now_ms)
         {
@@ -344,12 +441,14 @@ impl Driver {
         drop(socket);
         self.open_count -= 1;
         self.gone.push(connection);
-        self.host.keep(self.open_count > 0);
+        self.keep_host();
     }
 
-    /// Whether JavaScript has to hear of sockets that are gone or to be closed.
-    pub(crate) fn has_gone(&self) -> bool {
-        !self.gone.is_empty() || !self.to_close.is_empty()
+    /// What JavaScript has to hear of.
+    pub(crate) fn status(&self) -> u32 {
+        let has_ended = !self.gone.is_empty() || !self.to_close.is_empty();
+        let ended = if has_ended { status::ENDED } else { 0 };
+        ended | if self.arrivals.is_empty() { 0 } else { status::ARRIVED }
     }
 
     /// The connections whose sockets are gone since the last call.

@@ -50,10 +50,17 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, poll: Poll, framed: Option<Box<Framed>>, serial: u64) -> Self {
+    /// Of a descriptor that is watched for `watched` already.
+    pub(crate) fn new(
+        stream: TcpStream,
+        poll: Poll,
+        watched: c_int,
+        framed: Option<Box<Framed>>,
+        serial: u64,
+    ) -> Self {
         let phase = Phase::Open;
         let (is_held, is_full) = (false, false);
-        let mut socket = Self { serial, phase, is_held, is_full, framed, watched: 0, poll, stream };
+        let mut socket = Self { serial, phase, is_held, is_full, framed, watched, poll, stream };
         socket.watch();
         socket
     }

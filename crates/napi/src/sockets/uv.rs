@@ -127,9 +127,20 @@ unsafe extern "C" fn free<T>(handle: Handle) {
     drop(unsafe { Box::from_raw(handle.cast::<Cell<T>>()) });
 }
 
+/// Whose a descriptor is, by number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Watched {
+    /// A connection's.
+    Socket(u32),
+    /// Somebody's who has not said anything yet.
+    Newcomer(u32),
+    /// A listening socket.
+    Listener(u32),
+}
+
 struct OfSocket {
     shared: *const Shared,
-    connection: u32,
+    watched: Watched,
 }
 
 /// Watches one descriptor for its loop, until it is dropped.
@@ -147,10 +158,10 @@ impl Poll {
         event_loop: EventLoop,
         descriptor: BorrowedFd<'_>,
         shared: *const Shared,
-        connection: u32,
+        watched: Watched,
     ) -> Option<Self> {
         let EventLoop { functions, pointer } = event_loop;
-        let cell = allocate(OfSocket { shared, connection });
+        let cell = allocate(OfSocket { shared, watched });
         // SAFETY: the loop is alive and the cell is large enough, see `functions`.
         let outcome =
             unsafe { (functions.poll_init)(pointer.as_ptr(), cell.as_ptr().cast(), descriptor.as_raw_fd()) };
@@ -160,6 +171,13 @@ impl Poll {
             return None;
         }
         Some(Self { functions, cell })
+    }
+
+    /// The descriptor is somebody else's from now on; what it is watched for stays.
+    pub(crate) fn assign(&mut self, watched: Watched) {
+        // SAFETY: the cell lives until `drop`, and no callback of the handle runs meanwhile: they are called from the
+        // event loop, on this thread, and copy what they need first.
+        unsafe { (*self.cell.as_ptr()).ours.watched = watched };
     }
 
     /// Watches for these events from now on; for none with 0.
@@ -185,10 +203,13 @@ impl Drop for Poll {
 
 unsafe extern "C" fn on_poll(handle: Handle, _status: c_int, events: c_int) {
     // SAFETY: only `Poll::watch` installs this, for cells of this kind, and `shared` outlives the handle.
-    let OfSocket { shared, connection } = unsafe { &(*handle.cast::<Cell<OfSocket>>()).ours };
+    let (shared, watched) = unsafe {
+        let OfSocket { shared, watched } = &(*handle.cast::<Cell<OfSocket>>()).ours;
+        (*shared, *watched)
+    };
     // SAFETY: as above. The reference is held through the call, whatever it leads to.
-    let shared = unsafe { Shared::from_pointer(*shared) };
-    guarded(|| shared.socket_is_ready(*connection, events));
+    let shared = unsafe { Shared::from_pointer(shared) };
+    guarded(|| shared.socket_is_ready(watched, events));
 }
 
 /// What happens once in each turn of the loop, after all sockets that were ready have been looked at.
