@@ -6,6 +6,7 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { webSocketClose } from './close-code.js'
+import { frameOf } from './frame.js'
 import type { CloseReason, Protocol, Transport, TransportSink } from './transport.js'
 
 const EMPTY = Buffer.alloc(0)
@@ -13,6 +14,8 @@ const BINARY = { binary: true }
 const TEXT = { binary: false }
 /** What may wait inside an encrypted socket before `write` says false. */
 const TLS_BACKLOG_BYTES = 65_536
+/** What is copied into one buffer with its header, rather than written as two. */
+const COPIED_BYTES = 2_048
 
 /** What a WebSocket was accepted with. */
 export interface WebSocketOrigin {
@@ -90,7 +93,9 @@ export abstract class WebSocketPipe {
   protected send(bytes: Uint8Array, isBinary: boolean): boolean {
     const webSocket = this.#webSocket
     if (this.#closing || webSocket.readyState !== webSocket.OPEN) return true
-    webSocket.send(this.#encrypted ? Buffer.from(bytes) : bytes, isBinary ? BINARY : TEXT)
+    // To write beside `ws` is safe: with nothing to compress, it hands over all that it sends at once and in order.
+    if (this.#encrypted || bytes.length <= COPIED_BYTES) this.#socket.write(frameOf(bytes, isBinary))
+    else webSocket.send(bytes, isBinary ? BINARY : TEXT)
     if (this.#socket.writableLength <= (this.#encrypted ? TLS_BACKLOG_BYTES : 0)) return true
     // No bytes, so no frame; called back when all before it has gone.
     this.#socket.write(EMPTY, this.#onHandedOver)

@@ -9,11 +9,11 @@
 //! What lives elsewhere: the handshake, TLS and topic URLs, which stay with the `ws` package in `src/http` and
 //! `src/transports`, as does MQTT over WebSocket where sockets are read by Node.
 //!
-//! Why no library: those that own a stream (tungstenite, fastwebsockets, ratchet, soketto, tokio-websockets, wtx)
-//! read whole messages into memory of their own and keep their framing private or bound to `Read` or a runtime.
-//! `websocket-sans-io` does the framing alone, in place, and checks nothing: not masks, opcodes, fragments, lengths
-//! or close codes, which is most of what is below. It also gives a frame in three calls and a payload for each
-//! frame, where this crate gives one for each chunk. `benches/frames.rs` runs both.
+//! Why no library: most own a stream (tungstenite, fastwebsockets, ratchet, tokio-websockets, wtx) and read frames
+//! into memory of their own. soketto's frame codec can be had alone, but with all that its stream depends on, and it
+//! unmasks whole frames only. `websocket-sans-io` does the framing and nothing else, in place, and checks nothing: not
+//! masks, opcodes, fragments, lengths or close codes, which is most of what is below. It also takes three calls for a
+//! frame and gives a payload for each, where this crate gives one for a chunk. `benches/frames.rs` runs both.
 //!
 //! ```
 //! use topicwire_websocket::{BinaryHeader, State, WebSocket};
