@@ -71,6 +71,33 @@ export declare class NativeBroker {
   shutDown(farewell: NativeRefusal, nowMs: number): void
   /** Counters and gauges, in the order of `metricNames`. */
   metrics(): Array<number>
+  /**
+   * Makes ready for `adoptSocket`, once. `on_turn` is called when a turn of the event loop has left something for
+   * JavaScript: what `status` then says. False where sockets cannot be driven here: on Windows, and in a process that
+   * does not show libuv's functions.
+   */
+  driveSockets(onTurn: () => void): boolean
+  /**
+   * Opens a connection over a duplicate of this descriptor, and reads and writes it from now on; `head` has come
+   * before. With `maximum_message_bytes` it is a WebSocket whose handshake is done. The caller closes its own
+   * descriptor. Returns the number of the connection; -1, and nothing has changed, where that is not possible.
+   */
+  adoptSocket(descriptor: number, head: Uint8Array, maximumMessageBytes: number | undefined | null, nowMs: number): number
+  /** Closes a WebSocket that is driven here, in order: with a close frame of this code and reason. */
+  closeWebSocket(connection: number, code: number, reason: string): void
+  /**
+   * The WebSockets that the core has ended since the last call, in pairs: the connection and the Reason Code.
+   * `closeWebSocket` is to be called for each.
+   */
+  closingWebSockets(): Array<number>
+  /** Writes what the core has for sockets that are driven here. */
+  flushSockets(): void
+  /** Closes a socket that is driven here, at once. What has not been sent is lost. */
+  destroySocket(connection: number): void
+  /** The connections whose sockets have ended since the last call. `close` is to be called for each. */
+  endedSockets(): Array<number>
+  /** Closes all sockets that are driven here. Nothing is called from the event loop after this. */
+  letSocketsGo(): void
 }
 
 /** The native half of `TopicRouter`; `src/topic-router.ts` is what users see. */

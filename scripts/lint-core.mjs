@@ -1,5 +1,5 @@
 /**
- * The core is sans-IO: codec, topics, session and broker read no clock, file, socket or environment and start no
+ * The core is sans-IO: codec, topics, session, broker and websocket read no clock, file, socket or environment and start no
  * thread; all of that comes in as arguments. This looks for the modules of `std` that would break it.
  */
 import { readdirSync, readFileSync } from 'node:fs'
@@ -7,7 +7,7 @@ import { join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { inRoot, main, root } from './lib/project.mjs'
 
-const crates = ['codec', 'topics', 'session', 'broker']
+const crates = ['codec', 'topics', 'session', 'broker', 'websocket']
 const forbidden = ['time', 'net', 'fs', 'thread', 'env', 'process', 'io', 'os']
 
 /** Prints each use with its place. @returns the exit code */

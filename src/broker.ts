@@ -4,6 +4,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { createRequire } from 'node:module'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Announcer, tell } from './announcer.js'
 import type { BrokerEvents } from './broker-events.js'
@@ -26,6 +27,7 @@ import {
   Subscription,
 } from './subscription.js'
 import { createMemoryPair } from './transports/memory.js'
+import type { Adoption } from './transports/native-socket.js'
 import { attachStream, type StreamInfo } from './transports/stream.js'
 import type {
   Acceptor,
@@ -82,6 +84,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
         features: options.features,
         responseInformation: options.responseInformation,
         sysIntervalMs: options.sysIntervalSecs * 1000,
+        socketDriver: options.socketDriver,
         version: `topicwire ${ownVersion()}`,
         authenticate: options.authenticate !== undefined,
         enhancedAuthentication: [...options.enhancedAuthentication.keys()],
@@ -247,15 +250,24 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     return this.#admit(transport) ?? this.#core.open(transport)
   }
 
+  /** For listeners: takes a connection away from Node. False where it has to be attached. */
+  adopt(socket: Socket, adoption: Adoption): boolean {
+    return this.#hasRoom() && this.#core.adopt(socket, adoption)
+  }
+
   /** For listeners: takes a topic URL. */
   attachTopicUrl(transport: PayloadTransport, request: TopicUrlRequest): TransportSink {
     return this.#admit(transport) ?? this.#core.openTopicUrl(transport, request)
   }
 
+  #hasRoom(): boolean {
+    const most = this.options.limits.maximumConnections + REFUSAL_ROOM
+    return this.#closing === undefined && this.#core.openCount < most
+  }
+
   /** Far past the limit, and when closing, a connection is not even told why it is refused. */
   #admit(transport: Transport | PayloadTransport): TransportSink | undefined {
-    const most = this.options.limits.maximumConnections + REFUSAL_ROOM
-    if (this.#closing === undefined && this.#core.openCount < most) return undefined
+    if (this.#hasRoom()) return undefined
     setImmediate(() => transport.destroy())
     return { receive() {}, drained() {}, closed() {} }
   }

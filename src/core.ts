@@ -7,12 +7,14 @@
  * one connection in a turn is one write.
  */
 import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
 import { type AnyConnection, Connection, TopicConnection } from './connection.js'
 import { MqttError } from './errors.js'
 import { EventReader } from './events.js'
 import type { Features } from './features.js'
 import type { Limits } from './limits.js'
 import {
+  ENDED,
   EVENTS,
   fromNative,
   HELD,
@@ -24,6 +26,8 @@ import {
   OUTPUT,
   reasonCodeName,
 } from './native.js'
+import type { SocketDriver } from './options.js'
+import { type Adoption, adoptSocket } from './transports/native-socket.js'
 import type { PayloadTransport, TopicUrlRequest, Transport } from './transports/transport.js'
 
 /** Words of a record of output; `crates/napi/src/broker.rs` has the same. */
@@ -43,6 +47,7 @@ export interface CoreOptions {
   readonly features: Features
   readonly responseInformation: string | undefined
   readonly sysIntervalMs: number
+  readonly socketDriver: SocketDriver
   readonly version: string
   readonly authenticate: boolean
   /** Names of the methods. */
@@ -90,10 +95,11 @@ export class Core {
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #failure: MqttError | undefined
+  readonly #drivesSockets: boolean
 
   constructor(options: CoreOptions, listener: CoreListener) {
     this.#listener = listener
-    const { responseInformation, ...rest } = options
+    const { responseInformation, socketDriver, ...rest } = options
     this.#native = new NativeBroker(
       {
         ...rest,
@@ -106,6 +112,7 @@ export class Core {
       },
       this.now(),
     )
+    this.#drivesSockets = socketDriver === 'core' && this.#native.driveSockets(this.#turn)
     this.#armTimer()
   }
 
@@ -124,6 +131,16 @@ export class Core {
     const connection = new Connection(this, transport, this.#native.open(this.now()))
     this.#add(connection)
     return connection
+  }
+
+  /** Opens a connection whose socket the core drives itself. False, and nothing done, where Node keeps the socket. */
+  adopt(socket: Socket, adoption: Adoption): boolean {
+    if (!this.#drivesSockets || this.#failure !== undefined) return false
+    const adopted = adoptSocket(this.#native, socket, adoption, this.now())
+    if (adopted === undefined) return false
+    this.#add(new Connection(this, adopted.transport, adopted.id))
+    this.#schedule(this.#native.status())
+    return true
   }
 
   /** Opens the connection of a topic URL; a refusal comes as its end. */
@@ -248,6 +265,7 @@ export class Core {
   /** Nothing is called after this. */
   stop(): void {
     clearTimeout(this.#timer)
+    this.#native.letSocketsGo()
     this.#failure ??= new MqttError('ERR_MQTT_BROKER_CLOSED')
   }
 
@@ -275,7 +293,7 @@ export class Core {
   }
 
   #schedule(status: number): void {
-    if (this.#isTurnDue || (status & (OUTPUT | EVENTS)) === 0) return
+    if (this.#isTurnDue || (status & (OUTPUT | EVENTS | ENDED)) === 0) return
     this.#isTurnDue = true
     setImmediate(this.#turn)
   }
@@ -284,15 +302,37 @@ export class Core {
     this.#isTurnDue = false
     if (this.#failure?.code === 'ERR_MQTT_PANIC') return
     try {
+      this.#collectEnded()
       const gone = this.#gone.splice(0)
       for (const connection of gone) this.#native.close(connection.id, this.now())
       this.#dispatch()
       for (const connection of gone) this.#forget(connection)
+      if (this.#drivesSockets) this.#flushSockets()
       this.#drain()
       this.#armTimer()
       this.#schedule(this.#native.status())
     } catch (error) {
       this.#fail(error)
+    }
+  }
+
+  /** Sockets of the core's own that are gone. */
+  #collectEnded(): void {
+    if ((this.#native.status() & ENDED) === 0) return
+    for (const id of this.#native.endedSockets()) {
+      const connection = this.#connections[id]
+      if (connection !== undefined) this.#gone.push(connection)
+    }
+  }
+
+  /** Writes to the core's own sockets. A WebSocket among them is closed in words, which the events have told. */
+  #flushSockets(): void {
+    this.#native.flushSockets()
+    if ((this.#native.status() & ENDED) === 0) return
+    const closing = this.#native.closingWebSockets()
+    for (let at = 0; at < closing.length; at += 2) {
+      const connection = this.#connections[closing[at] as number]
+      connection?.end(closeReason(connection, closing[at + 1] as number))
     }
   }
 
@@ -402,6 +442,8 @@ export class Core {
     this.#failure = mqttError
     clearTimeout(this.#timer)
     this.destroyConnections()
+    // The core's own sockets have nobody else to say that they are gone.
+    this.#openCount -= this.#native.endedSockets().length
     this.#listener.onFailure(mqttError)
   }
 }

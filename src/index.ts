@@ -31,6 +31,7 @@ export type {
   HookOption,
   ListenerOptions,
   ListenerProtocol,
+  SocketDriver,
   TlsOptions,
 } from './options.js'
 export {

@@ -19,10 +19,11 @@ export {
   topicMatches,
 } from '../index.js'
 
-/** Bits of the status that calls into the core return. `crates/napi/src/broker.rs` has the same. */
+/** Bits of the status that calls into the core return. `crates/napi/src/state.rs` has the same. */
 export const OUTPUT = 1
 export const EVENTS = 2
 export const HELD = 4
+export const ENDED = 8
 
 /** An error of the addon as an `MqttError`; any other error as it is. */
 export function fromNative(error: unknown): unknown {

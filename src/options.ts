@@ -65,6 +65,9 @@ export interface FilteredHook<Hook> {
 /** A hook for every topic (filter `#`), for one filter, or several. Of several that match, all are asked in order. */
 export type HookOption<Hook> = Hook | FilteredHook<Hook> | readonly FilteredHook<Hook>[]
 
+/** See `BrokerOptions.socketDriver`. */
+export type SocketDriver = 'core' | 'node'
+
 /** What `Broker.start` accepts. Everything may be left out. */
 export interface BrokerOptions {
   /**
@@ -100,6 +103,12 @@ export interface BrokerOptions {
   readonly logger?: Logger
   /** Seconds between two publications of the `$SYS/broker/...` topics, 0 to 86400. Default 10; 0 is never. */
   readonly sysIntervalSecs?: number
+  /**
+   * Who reads and writes plain TCP connections of listeners. `core`, the default: the native core itself, where it can
+   * (Linux and macOS; elsewhere, and what is encrypted, stays with Node). `node`: always Node's streams, for those who
+   * watch or patch `net.Socket`.
+   */
+  readonly socketDriver?: SocketDriver
   /** Asked once for each CONNECT that names no authentication method. Default: everybody may connect. */
   readonly authenticate?: AuthenticateHook
   /**
@@ -135,6 +144,7 @@ export interface ResolvedOptions {
   readonly responseInformation: string | undefined
   readonly logger: Logger
   readonly sysIntervalSecs: number
+  readonly socketDriver: SocketDriver
   readonly authenticate: AuthenticateHook | undefined
   readonly enhancedAuthentication: ReadonlyMap<string, AuthenticationMethod>
   readonly authorizePublish: readonly FilteredHook<AuthorizePublishHook>[]
@@ -202,6 +212,7 @@ export const dataShape = {
   features: featuresSchema.optional(),
   responseInformation: utf8String.optional(),
   sysIntervalSecs: integer(0, 86_400).optional(),
+  socketDriver: oneOf(['core', 'node']).optional(),
 }
 
 const optionsSchema = z.strictObject(
@@ -253,6 +264,7 @@ export function resolveOptions(options: unknown = {}): ResolvedOptions {
     responseInformation: given.responseInformation,
     logger: given.logger ?? silentLogger,
     sysIntervalSecs: given.sysIntervalSecs ?? DEFAULT_SYS_INTERVAL_SECS,
+    socketDriver: given.socketDriver ?? 'core',
     authenticate: given.authenticate,
     enhancedAuthentication: new Map(Object.entries(given.enhancedAuthentication ?? {})),
     authorizePublish: resolveHooks(given.authorizePublish),

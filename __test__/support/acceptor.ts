@@ -84,6 +84,11 @@ export class RecordingAcceptor implements Acceptor {
     return this.#record(new RecordedSink(transport))
   }
 
+  /** What it drives itself would not be recorded. */
+  adopt(): boolean {
+    return false
+  }
+
   attachTopicUrl(transport: PayloadTransport, request: TopicUrlRequest): TransportSink {
     return this.#record(new RecordedSink(transport, request))
   }

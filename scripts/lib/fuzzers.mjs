@@ -27,6 +27,7 @@ const ABOUT = {
   first_bytes: 'the one port, from the first byte of a connection to its end',
   topic_url: 'topic URLs against their rules, written again',
   upgrade: 'WebSocket upgrades, right and wrong, and what is let in',
+  websocket_frames: 'the frames of a WebSocket client, cut in any way: the same payload, the same end',
   broker: 'a whole broker: bytes, hooks, a store and time in any order',
 }
 

@@ -6,7 +6,7 @@
 import { z } from 'zod'
 import type { Features } from '../features.js'
 import type { Limits } from '../limits.js'
-import { dataShape, type ListenerProtocol, listenerShape } from '../options.js'
+import { dataShape, type ListenerProtocol, listenerShape, type SocketDriver } from '../options.js'
 import { oneOf } from '../validate.js'
 
 /** The parts of `TlsOptions`, with paths. A relative path is relative to the configuration file. */
@@ -49,6 +49,7 @@ export interface Configuration {
   readonly features?: { readonly [Name in keyof Features]?: Features[Name] | undefined } | undefined
   readonly responseInformation?: string | undefined
   readonly sysIntervalSecs?: number | undefined
+  readonly socketDriver?: SocketDriver | undefined
   /** User name to password hash; see users.ts for the format. */
   readonly users?: Readonly<Record<string, string>> | undefined
   /** A file with one `name:hash` a line. */

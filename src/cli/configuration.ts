@@ -76,8 +76,8 @@ export function isLoopback(host: string): boolean {
 }
 
 function brokerOptions(configuration: Configuration): BrokerOptions {
-  const { host, allowedOrigins, limits, features, responseInformation, sysIntervalSecs } = configuration
-  const { wsPort, tlsPort } = configuration
+  const { host, allowedOrigins, limits, features, responseInformation } = configuration
+  const { sysIntervalSecs, socketDriver, wsPort, tlsPort } = configuration
   const listeners: ListenerOptions[] = (configuration.listeners ?? []).map(({ protocol, port, ...rest }) => ({
     protocol,
     port,
@@ -106,6 +106,7 @@ function brokerOptions(configuration: Configuration): BrokerOptions {
     features: features && definedOnly(features),
     responseInformation,
     sysIntervalSecs,
+    socketDriver,
   }) as BrokerOptions
 }
 

@@ -7,9 +7,10 @@
  * foreign origin, a path that does not exist, a handshake that is none.
  */
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
-import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws'
+import { type Server, type ServerOptions, WebSocket, WebSocketServer } from 'ws'
 import { webSocketClose } from '../transports/close-code.js'
 import { endWith } from '../transports/last-words.js'
 import { formatPeer } from '../transports/tcp.js'
@@ -26,22 +27,50 @@ const MQTT_SUBPROTOCOLS = ['mqtt', 'mqttv3.1']
 /** A frame may hold several packets, or the end of one and the beginning of the next. */
 const FRAME_ROOM_BYTES = 65_536
 
+type SetSocket = (socket: Duplex, head: Buffer, options: object) => void
+
+/**
+ * A WebSocket that waits with its first frame until it is known who reads it. `ws` gives it the socket when it has
+ * answered the handshake, by a method that it does not document; were it to do that otherwise one day, there would be
+ * nothing to wait for.
+ */
+class AcceptedWebSocket extends WebSocket {
+  /** What `ws` would begin with. */
+  accepted: { socket: Duplex; head: Buffer; options: object } | undefined
+
+  setSocket(socket: Duplex, head: Buffer, options: object): void {
+    this.accepted = { socket, head, options }
+  }
+
+  /** `ws` reads it. */
+  begin(): void {
+    const { accepted } = this
+    if (accepted === undefined) return
+    this.accepted = undefined
+    const { setSocket } = WebSocket.prototype as unknown as { setSocket: SetSocket }
+    setSocket.call(this, accepted.socket, accepted.head, accepted.options)
+  }
+}
+
 /** An HTTP server hands its 'upgrade' events over to this. */
 export class Upgrader {
   readonly #acceptor: Acceptor
-  readonly #server: WebSocketServer
+  readonly #server: Server<typeof AcceptedWebSocket>
+  readonly #maximumMessageBytes: number
   /** WebSockets that are ours to close: echoes, and those being refused. */
   readonly #own = new Set<WebSocket>()
 
   constructor(acceptor: Acceptor) {
     this.#acceptor = acceptor
+    this.#maximumMessageBytes = acceptor.options.limits.maximumPacketSizeBytes + FRAME_ROOM_BYTES
     // `closeTimeout` is younger than the type declarations.
-    const options: ServerOptions & { closeTimeout: number } = {
+    const options: ServerOptions<typeof AcceptedWebSocket> & { closeTimeout: number } = {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
-      maxPayload: acceptor.options.limits.maximumPacketSizeBytes + FRAME_ROOM_BYTES,
+      maxPayload: this.#maximumMessageBytes,
       closeTimeout: LINGER_MS,
+      WebSocket: AcceptedWebSocket,
       // Called only when the client offers some. A path that is not MQTT's has no name to choose.
       handleProtocols: (offered, request) =>
         isMqttPath(pathOf(request)) ? (MQTT_SUBPROTOCOLS.find((name) => offered.has(name)) ?? false) : false,
@@ -70,6 +99,8 @@ export class Upgrader {
       )
     } else {
       this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+        if (isMqttPath(path) && this.#adopts(webSocket)) return
+        webSocket.begin()
         const origin: WebSocketOrigin = {
           webSocket,
           socket,
@@ -87,6 +118,13 @@ export class Upgrader {
   close(): void {
     for (const webSocket of this.#own) webSocket.close(1001, 'The broker is shutting down.')
     this.#server.close()
+  }
+
+  /** Hands what `ws` has only shaken hands with to the acceptor, where that drives such sockets itself. */
+  #adopts({ accepted }: AcceptedWebSocket): boolean {
+    if (accepted === undefined || !(accepted.socket instanceof Socket)) return false
+    const { socket, head } = accepted
+    return this.#acceptor.adopt(socket, { head, maximumMessageBytes: this.#maximumMessageBytes })
   }
 
   #attachMqtt(origin: WebSocketOrigin): void {

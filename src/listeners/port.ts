@@ -131,6 +131,7 @@ export class Port {
     if (!isWelcome) {
       this.#turnAway(socket, head, spoken, encrypted)
     } else if (spoken === 'mqtt') {
+      if (!encrypted && this.#acceptor.adopt(socket, { head })) return
       attachTcp(this.#acceptor, socket, encrypted ? 'mqtts' : 'mqtt', head)
     } else {
       socket.pause()

@@ -10,9 +10,11 @@
  * sink is never called from within `attach`, so a connection has finished its constructor before the first byte
  * comes. It may be called from within `write`, `close` or `destroy` of its own transport only with `closed`.
  */
+import type { Socket } from 'node:net'
 import type { ListenerAddress } from '../listeners/listener.js'
 import type { Logger } from '../logger.js'
 import type { ResolvedOptions } from '../options.js'
+import type { Adoption } from './native-socket.js'
 
 /** How the peer speaks to us. `topic` is a topic as a WebSocket URL; `stream` a Duplex that was handed over. */
 export type Protocol = 'mqtt' | 'mqtts' | 'ws' | 'wss' | 'topic' | 'stream' | 'memory'
@@ -95,6 +97,11 @@ export interface Acceptor {
    * can say 0x97 to a client that understands it.
    */
   attach(transport: Transport): TransportSink
+  /**
+   * Takes a plain TCP connection that speaks MQTT, or a WebSocket that does, away from Node. False, and nothing done,
+   * where the acceptor cannot drive it itself: then it is to be attached.
+   */
+  adopt(socket: Socket, adoption: Adoption): boolean
   /** Takes a topic URL. */
   attachTopicUrl(transport: PayloadTransport, request: TopicUrlRequest): TransportSink
 }

@@ -14,6 +14,7 @@ use crate::out_buffer::OutBuffer;
 use crate::recipient::Recipient;
 use crate::route::Route;
 use crate::topic_url::TopicUrl;
+use crate::transmit::Lane;
 
 /// Where a Network Connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,7 @@ pub(crate) struct Connection {
     pub(crate) is_dirty: bool,
     /// The transport is full; nothing is drained until it says otherwise.
     pub(crate) is_blocked: bool,
+    pub(crate) lane: Lane,
     pub(crate) closing: Option<Closing>,
     /// The Session went on, and its client may still repeat a PUBREL whose PUBCOMP was lost.
     pub(crate) is_recovering: bool,
@@ -128,6 +130,7 @@ impl Connection {
             answered_bytes: 0,
             is_dirty: false,
             is_blocked: false,
+            lane: Lane::default(),
             closing: None,
             is_recovering: false,
             withheld: VecDeque::new(),

@@ -58,4 +58,4 @@ pub use metrics::{DropReason, Metrics};
 pub use restore::Restore;
 pub use session::SubscriptionOptions;
 pub use topic_url::TopicUrlRequest;
-pub use transmit::Transmit;
+pub use transmit::{Sink, Transmit};

@@ -3,7 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::message::Message;
+
+/// Pieces of one write: what systems accept at least, with room for a header in front of each.
+const MOST_PIECES: usize = 512;
 
 #[derive(Debug)]
 enum Segment {
@@ -76,6 +81,45 @@ impl OutBuffer {
         }
     }
 
+    /// Lets `write` see what waits, oldest first and without a copy, as many pieces as one write takes; what it says
+    /// that it took has left. Returns how much that was, and whether it was all that it saw.
+    pub(crate) fn write_to(&mut self, write: impl FnOnce(&[&[u8]]) -> usize) -> (usize, bool) {
+        let segments = self.front.iter().map(Segment::bytes).chain([self.tail.as_slice()]);
+        let mut head = self.head;
+        let mut length = 0;
+        let mut pieces: SmallVec<[&[u8]; 16]> = SmallVec::new();
+        for bytes in segments.take(MOST_PIECES) {
+            let unread = bytes.get(std::mem::take(&mut head)..).unwrap_or_default();
+            if !unread.is_empty() {
+                length += unread.len();
+                pieces.push(unread);
+            }
+        }
+        let taken = write(&pieces).min(length);
+        drop(pieces);
+        self.consume(taken);
+        (taken, taken == length)
+    }
+
+    /// The oldest `count` bytes have left.
+    fn consume(&mut self, count: usize) {
+        let mut left = count.min(self.len);
+        self.len -= left;
+        while left > 0 {
+            let oldest = self.front.front().map_or(self.tail.as_slice(), Segment::bytes);
+            let unread = oldest.len() - self.head;
+            if left < unread {
+                self.head += left;
+                return;
+            }
+            left -= unread;
+            self.head = 0;
+            if self.front.pop_front().is_none() {
+                self.tail.clear();
+            }
+        }
+    }
+
     /// Moves as many bytes as fit to the start of `arena`, and says how many.
     pub(crate) fn drain_into(&mut self, arena: &mut [u8]) -> usize {
         let mut written = 0;
@@ -140,6 +184,22 @@ mod tests {
         Arc::new(Message::new(Arc::from("t"), b"", payload, QoS::AtMostOnce, false, u64::MAX))
     }
 
+    /// The same without a copy, at most `step` bytes each time.
+    fn write_all(out: &mut OutBuffer, step: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        while !out.is_empty() {
+            let mut offered = 0;
+            let (taken, has_taken_all) = out.write_to(|pieces| {
+                let bytes = pieces.concat();
+                offered = bytes.len();
+                all.extend(bytes.iter().take(step));
+                bytes.len().min(step)
+            });
+            assert_eq!(has_taken_all, taken == offered);
+        }
+        all
+    }
+
     fn drain_all(out: &mut OutBuffer, step: usize) -> Vec<u8> {
         let mut all = Vec::new();
         let mut arena = vec![0; step];
@@ -153,14 +213,17 @@ mod tests {
 
     #[test]
     fn bytes_and_payloads_leave_in_the_order_they_came_whatever_the_arena() {
-        for step in 1..20 {
+        for (step, leave) in
+            (1..24).flat_map(|step| [(step, drain_all as fn(&mut _, _) -> _), (step, write_all)])
+        {
             let (mut out, mut spare) = (OutBuffer::default(), SpareBuffers::default());
             out.append(&mut spare, |bytes| bytes.extend_from_slice(b"head-"));
             out.append_payload(message(b"PAYLOAD"));
             out.append_payload(message(b"NEXT"));
             out.append(&mut spare, |bytes| bytes.extend_from_slice(b"-tail"));
             assert_eq!(out.len(), 21);
-            assert_eq!(drain_all(&mut out, step), b"head-PAYLOADNEXT-tail");
+            assert_eq!(leave(&mut out, step), b"head-PAYLOADNEXT-tail");
+            out.recycle(&mut spare);
         }
     }
 

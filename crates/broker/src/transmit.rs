@@ -20,10 +20,32 @@ pub struct Transmit {
     pub closing: Option<Closing>,
 }
 
+/// Who takes what a connection is sent: see [`Broker::take_directly`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// [`Broker::poll_transmit`], by way of an arena.
+    #[default]
+    Arena,
+    /// [`Broker::transmit_to`], from where it lies.
+    Direct,
+}
+
+/// A host that writes to transports itself, for [`Broker::transmit_to`].
+pub trait Sink {
+    /// Writes as much of `pieces`, one behind the other, as the transport takes at once, and says how many bytes that
+    /// were. Fewer than all means that it is full, and the connection is [`Broker::blocked`] from now on.
+    fn write(&mut self, connection: ConnectionKey, pieces: &[&[u8]]) -> usize;
+
+    /// Everything that the connection was sent has been written, or given up: close the transport.
+    fn close(&mut self, connection: ConnectionKey, closing: Closing);
+}
+
 /// All out-buffers go through here, so that what they hold is counted and who has something is known.
 #[derive(Debug, Default)]
 pub(crate) struct Outlet {
     dirty: VecDeque<ConnectionKey>,
+    /// The same for connections that are written to directly.
+    dirty_direct: VecDeque<ConnectionKey>,
     overrun: Vec<ConnectionKey>,
     spare: SpareBuffers,
     buffered_bytes: u64,
@@ -56,7 +78,14 @@ impl Outlet {
     pub(crate) fn mark(&mut self, connection: &mut Connection) {
         if !connection.is_dirty && !connection.is_blocked {
             connection.is_dirty = true;
-            self.dirty.push_back(connection.key);
+            self.queue(connection.lane).push_back(connection.key);
+        }
+    }
+
+    fn queue(&mut self, lane: Lane) -> &mut VecDeque<ConnectionKey> {
+        match lane {
+            Lane::Arena => &mut self.dirty,
+            Lane::Direct => &mut self.dirty_direct,
         }
     }
 
@@ -146,10 +175,76 @@ impl Broker {
         length
     }
 
+    /// What this connection is sent is for [`Broker::transmit_to`], not for [`Broker::poll_transmit`]. To be called
+    /// right after [`Broker::open`].
+    pub fn take_directly(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key.index()) else { return };
+        connection.lane = Lane::Direct;
+        // A connection too many is over from the start.
+        if std::mem::take(&mut connection.is_dirty) {
+            self.outlet.mark(connection);
+        }
+    }
+
+    /// Writes what the connections that are taken directly have, without a copy, until nothing is left or about `budget`
+    /// bytes have been written; a connection with much to write takes turns with the others.
+    pub fn transmit_to(&mut self, sink: &mut impl Sink, budget: usize, now_ms: u64) {
+        self.end_overrun_connections(now_ms);
+        let mut written = 0;
+        while written < budget {
+            let Some(key) = self.outlet.dirty_direct.pop_front() else { break };
+            written += self.transmit_one(sink, key, now_ms);
+        }
+    }
+
+    fn transmit_one(&mut self, sink: &mut impl Sink, key: ConnectionKey, now_ms: u64) -> usize {
+        let Some(connection) = self.connections.get_mut(key.index()) else { return 0 };
+        if connection.is_blocked {
+            connection.is_dirty = false;
+            return 0;
+        }
+        let mut written = 0;
+        if !connection.out.is_empty() {
+            let has_taken_all;
+            (written, has_taken_all) = connection.out.write_to(|pieces| sink.write(key, pieces));
+            connection.is_blocked = !has_taken_all;
+            self.outlet.buffered_bytes -= written as u64;
+            self.metrics.bytes_sent += written as u64;
+            if connection.out.len() < Limits::OUT_BUFFER_LOW_BYTES
+                && connection.phase == Phase::Open
+                && let Some(session) = connection.session
+            {
+                self.pump(session, now_ms);
+            }
+        }
+        let Some(connection) = self.connections.get_mut(key.index()) else { return written };
+        if !connection.out.is_empty() {
+            // Behind the others; one whose transport is full comes back with `writable`.
+            connection.is_dirty = !connection.is_blocked;
+            if connection.is_dirty {
+                self.outlet.dirty_direct.push_back(key);
+            }
+            return written;
+        }
+        connection.is_dirty = false;
+        connection.answered_bytes = 0;
+        connection.out.recycle(&mut self.outlet.spare);
+        if let Some(closing) = connection.closing.take() {
+            sink.close(key, closing);
+        }
+        written
+    }
+
     /// True where [`Broker::poll_transmit`] has something.
     #[must_use]
     pub fn has_output(&self) -> bool {
         !self.outlet.dirty.is_empty() || !self.outlet.overrun.is_empty()
+    }
+
+    /// True where [`Broker::transmit_to`] has something.
+    #[must_use]
+    pub fn has_direct_output(&self) -> bool {
+        !self.outlet.dirty_direct.is_empty()
     }
 
     /// The transport is full: nothing is drained for it until [`Broker::writable`]. If the connection ends meanwhile,

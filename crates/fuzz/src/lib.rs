@@ -14,6 +14,7 @@ mod seeds;
 mod session;
 mod split;
 mod topics;
+mod websocket;
 
 pub use broker::broker;
 pub use client::client_input;
@@ -23,6 +24,7 @@ pub use seeds::seeds;
 pub use session::session_operations;
 pub use split::split_input;
 pub use topics::topic_matching;
+pub use websocket::websocket_frames;
 
 /// A target: its name, and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -37,4 +39,5 @@ pub const TARGETS: &[Target] = &[
     ("session_operations", session_operations),
     ("broker", broker),
     ("client_input", client_input),
+    ("websocket_frames", websocket_frames),
 ];

@@ -9,6 +9,7 @@ use topicwire_codec::{
 };
 
 use crate::codec::VERSIONS;
+use crate::websocket;
 
 const USER: UserProperties<'static> = UserProperties::from_pairs(&[("name", "value"), ("name", "")]);
 const EVERY_PROPERTY: PublishProperties<'static> = PublishProperties {
@@ -33,6 +34,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "broker" => (0..16).map(|seed| noise(seed, 200)).chain(raw_conversations()).collect(),
         "client_input" => (0..16).map(|seed| noise(seed, 200)).collect(),
         "topic_matching" => vec![matching_seed(0), matching_seed(7)],
+        "websocket_frames" => websocket::seeds(),
         _ => Vec::new(),
     }
 }

@@ -29,9 +29,9 @@ pub fn split_input(data: &[u8]) {
 }
 
 /// A stream cut into pieces of these lengths, over and over.
-struct Pieces<'a, I> {
-    lengths: I,
-    rest: &'a [u8],
+pub(crate) struct Pieces<'a, I> {
+    pub(crate) lengths: I,
+    pub(crate) rest: &'a [u8],
 }
 
 impl<'a, I: Iterator<Item = &'a u8>> Iterator for Pieces<'a, I> {

@@ -11,7 +11,14 @@
 #![allow(clippy::needless_pass_by_value, reason = "exports are handed owned values by napi")]
 
 pub mod broker;
+pub mod broker_sockets;
 pub mod error;
 pub mod events;
+pub mod metrics;
+pub mod objects;
 pub mod options;
+mod shared;
+#[cfg(unix)]
+mod sockets;
+mod state;
 pub mod topic_router;
