@@ -5,7 +5,8 @@ import { temporaryDirectory, temporaryFile } from '../support/temporary.js'
 /** The bench is plain JavaScript, so nothing of it has a type here. */
 const bench = (module: string) => import(new URL(`../../bench/lib/${module}.mjs`, import.meta.url).href)
 const { measuring, readResults, recordOf, writeResults } = await bench('results')
-const { codecParts, criterionFigures, matchParts, routerParts } = await bench('parts')
+const { codecParts, criterionFigures, matchParts, memoryParts, memoryRows, routerParts } =
+  await bench('parts')
 
 const setting = {
   options: { repeats: 5, seconds: 3 },
@@ -57,6 +58,20 @@ describe('what the benches of the parts have written', () => {
     ]
     expect(codecParts(rows, 'v4')).toEqual([{ label: '3.1.1, QoS 0, chunks of 10', value: ratio }])
     expect(codecParts(rows, 'v5')).toEqual([{ label: '5.0, chunks of 1', value: ratio }])
+  })
+
+  it('is for the memory of a filter what the bench prints of a million', () => {
+    const output = [
+      '100 filters: 90 B each counted, Some(450) B each resident',
+      'match_hot/100           time:   [50 ns 51 ns 52 ns]',
+      '1000000 filters: 101 B each counted, Some(112) B each resident',
+      '10 filters: 101 B each counted, None B each resident',
+    ]
+    const rows = memoryRows(output.join('\n'))
+    expect(rows).toHaveLength(2)
+    expect(memoryParts(rows)).toEqual([
+      { label: '1,000,000 filters, resident', value: { median: 112, min: 112, max: 112 } },
+    ])
   })
 
   it('is for the router each number of filters, and with criterion the matcher in Rust by qlobber', () => {

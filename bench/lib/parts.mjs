@@ -39,6 +39,8 @@ export function criterionRatios(figures, group, ours, theirs) {
 /** Where the benches in JavaScript leave their figures: see bench/parts.mjs. */
 export const codecFile = inRoot('bench', 'results', 'parts', 'codec.json')
 export const routerFile = inRoot('bench', 'results', 'parts', 'router.json')
+/** What bench/parts.mjs found in the output of the topics' matching bench. */
+export const memoryFile = inRoot('bench', 'results', 'parts', 'memory.json')
 
 function rowsOf(path) {
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).rows : []
@@ -71,6 +73,26 @@ export function matchParts(rows, criterion) {
     })
 }
 
+/** The lines in which the topics' matching bench tells what a filter costs, as rows. */
+export function memoryRows(output) {
+  const lines = output.matchAll(/^(\d+) filters: (\d+) B each counted, Some\((\d+)\) B each resident$/gm)
+  return [...lines].map(([, filters, countedBytes, residentBytes]) => ({
+    filters: Number(filters),
+    countedBytes: Number(countedBytes),
+    residentBytes: Number(residentBytes),
+  }))
+}
+
+/** Resident bytes of each of a million filters. */
+export function memoryParts(rows) {
+  return rows
+    .filter(({ filters }) => filters === 1_000_000)
+    .map(({ filters, residentBytes: bytes }) => ({
+      label: `${filtersOf(filters)}, resident`,
+      value: { median: bytes, min: bytes, max: bytes },
+    }))
+}
+
 function filtersOf(number) {
   return `${number.toLocaleString('en-GB')} filters`
 }
@@ -95,6 +117,7 @@ export function readParts() {
     'qlobber match': routerParts(router, 'match'),
     'qlobber matchMany': routerParts(router, 'matchMany'),
     'qlobber changes': routerParts(router, 'change'),
+    'filter memory': memoryParts(rowsOf(memoryFile)),
   }
   return Object.fromEntries(Object.entries(parts).filter(([, found]) => found.length > 0))
 }
