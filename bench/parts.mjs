@@ -1,8 +1,7 @@
 /**
  * `npm run bench -- --parts`: the benches of the parts that targets are about, one after the other; criterion's leave
  * their figures below `target/criterion`, the others in `bench/results/parts/`; what a filter costs in memory is in no
- * file, so it is read from what the bench prints. `npm run bench` and bench/report.mjs read
- * them there. Options of a bench are given to it by hand.
+ * file, so it is read from what the bench prints. `npm run bench` and bench/report.mjs read them there.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
