@@ -6,13 +6,13 @@
  * Each kind of file (loads, growth, soak) fills its own parts of the page; parts that no file is for stay as they are.
  * Of several files of loads the later one replaces the loads that both have.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { inRoot, main, Stop, say } from '../scripts/lib/project.mjs'
 import { chartsOf } from './lib/charts.mjs'
 import { writeCharts } from './lib/draw.mjs'
 import { growthBlock, growthCharts } from './lib/growth.mjs'
-import { loadBlocks, replaceBlocks } from './lib/page.mjs'
+import { loadBlocks, partLinks, replaceBlocks } from './lib/page.mjs'
 import { readParts } from './lib/parts.mjs'
 import { readResults, summariesOf } from './lib/results.mjs'
 import { soakBlock, soakCharts } from './lib/soak.mjs'
@@ -25,7 +25,7 @@ const pictures = inRoot('docs', 'charts')
 export function writeDocs(paths) {
   const records = paths.map(readResults)
   const ofKind = (kind) => records.filter((record) => record.kind === kind)
-  const blocks = {}
+  const blocks = { parts: partLinks((name) => existsSync(inRoot('docs', name))) }
   const charts = {}
   if (ofKind('loads').length > 0) {
     const record = merge(ofKind('loads'))

@@ -30,6 +30,7 @@ const usage = `usage: npm run bench -- [options]
   --write-docs        put the figures into docs/performance.md, and the charts into docs/charts/
   --growth            not this, but how cost grows with clients and subscriptions (bench/growth.mjs)
   --soak              not this, but an hour under load (bench/soak.mjs)
+  --parts             not this, but the benches of the parts whose figures the targets name (bench/parts.mjs)
   --help              this`
 
 const settings = {

@@ -1,11 +1,11 @@
 /**
  * `npm run bench`: brings the checkout up to date (release builds), then runs bench/run.mjs with our arguments; with
- * `--growth` or `--soak` among them bench/growth.mjs or bench/soak.mjs instead.
+ * `--growth`, `--soak` or `--parts` among them bench/growth.mjs, bench/soak.mjs or bench/parts.mjs instead.
  */
 import { ensure } from './ensure.mjs'
 import { inRoot, main, run } from './lib/project.mjs'
 
-const others = ['growth', 'soak']
+const others = ['growth', 'soak', 'parts']
 
 await main(async () => {
   await ensure()

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 const bench = (module: string) => import(new URL(`../../bench/lib/${module}.mjs`, import.meta.url).href)
 const { bars, chartsOf, colours, ink, lines, otherColours } = await bench('charts')
 const { draw } = await bench('draw')
-const { loadBlocks, matrix, replaceBlocks, wrap } = await bench('page')
+const { loadBlocks, matrix, partLinks, replaceBlocks, wrap } = await bench('page')
 const { bendText, bends, growthCharts, growthTables } = await bench('growth')
 const { floors, memoryTrend, mixedRate, soakFaults, soakText } = await bench('soak')
 const { count } = await bench('format')
@@ -79,6 +79,13 @@ describe('the page', () => {
         .split('\n')
         .every((line: string) => line.length <= 120),
     ).toBe(true)
+  })
+
+  it('links the pages about the parts that there are', () => {
+    expect(partLinks((name: string) => name === 'codec.md')).toBe(
+      '- [codec.md](codec.md): the codec for JavaScript',
+    )
+    expect(partLinks(() => false)).toBe('')
   })
 
   it('names each run that does not count', () => {

@@ -5,7 +5,8 @@ import { temporaryDirectory, temporaryFile } from '../support/temporary.js'
 /** The bench is plain JavaScript, so nothing of it has a type here. */
 const bench = (module: string) => import(new URL(`../../bench/lib/${module}.mjs`, import.meta.url).href)
 const { measuring, readResults, recordOf, writeResults } = await bench('results')
-const { criterionFigures, writtenParts } = await bench('parts')
+const { codecParts, criterionFigures, matchParts, memoryParts, memoryRows, routerParts } =
+  await bench('parts')
 
 const setting = {
   options: { repeats: 5, seconds: 3 },
@@ -46,19 +47,45 @@ describe('a results file', () => {
   })
 })
 
-describe('what other benches have written', () => {
-  it('is put together from all files', () => {
-    const value = { median: 6, min: 5, max: 7 }
-    const directory = temporaryDirectory({
-      'codec.json': JSON.stringify({ 'mqtt-packet 3.1.1': [{ label: 'decode', value }] }),
-      'router.json': JSON.stringify({ 'qlobber match': [{ label: '100 filters', value }] }),
-      'notes.txt': 'no JSON',
-    })
-    expect(writtenParts(directory)).toEqual({
-      'mqtt-packet 3.1.1': [{ label: 'decode', value }],
-      'qlobber match': [{ label: '100 filters', value }],
-    })
-    expect(writtenParts(join(directory, 'nowhere'))).toEqual({})
+describe('what the benches of the parts have written', () => {
+  const ratio = { median: 6, min: 5, max: 7 }
+
+  it('is for the codec the loads that the claim is made of, by version', () => {
+    const rows = [
+      { load: 'v4-qos0-64', title: '3.1.1, QoS 0', packetsPerChunk: 10, row13: true, ratio },
+      { load: 'v4-puback', title: 'PUBACK', packetsPerChunk: 10, row13: false, ratio },
+      { load: 'v5-properties', title: '5.0', packetsPerChunk: 1, row13: true, ratio },
+    ]
+    expect(codecParts(rows, 'v4')).toEqual([{ label: '3.1.1, QoS 0, chunks of 10', value: ratio }])
+    expect(codecParts(rows, 'v5')).toEqual([{ label: '5.0, chunks of 1', value: ratio }])
+  })
+
+  it('is for the memory of a filter what the bench prints of a million', () => {
+    const output = [
+      '100 filters: 90 B each counted, Some(450) B each resident',
+      'match_hot/100           time:   [50 ns 51 ns 52 ns]',
+      '1000000 filters: 101 B each counted, Some(112) B each resident',
+      '10 filters: 101 B each counted, None B each resident',
+    ]
+    const rows = memoryRows(output.join('\n'))
+    expect(rows).toHaveLength(2)
+    expect(memoryParts(rows)).toEqual([
+      { label: '1,000,000 filters, resident', value: { median: 112, min: 112, max: 112 } },
+    ])
+  })
+
+  it('is for the router each number of filters, and with criterion the matcher in Rust by qlobber', () => {
+    const qlobber = { median: 500, min: 400, max: 600 }
+    const rows = [
+      { work: 'match', filters: 1_000, nanoseconds: { qlobber }, ratio },
+      { work: 'match', filters: 10_000, nanoseconds: { qlobber }, ratio },
+      { work: 'change', filters: 1_000, nanoseconds: { qlobber }, ratio },
+    ]
+    expect(routerParts(rows, 'change')).toEqual([{ label: '1,000 filters', value: ratio }])
+    const criterion = new Map([['match_hot/1000', { median: 50, min: 40, max: 100 }]])
+    expect(matchParts(rows, criterion)).toEqual([
+      { label: '1,000 filters', value: { median: 10, min: 4, max: 15 } },
+    ])
   })
 })
 

@@ -45,6 +45,21 @@ export function loadBlocks(record, summaries, checks, charts) {
   }
 }
 
+/** Pages about the parts of the broker, with what they tell. */
+const partPages = {
+  'performance-core.md': 'the codec, sessions and the core in Rust',
+  'performance-topics.md': 'topic matching, in Rust and from JavaScript',
+  'codec.md': 'the codec for JavaScript',
+}
+
+/** Links to those of them that `exists` finds. */
+export function partLinks(exists) {
+  return Object.entries(partPages)
+    .filter(([page]) => exists(page))
+    .map(([page, what]) => `- [${page}](${page}): ${what}`)
+    .join('\n')
+}
+
 /** A picture of docs/charts/, when there is one. */
 export function picture(charts, name) {
   return charts[name] === undefined ? [] : [`![${charts[name].title}](charts/${name}.svg)`]

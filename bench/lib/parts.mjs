@@ -1,6 +1,6 @@
 /**
  * The figures of the benches of the parts (codec, topics, router), read from what those benches wrote last: criterion's
- * estimates below `target/criterion`, and files in `bench/results/parts/`. Nothing is run here.
+ * estimates below `target/criterion`, and files in `bench/results/parts/`. Nothing is run here: that is bench/parts.mjs.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -32,35 +32,92 @@ export function criterionRatios(figures, group, ours, theirs) {
   return forms.flatMap((label) => {
     const [own, other] = [ours, theirs].map((name) => figures.get(`${group}/${name}/${label}`))
     if (own === undefined) return []
-    const value = { median: other.median / own.median, min: other.min / own.max, max: other.max / own.min }
-    return [{ label, value }]
+    return [{ label, value: quotient(other, own) }]
   })
 }
 
-/** One benchmark of criterion's as an absolute figure, in nanoseconds. */
-function criterionFigure(figures, id, label) {
-  const value = figures.get(id)
-  return value === undefined ? [] : [{ label, value }]
+/** Where the benches in JavaScript leave their figures: see bench/parts.mjs. */
+export const codecFile = inRoot('bench', 'results', 'parts', 'codec.json')
+export const routerFile = inRoot('bench', 'results', 'parts', 'router.json')
+/** What bench/parts.mjs found in the output of the topics' matching bench. */
+export const memoryFile = inRoot('bench', 'results', 'parts', 'memory.json')
+
+function rowsOf(path) {
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).rows : []
 }
 
-/**
- * What benches other than criterion have left in `bench/results/parts/`: files of JSON, in each an object from the name
- * of a part to a list of `{ label, value: { median, min, max } }`.
- */
-export function writtenParts(directory = inRoot('bench', 'results', 'parts')) {
-  if (!existsSync(directory)) return {}
-  const files = readdirSync(directory).filter((name) => name.endsWith('.json'))
-  return Object.assign({}, ...files.map((name) => JSON.parse(readFileSync(join(directory, name), 'utf8'))))
+/** What bench/codec found for the packets of a version: how many times as fast as mqtt-packet ours is. */
+export function codecParts(rows, version) {
+  return rows
+    .filter(({ row13, load }) => row13 && load.startsWith(version))
+    .map(({ title, packetsPerChunk, ratio: value }) => ({
+      label: `${title}, chunks of ${packetsPerChunk}`,
+      value,
+    }))
+}
+
+/** What bench/router found for one of its works: how many times as fast as qlobber ours is. */
+export function routerParts(rows, wanted) {
+  return rows
+    .filter(({ work }) => work === wanted)
+    .map(({ filters, ratio: value }) => ({ label: filtersOf(filters), value }))
+}
+
+/** The matcher in Rust by qlobber on the same load. They cannot share a process: each is in its own bench. */
+export function matchParts(rows, criterion) {
+  return rows
+    .filter(({ work }) => work === 'match')
+    .flatMap(({ filters, nanoseconds: { qlobber: theirs } }) => {
+      const ours = criterion.get(`match_hot/${filters}`)
+      return ours === undefined ? [] : [{ label: filtersOf(filters), value: quotient(theirs, ours) }]
+    })
+}
+
+/** The lines in which the topics' matching bench tells what a filter costs, as rows. */
+export function memoryRows(output) {
+  const lines = output.matchAll(/^(\d+) filters: (\d+) B each counted, Some\((\d+)\) B each resident$/gm)
+  return [...lines].map(([, filters, countedBytes, residentBytes]) => ({
+    filters: Number(filters),
+    countedBytes: Number(countedBytes),
+    residentBytes: Number(residentBytes),
+  }))
+}
+
+/** Resident bytes of each of a million filters. */
+export function memoryParts(rows) {
+  return rows
+    .filter(({ filters }) => filters === 1_000_000)
+    .map(({ filters, residentBytes: bytes }) => ({
+      label: `${filtersOf(filters)}, resident`,
+      value: { median: bytes, min: bytes, max: bytes },
+    }))
+}
+
+function filtersOf(number) {
+  return `${number.toLocaleString('en-GB')} filters`
+}
+
+/** Of two figures that were not measured in turns: the spread is the widest that they allow. */
+function quotient(above, below) {
+  return { median: above.median / below.median, min: above.min / below.max, max: above.max / below.min }
 }
 
 /** By the `part` of a target: a list of `{ label, value }`. A part whose bench has not run is not there. */
 export function readParts() {
   const criterion = criterionFigures()
+  const [codec, router] = [rowsOf(codecFile), rowsOf(routerFile)]
+  const cold = criterion.get('match_cold/1000000')
   const parts = {
     'rumqttc decode': criterionRatios(criterion, 'decode PUBLISH 64 B', 'topicwire Packet', 'rumqttc'),
     'rumqttc encode': criterionRatios(criterion, 'encode PUBLISH 64 B', 'topicwire Packet', 'rumqttc'),
-    'match among 1,000,000': criterionFigure(criterion, 'match_cold/1000000', '1,000,000 filters'),
-    ...writtenParts(),
+    'mqtt-packet 3.1.1': codecParts(codec, 'v4'),
+    'mqtt-packet 5.0': codecParts(codec, 'v5'),
+    'qlobber match in Rust': matchParts(router, criterion),
+    'match among 1,000,000': cold === undefined ? [] : [{ label: filtersOf(1_000_000), value: cold }],
+    'qlobber match': routerParts(router, 'match'),
+    'qlobber matchMany': routerParts(router, 'matchMany'),
+    'qlobber changes': routerParts(router, 'change'),
+    'filter memory': memoryParts(rowsOf(memoryFile)),
   }
   return Object.fromEntries(Object.entries(parts).filter(([, found]) => found.length > 0))
 }

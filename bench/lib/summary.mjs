@@ -82,7 +82,7 @@ function loadFigures(runs) {
     bytesPerSecond: by(({ report }) => report.payloadBytesPerSecond),
     cpuMicros: by(({ report }) => report.broker?.cpuMicrosPerMessage),
     messagesPerRead: by(({ report }) => report.generator.messagesPerRead),
-    lag: by(({ report }) => report.scenario.lagMessages),
+    lag: by(({ report }) => lagOf(report.scenario)),
     ...busy(by),
     p50: by(({ report }) => report.latencyMicros?.p50),
     p99: by(({ report }) => report.latencyMicros?.p99),
@@ -114,6 +114,11 @@ function retainedFigures(runs) {
     ...busy(by),
   }
   return { byRepeat, ...spreads(byRepeat) }
+}
+
+/** How many deliveries may be outstanding: so many, and no more than so many bytes of payload. */
+function lagOf({ lagMessages, lagBytes = Number.POSITIVE_INFINITY, payloadBytes = 1 }) {
+  return Math.min(lagMessages, Math.floor(lagBytes / payloadBytes))
 }
 
 /** Who worked how much of the time. */

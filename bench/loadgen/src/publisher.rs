@@ -82,6 +82,8 @@ pub struct Publisher {
     pub published: u64,
     /// Deliveries that have not arrived.
     pub outstanding: u64,
+    /// The most that ever were.
+    pub most_outstanding: u64,
     /// At a fixed rate: messages whose time has come.
     pub due: u64,
 }
@@ -97,6 +99,7 @@ impl Publisher {
             window: if qos > 0 { u64::from(window) } else { u64::MAX },
             published: 0,
             outstanding: 0,
+            most_outstanding: 0,
             due: 0,
         }
     }
@@ -140,6 +143,7 @@ impl Publisher {
         self.template.put(out, packet_id, stamp);
         self.published += 1;
         self.outstanding += subscribers;
+        self.most_outstanding = self.most_outstanding.max(self.outstanding);
     }
 
     /// Appends what is in flight once more, as a client does whose session goes on with a new connection

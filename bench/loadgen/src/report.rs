@@ -72,6 +72,9 @@ pub struct GeneratorReport {
     pub bytes_per_write: f64,
     /// Deliveries that a publisher may have outstanding when saturated.
     pub lag_per_publisher: u64,
+    /// The most deliveries that a publisher ever had outstanding: no broker had more of its messages in queues and
+    /// windows towards subscribers.
+    pub most_outstanding: u64,
 }
 
 /// Some quantiles of a histogram, in microseconds.

@@ -29,6 +29,9 @@ const CHILDREN: u32 = 10;
 /// Messages that wait for PUBACK while they are stored.
 const WINDOW: u16 = 1_000;
 
+/// One write while they are stored is at most about so large.
+const BATCH_BYTES: usize = 64 << 10;
+
 /// A subscription that waits so long for the next message has lost the others.
 const LOST_AFTER: Duration = Duration::from_secs(10);
 
@@ -185,20 +188,21 @@ fn store(fleet: &mut Fleet, scenario: &RetainedScenario) -> Result<Duration, Fai
     let begin = Instant::now();
     let (mut last_answer, mut sent) = (begin, 0);
     while storing.acknowledged < scenario.messages {
-        while sent < scenario.messages && !fleet.connections[connection].is_blocked() {
-            let Some(packet_id) = storing.free.pop() else { break };
-            let topic = topic(sent, children(scenario));
+        if !fleet.connections[connection].is_blocked() {
             let out = &mut fleet.connections[connection].out;
-            let start = out.len();
-            let stamp = Stamp { publisher: sent, sequence: 0, sent_ns: 0 };
-            Template::new(version, &topic, 1, scenario.payload_bytes).put(out, packet_id, stamp);
-            out[start] |= 1;
-            sent += 1;
-            if storing.free.is_empty() || out.len() > 32 << 10 {
-                fleet.flush(connection)?;
+            while sent < scenario.messages
+                && out.len() < BATCH_BYTES
+                && let Some(packet_id) = storing.free.pop()
+            {
+                let start = out.len();
+                let stamp = Stamp { publisher: sent, sequence: 0, sent_ns: 0 };
+                let topic = topic(sent, children(scenario));
+                Template::new(version, &topic, 1, scenario.payload_bytes).put(out, packet_id, stamp);
+                out[start] |= 1;
+                sent += 1;
             }
+            fleet.flush(connection)?;
         }
-        fleet.flush(connection)?;
         let before = storing.acknowledged;
         fleet.wait(Some(Duration::from_millis(100)))?;
         fleet.read(&mut storing)?;

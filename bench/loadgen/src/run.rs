@@ -314,6 +314,8 @@ impl<'a> Load<'a> {
     fn report(self, before: &Sample, after: &Sample) -> Report {
         let published = self.published();
         let unsent = self.scheduled.saturating_sub(published);
+        let most_outstanding =
+            self.publishers.iter().map(|publisher| publisher.most_outstanding).max().unwrap_or(0);
         let per_group = self.scenario.publishers as usize;
         let tally = self.ledger.close(|stream| {
             let (subscriber, member) = (stream / per_group, stream % per_group);
@@ -353,6 +355,7 @@ impl<'a> Load<'a> {
                 messages_per_read: delivered as f64 / reads,
                 bytes_per_write: (after.io.written_bytes - before.io.written_bytes) as f64 / writes,
                 lag_per_publisher: self.scenario.lag_per_publisher(),
+                most_outstanding,
             },
             latency_micros: Quantiles::of(&self.latency),
             send_delay_micros: Quantiles::of(&self.send_delay),

@@ -48,9 +48,9 @@ fn pairs_of_every_kind_that_stay_leave_a_clean_tally() {
     for transport in [Transport::Tcp, Transport::WebSocket] {
         let report = churn_through(Faithful, ChurnScenario { transport, ..short() });
         assert!(report.clean, "{report:?}");
-        assert!(report.published > 3_000 && report.unsent == 0, "{report:?}");
+        assert!(report.published > 500 && report.unsent == 0, "{report:?}");
         assert_eq!(report.tally.delivered, report.published);
-        assert!(report.by_qos.iter().all(|of| of.tally.delivered > 500), "{:?}", report.by_qos);
+        assert!(report.by_qos.iter().all(|of| of.tally.delivered > 100), "{:?}", report.by_qos);
         assert!(report.samples.len() >= 5);
     }
 }
@@ -62,7 +62,7 @@ fn clean_sessions_may_come_and_go_and_lose_nothing() {
             ChurnScenario { transport, persistent: false, leaves_per_second: 100.0, seconds: 1.0, ..short() };
         let report = churn_through(Faithful, scenario);
         assert!(report.clean, "{report:?}");
-        assert!(report.leaves > 10, "only {} left", report.leaves);
+        assert!(report.leaves > 3, "only {} left", report.leaves);
         assert_eq!(report.tally.delivered, report.published);
     }
 }
@@ -101,7 +101,7 @@ fn clients_that_connect_and_leave_are_counted() {
         })
     })
     .unwrap();
-    assert!(report.clean && report.connections_measured > 50, "{report:?}");
+    assert!(report.clean && report.connections_measured > 5, "{report:?}");
     assert!(report.connections >= report.connections_measured);
     assert!(report.handshake_micros.is_some());
 }

@@ -12,7 +12,7 @@ fn every_qos_is_counted_saturated_and_at_a_fixed_rate() {
             let report =
                 load_through(Faithful, Scenario { qos, groups: 3, subscribers: 2, rate, ..short() }).unwrap();
             assert!(report.clean, "QoS {qos}: {:?}", report.tally);
-            assert!(report.published > 500, "QoS {qos}: published {}", report.published);
+            assert!(report.published > 100, "QoS {qos}: published {}", report.published);
             assert_eq!(report.tally.delivered, report.published * 2);
         }
     }
@@ -23,7 +23,7 @@ fn a_window_of_one_is_kept_and_still_moves() {
     let report = load_through(Faithful, Scenario { qos: 2, window: 1, rate: None, ..short() }).unwrap();
     assert!(report.clean, "{:?}", report.tally);
     assert!(report.generator.messages_per_read <= 1.0);
-    assert!(report.published > 100, "published {}", report.published);
+    assert!(report.published > 10, "published {}", report.published);
 }
 
 #[test]
