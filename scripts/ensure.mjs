@@ -34,7 +34,7 @@ import {
 } from './lib/project.mjs'
 
 /** The addon is made of these crates; the others of the workspace do not matter to it. */
-const addonCrates = ['codec', 'topics', 'session', 'broker', 'store', 'napi']
+const addonCrates = ['codec', 'topics', 'session', 'broker', 'store', 'websocket', 'napi']
 const stamp = inRoot('dist', '.built')
 const steps = { dependencies: ensureDependencies, native: ensureNative, typescript: ensureTypeScript }
 

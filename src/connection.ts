@@ -5,6 +5,7 @@
  * The core knows a connection by its number, from `open` until `closed`.
  */
 import type { Core } from './core.js'
+import type { HookClient } from './hooks/types.js'
 import type {
   CloseReason,
   PayloadTransport,
@@ -22,6 +23,8 @@ abstract class AnyConnection implements TransportSink {
   /** From CONNECT, for hooks and events. */
   clientId = ''
   username: string | undefined
+  /** This client as hooks see it, once one has. */
+  hookClient: HookClient | undefined
   /** A hook is deciding about this connection's next packet. */
   isHeld = false
   /** Why the core is ending the connection, in words, where it has said so. */

@@ -226,8 +226,12 @@ export class Core {
   /** Answers a question. */
   decide(connectionId: number, token: number, answer: Answer): void {
     const connection = this.#connections[connectionId]
-    if (connection === undefined) return
-    this.#run(() => this.#follow(connection, this.#decide(connectionId, token, answer)))
+    if (connection === undefined || this.#failure?.code === 'ERR_MQTT_PANIC') return
+    try {
+      this.#follow(connection, this.#decide(connectionId, token, answer))
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
   #decide(id: number, token: number, answer: Answer): number {
@@ -403,7 +407,8 @@ export class Core {
         this.#hasMoreQuestions = false
         const length = this.#native.eventBytes()
         if (length === 0) break
-        const bytes = Buffer.allocUnsafeSlow(length)
+        // Questions are short and come one by one: they share a pool.
+        const bytes = Buffer.allocUnsafe(length)
         this.#native.takeEvents(bytes)
         const reader = new EventReader(bytes)
         while (!reader.isAtEnd) this.#listener.onEvent(reader.byte(), reader)

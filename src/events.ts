@@ -59,6 +59,12 @@ export class EventReader {
     return view
   }
 
+  /** Passes over what `bytes` or `string` would read. */
+  skip(): void {
+    const length = this.word()
+    this.#at += length
+  }
+
   string(): string {
     const length = this.word()
     const value = this.#bytes.toString('utf8', this.#at, this.#at + length)

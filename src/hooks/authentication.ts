@@ -100,6 +100,7 @@ export class AuthenticationRunner {
       // Hooks that are asked before CONNACK see the name too.
       if (isStep(answer) && answer.username !== undefined && isReAuthentication === false) {
         connection.username = answer.username
+        connection.hookClient = undefined
       }
     }
     return answer

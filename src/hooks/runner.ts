@@ -35,6 +35,8 @@ type QoS = 0 | 1 | 2
 /** ALLOW, a Reason Code, or a refusal in words. */
 type Permission = number | NativeRefusal
 type MaybePromise<T> = T | Promise<T>
+/** What an `onPublish` hook said: a Reason Code or DISCARD, another message, or that it may pass as it is. */
+type Changed = number | PublishReplacement | undefined
 
 /** What the runner needs of the broker. */
 export interface HookHost {
@@ -76,27 +78,22 @@ export class HookRunner {
       version,
       cleanStart: (flags & 1) !== 0,
     }
-    const answer = this.#ask('authenticate', () => hook(request), answerToConnect)
+    const answer = this.#ask('authenticate', hook, request, answerToConnect)
     this.#answer(id, token, answer)
   }
 
   /** Reads and answers the question about a PUBLISH: first whether it is allowed, then as what it is published. */
   askPublish(reader: EventReader): void {
-    const [id, token] = [reader.word(), reader.word()]
+    const id = reader.word()
+    const token = reader.word()
     const qos = reader.byte() as QoS
     const flags = reader.byte()
-    const clientId = reader.string()
+    const connection = this.#host.connection(id)
+    const client = readClient(reader, connection)
     const topicName = reader.string()
     const payload = reader.bytes()
-    const connection = this.#host.connection(id)
-    if (connection === undefined) return
-    const request = new LazyPublishRequest(
-      hookClient(connection, clientId),
-      topicName,
-      qos,
-      (flags & 8) !== 0,
-      payload,
-    )
+    if (connection === undefined || client === undefined) return
+    const request = new LazyPublishRequest(client, topicName, qos, (flags & 8) !== 0, payload)
     const { authorizePublish, onPublish } = this.#options
     const allowed = (flags & 2) === 0 ? ALLOW : this.#authorize(authorizePublish, topicName, request)
     if ((flags & 4) === 0) {
@@ -111,15 +108,15 @@ export class HookRunner {
 
   /** Reads and answers the question about the filters of a SUBSCRIBE. */
   askSubscribe(reader: EventReader): void {
-    const [id, token] = [reader.word(), reader.word()]
-    const clientId = reader.string()
+    const id = reader.word()
+    const token = reader.word()
+    const connection = this.#host.connection(id)
+    const client = readClient(reader, connection)
     const filters = Array.from({ length: reader.word() }, () => ({
       qos: reader.byte() as QoS,
       topicFilter: withoutShare(reader.string()),
     }))
-    const connection = this.#host.connection(id)
-    if (connection === undefined) return
-    const client = hookClient(connection, clientId)
+    if (connection === undefined || client === undefined) return
     const hooks = this.#options.authorizeSubscribe
     const permissions = filters.map(({ topicFilter, qos }) => {
       const request: SubscribeRequest = { client, topicFilter, qos }
@@ -139,7 +136,7 @@ export class HookRunner {
     const [only] = hooks
     if (hooks.length === 1 && only !== undefined) {
       // The core has matched its filter already.
-      return this.#ask('authorizePublish', () => only.handler(request), permissionOf)
+      return this.#ask('authorizePublish', only.handler, request, permissionOf)
     }
     const concerned = hooks.filter((hook) => concernsTopic(hook.filter, topicName))
     return this.#askInOrder('authorizePublish', concerned, request)
@@ -153,7 +150,7 @@ export class HookRunner {
   ): MaybePromise<Permission> {
     const hook = hooks[from]
     if (hook === undefined) return ALLOW
-    const permission = this.#ask(name, () => hook.handler(request), permissionOf)
+    const permission = this.#ask(name, hook.handler, request, permissionOf)
     return then(permission, (value) =>
       value === ALLOW ? this.#askInOrder(name, hooks, request, from + 1) : value,
     )
@@ -169,10 +166,11 @@ export class HookRunner {
     const hook = hooks[from]
     if (hook === undefined) return change ?? ALLOW
     if (!concernsTopic(hook.filter, message.topicName)) return this.#change(hooks, message, from + 1, change)
-    const answer = this.#ask<undefined | false | PublishReplacement, number | PublishReplacement | undefined>(
+    const answer = this.#ask(
       'onPublish',
-      () => hook.handler(message),
-      (said) => (said === false ? DISCARD : said),
+      hook.handler,
+      message,
+      (said): Changed => (said === false ? DISCARD : said),
     )
     return then(answer, (said): MaybePromise<Answer> => {
       if (typeof said === 'number') return said
@@ -183,25 +181,27 @@ export class HookRunner {
   }
 
   /** Calls one hook. What goes wrong in it denies. */
-  #ask<Said, Result>(
+  #ask<Request, Said, Result>(
     name: string,
-    hook: () => MaybePromise<Said>,
+    hook: (request: Request) => MaybePromise<Said>,
+    request: Request,
     read: (said: Said) => Result,
   ): MaybePromise<Result | number> {
-    const failed = (error: unknown): number => {
-      this.#logger.error(
-        { hook: name, code: 'ERR_MQTT_HOOK_FAILED', err: error },
-        `The hook ${name} failed; denied.`,
-      )
-      return name === 'authenticate' ? UNSPECIFIED_ERROR : NOT_AUTHORIZED
-    }
     try {
-      const said = hook()
-      if (isPromise(said)) return said.then(read).catch(failed)
-      return read(said)
+      const said = hook(request)
+      if (!isPromise(said)) return read(said)
+      return said.then(read).catch((error: unknown) => this.#failed(name, error))
     } catch (error) {
-      return failed(error)
+      return this.#failed(name, error)
     }
+  }
+
+  #failed(name: string, error: unknown): number {
+    this.#logger.error(
+      { hook: name, code: 'ERR_MQTT_HOOK_FAILED', err: error },
+      `The hook ${name} failed; denied.`,
+    )
+    return name === 'authenticate' ? UNSPECIFIED_ERROR : NOT_AUTHORIZED
   }
 
   #answer(id: number, token: number, answer: MaybePromise<Answer>): void {
@@ -265,9 +265,19 @@ function withoutShare(topicFilter: string): string {
   return topicFilter.startsWith('$share/') ? topicFilter.split('/').slice(2).join('/') : topicFilter
 }
 
-function hookClient(connection: AnyConnection, clientId: string): HookClient {
+/** Reads a client identifier. Of a client that hooks have seen, what they saw. */
+function readClient(reader: EventReader, connection: AnyConnection | undefined): HookClient | undefined {
+  const known = connection?.hookClient
+  if (known !== undefined || connection === undefined) {
+    reader.skip()
+    return known
+  }
   const { username, remoteAddress, protocol } = connection
-  return { clientId, ...(username !== undefined && { username }), remoteAddress, protocol }
+  const clientId = reader.string()
+  const client = { clientId, ...(username !== undefined && { username }), remoteAddress, protocol }
+  // Of a Will that is asked about during CONNECT there may be more to come.
+  if (connection.clientId === clientId) connection.hookClient = Object.freeze(client)
+  return client
 }
 
 function nativeReplacement(said: PublishReplacement): NativeReplacement {
