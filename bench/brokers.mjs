@@ -72,8 +72,7 @@ function mosquitto(name, noDelay) {
       // Its default limits drop messages silently, which would look like speed.
       const lines = [
         `listener ${port} 127.0.0.1`,
-        // It does not start with a WebSocket listener alone.
-        ...(isOverWebSocket(scenario) ? ['protocol websockets', `listener 0 ${file}.socket`] : []),
+        ...(isOverWebSocket(scenario) ? ['protocol websockets', ...besideWebSocket(file)] : []),
         'allow_anonymous true',
         `set_tcp_nodelay ${noDelay}`,
         'max_queued_messages 0',
@@ -85,6 +84,14 @@ function mosquitto(name, noDelay) {
       return [program, '-c', file]
     },
   }
+}
+
+/**
+ * Mosquitto does not start with a WebSocket listener alone, so there is one more that nobody uses. As root it would
+ * become another user first, who may not write here.
+ */
+function besideWebSocket(file) {
+  return [`listener 0 ${file}.socket`, 'user root']
 }
 
 function aedes(name) {
