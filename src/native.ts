@@ -14,7 +14,9 @@ export {
   type NativeRefusal,
   type NativeReplacement,
   NativeTopicRouter,
+  nativeDecoder,
   reasonCodeName,
+  recodePacket,
   topicFiltersOverlap,
   topicMatches,
 } from '../index.js'
