@@ -1,6 +1,5 @@
 /** What the specs of the codec share. */
-import type { ProtocolVersion } from '../../src/index.js'
-import { MqttError, type Packet } from '../../src/index.js'
+import { MqttError, type Packet, type ProtocolVersion } from '../../src/index.js'
 import { type PacketVector, readPackets } from '../vectors/reader/files.js'
 import { type Item, parseItems, type Version, varint } from '../vectors/reader/notation.js'
 
