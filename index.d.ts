@@ -170,6 +170,13 @@ export interface NativeAuthenticationStep {
   responseInformation?: string
 }
 
+/**
+ * A function that decodes the whole packets of a chunk, as many as the table has room for. `records` is where its
+ * numbers come from and go to, as `record` has it; it belongs to the function from now on. What it returns is
+ * what is wrong with a packet, in words.
+ */
+export declare function nativeDecoder(records: Uint32Array): (chunk: Uint8Array) => string | undefined
+
 /** What clients may use, in the words of `src/features.ts`. */
 export interface NativeFeatures {
   /** 0 to 2. */
@@ -324,6 +331,12 @@ export interface NativeTopicUrl {
 
 /** The standard's name of a Reason Code; empty for a number that is none. */
 export declare function reasonCodeName(reasonCode: number): string
+
+/**
+ * Replaces the packet in the first `length` bytes of `packet` by what the codec makes of it, and returns the length
+ * of that, which is never more. Refused is what a receiver would have to refuse.
+ */
+export declare function recodePacket(packet: Uint8Array, length: number, version: number): number
 
 /** True where some topic name matches both filters. */
 export declare function topicFiltersOverlap(one: string, other: string): boolean

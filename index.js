@@ -773,12 +773,14 @@ if (
   }
 }
 
-const { NativeBroker, NativeTopicRouter, dropReasonNames, metricNames, reasonCodeName, topicFiltersOverlap, topicMatches } = nativeBinding
+const { NativeBroker, NativeTopicRouter, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches } = nativeBinding
 export { NativeBroker }
 export { NativeTopicRouter }
 export { dropReasonNames }
 export { metricNames }
+export { nativeDecoder }
 export { reasonCodeName }
+export { recodePacket }
 export { topicFiltersOverlap }
 export { topicMatches }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -21,6 +21,8 @@ export const errorCodes = {
   ERR_MQTT_HOOK_FAILED: 'A hook threw or rejected; what it was asked about is denied.',
   ERR_MQTT_MALFORMED_PACKET: 'The peer sent bytes that are not an MQTT control packet.',
   ERR_MQTT_PROTOCOL_ERROR: 'The peer sent a packet that its state or content does not allow.',
+  ERR_MQTT_UNSUPPORTED_PROTOCOL_VERSION: 'The peer asks for a protocol or a version that is not spoken here.',
+  ERR_MQTT_INVALID_PACKET: 'This is not a packet that a receiver could accept.',
   ERR_MQTT_NATIVE_MISSING: 'The native addon for this platform is not installed.',
   ERR_MQTT_NATIVE_STALE: 'The native addon does not match the JavaScript that loads it.',
   ERR_MQTT_PANIC: 'The native core met a bug and has been shut down.',

@@ -11,6 +11,12 @@ export type {
   SubscribeEvent,
   UnsubscribeEvent,
 } from './broker-events.js'
+export { type Decoded, decode } from './codec/decode.js'
+export { encode } from './codec/encode.js'
+export type { DecodeOptions, EncodeOptions } from './codec/options.js'
+export type * from './codec/packets.js'
+export { PacketParser } from './codec/parser.js'
+export type { PublishObject, PublishPacket } from './codec/publish.js'
 export { type ErrorCode, MqttError, type MqttErrorDetails } from './errors.js'
 export type { Farewell } from './farewell.js'
 export type { Features } from './features.js'

@@ -15,7 +15,9 @@ export {
   type NativeReplacement,
   type NativeStranger,
   NativeTopicRouter,
+  nativeDecoder,
   reasonCodeName,
+  recodePacket,
   topicFiltersOverlap,
   topicMatches,
 } from '../index.js'

@@ -14,6 +14,8 @@ export interface PacketVector {
   readonly bytes: string
   /** What is wrong with it; absent where nothing is. */
   readonly reason_code?: number
+  /** False: it encodes to other bytes, which mean the same. */
+  readonly canonical?: boolean
   /** For a CONNECT that is not valid: what a broker answers before it closes. */
   readonly answer?: string
   readonly statements: readonly string[]

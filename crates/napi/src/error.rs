@@ -10,6 +10,8 @@ pub enum Code {
     BrokerClosed,
     /// A wrong argument.
     InvalidOption,
+    /// A packet that no receiver could accept.
+    InvalidPacket,
     /// A wrong Topic Filter.
     InvalidTopicFilter,
     /// A wrong Topic Name.
@@ -25,6 +27,7 @@ impl AsRef<str> for Code {
         match self {
             Self::BrokerClosed => "ERR_MQTT_BROKER_CLOSED",
             Self::InvalidOption => "ERR_MQTT_INVALID_OPTION",
+            Self::InvalidPacket => "ERR_MQTT_INVALID_PACKET",
             Self::InvalidTopicFilter => "ERR_MQTT_INVALID_TOPIC_FILTER",
             Self::InvalidTopicName => "ERR_MQTT_INVALID_TOPIC_NAME",
             Self::PacketTooLarge => "ERR_MQTT_PACKET_TOO_LARGE",

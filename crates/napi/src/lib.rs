@@ -5,13 +5,15 @@
 //! and lends it for the length of a call; nothing of it is kept. A panic is caught at the edge: it ends the
 //! broker it happened in, and nothing else.
 //!
-//! What lives here: [`broker`] with its [`events`] as a byte stream, and [`topic_router`]. `src/native.ts` is the
-//! only JavaScript that imports it.
+//! What lives here: [`broker`] with its [`events`] as a byte stream and the sockets that it drives itself
+//! ([`broker_sockets`]), [`topic_router`], and [`codec`].
+//! `src/native.ts` is the only JavaScript that imports it.
 
 #![allow(clippy::needless_pass_by_value, reason = "exports are handed owned values by napi")]
 
 pub mod broker;
 pub mod broker_sockets;
+pub mod codec;
 pub mod error;
 pub mod events;
 pub mod metrics;

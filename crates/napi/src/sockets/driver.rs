@@ -386,9 +386,11 @@ impl Driver {
         while let Some(peer) = self.gate.poll_silent(now_ms) {
             self.arrivals.silent.push(format_peer(peer));
         }
-        while let Some(Lingering { connection, serial, .. }) =
-            self.lingering.pop_front_if(|first| first.deadline_ms <= now_ms)
-        {
+        while let Some(&Lingering { deadline_ms, connection, serial }) = self.lingering.front() {
+            if deadline_ms > now_ms {
+                break;
+            }
+            self.lingering.pop_front();
             if self.socket(connection).is_some_and(|socket| socket.serial == serial) {
                 self.finish(connection);
             }

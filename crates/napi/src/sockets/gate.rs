@@ -212,9 +212,11 @@ impl Gate {
 
     /// Drops the next newcomer that has said nothing in time, and says who it was.
     pub(crate) fn poll_silent(&mut self, now_ms: u64) -> Option<SocketAddr> {
-        while let Some((_, index, serial)) =
-            self.waiting.pop_front_if(|(deadline_ms, ..)| *deadline_ms <= now_ms)
-        {
+        while let Some(&(deadline_ms, index, serial)) = self.waiting.front() {
+            if deadline_ms > now_ms {
+                break;
+            }
+            self.waiting.pop_front();
             if self.newcomers.get(index).is_some_and(|newcomer| newcomer.serial == serial) {
                 return Some(self.newcomers.remove(index).peer);
             }
