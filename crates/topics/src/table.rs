@@ -56,6 +56,13 @@ impl IdTable {
         }
     }
 
+    /// Whether an id with this hash may be in the table. Looks at one slot, and decides nothing that the processor would
+    /// have to wait for: it brings the slots of several tables into the cache at the same time.
+    #[inline]
+    pub(crate) fn may_have(&self, hash: u64) -> bool {
+        self.slots.get(self.home(tag(hash))).is_some_and(|slot| slot.id.is_some())
+    }
+
     /// Adds an id that is not in the table.
     pub(crate) fn insert(&mut self, hash: u64, id: Id) {
         if (self.len + 1) * 4 > self.slots.len() * 3 {
