@@ -142,6 +142,7 @@ const USUAL_BYTES: usize = 63;
 /// of them are the same words.
 const LONGEST_WORDS: usize = 16;
 /// What keeps the first so many bytes of two words.
+#[expect(clippy::indexing_slicing, reason = "made by the compiler, which would say so")]
 const MASKS: [u128; LONGEST_WORDS + 1] = {
     let mut masks = [0; LONGEST_WORDS + 1];
     let mut length = 1;

@@ -25,6 +25,7 @@ mod leaf;
 mod level;
 mod members;
 mod name;
+mod namesakes;
 mod retained;
 mod router;
 mod shapes;

@@ -72,6 +72,18 @@ impl IdTable {
         self.len += 1;
     }
 
+    /// Puts another id in the place of one that was inserted under the same hash.
+    pub(crate) fn replace(&mut self, hash: u64, old: Id, new: Id) {
+        let mut at = self.home(tag(hash));
+        loop {
+            match self.slots.get_mut(at) {
+                Some(slot) if slot.id == Some(old) => return slot.id = Some(new),
+                Some(slot) if slot.id.is_some() => at = self.next(at),
+                _ => return,
+            }
+        }
+    }
+
     /// Removes an id that was inserted under this hash; an id that was not is left alone.
     pub(crate) fn remove(&mut self, hash: u64, id: Id) {
         let mut hole = self.home(tag(hash));
