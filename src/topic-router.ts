@@ -15,6 +15,10 @@ export class TopicRouter {
   /** Native code writes results here. It stays in this class: its memory must not be shared or transferred. */
   #results = new Uint32Array(INITIAL_RESULTS)
   readonly #native = new NativeTopicRouter(randomBytes(6).readUIntBE(0, 6), this.#results)
+  readonly #add = this.#native.addFunction()
+  readonly #remove = this.#native.removeFunction()
+  readonly #match = this.#native.matchFunction()
+  readonly #matchMany = this.#native.matchManyFunction()
 
   /** Pairs of filter and id. */
   get size(): number {
@@ -34,7 +38,7 @@ export class TopicRouter {
   add(topicFilter: string, id: number): boolean {
     checkId(id)
     try {
-      return this.#native.add(topicFilter, id)
+      return this.#add(topicFilter, id)
     } catch (error) {
       throw fromNative(error)
     }
@@ -48,7 +52,7 @@ export class TopicRouter {
   remove(topicFilter: string, id: number): boolean {
     checkId(id)
     try {
-      return this.#native.remove(topicFilter, id)
+      return this.#remove(topicFilter, id)
     } catch (error) {
       throw fromNative(error)
     }
@@ -61,10 +65,10 @@ export class TopicRouter {
    */
   match(topicName: string): number[] {
     try {
-      let count = this.#native.match(topicName)
+      let count = this.#match(topicName)
       if (count > this.#results.length) {
         this.#grow(count)
-        count = this.#native.match(topicName)
+        count = this.#match(topicName)
       }
       return idsAt(this.#results, 0, count)
     } catch (error) {
@@ -81,10 +85,10 @@ export class TopicRouter {
     if (topicNames.length === 0) return []
     const joined = topicNames.join('\0')
     try {
-      const length = this.#native.matchMany(joined, topicNames.length)
+      const length = this.#matchMany(joined, topicNames.length)
       if (length > this.#results.length) {
         this.#grow(length)
-        this.#native.matchMany(joined, topicNames.length)
+        this.#matchMany(joined, topicNames.length)
       }
     } catch (error) {
       throw fromNative(error)

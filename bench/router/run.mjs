@@ -31,7 +31,8 @@ const works = {
     aim: 8,
     ...matching((router, topics) => {
       const all = []
-      for (let at = 0; at < topics.length; at += batch) all.push(router.matchMany(topics.slice(at, at + batch)))
+      for (let at = 0; at < topics.length; at += batch)
+        all.push(router.matchMany(topics.slice(at, at + batch)))
       return all.flat()
     }),
   },
@@ -108,9 +109,19 @@ function measure(size) {
         if (round >= 0) figures[router].set(round, nanoseconds)
       }
     }
-    const nanoseconds = Object.fromEntries(names.map((router) => [router, spread([...figures[router].values()])]))
+    const nanoseconds = Object.fromEntries(
+      names.map((router) => [router, spread([...figures[router].values()])]),
+    )
     const ratio = ratioSpread(figures.qlobber, figures.topicwire)
-    return { work: name, title: work.title, filters: size, must: work.must, aim: work.aim, nanoseconds, ratio }
+    return {
+      work: name,
+      title: work.title,
+      filters: size,
+      must: work.must,
+      aim: work.aim,
+      nanoseconds,
+      ratio,
+    }
   })
 }
 

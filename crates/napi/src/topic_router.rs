@@ -1,6 +1,9 @@
 //! The subscription index by itself, for services that embed a topic router without a broker.
 
-use napi::bindgen_prelude::Uint32Array;
+use std::cell::{RefCell, RefMut};
+use std::rc::Rc;
+
+use napi::bindgen_prelude::{Function, FunctionCallContext, ToNapiValue, Uint32Array};
 use napi::{Env, JsString, JsValue, sys};
 use napi_derive::napi;
 use topicwire_topics::{TopicFilter, TopicName, TopicRouter};
@@ -15,9 +18,15 @@ const CHARACTER_BYTES: usize = 4;
 /// The native half of `TopicRouter`; `src/topic-router.ts` is what users see.
 ///
 /// What a match costs here is for the most part what passes between JavaScript and this. So results go to an array that
-/// is handed over once, and texts are read into a buffer that is kept.
+/// is handed over once, and texts are read into a buffer that is kept. And the calls that come often are functions that
+/// know their router: a method would have to find it by its `this` and check that it is one, which takes several times
+/// as long as the match.
 #[napi]
 pub struct NativeTopicRouter {
+    state: Rc<RefCell<State>>,
+}
+
+struct State {
     router: TopicRouter,
     ids: Vec<u32>,
     text: Vec<u8>,
@@ -31,45 +40,92 @@ impl NativeTopicRouter {
     #[napi(constructor)]
     pub fn new(seed: f64, results: Uint32Array) -> Self {
         let router = TopicRouter::with_seed(seed.to_bits());
-        Self { router, ids: Vec::new(), text: vec![0; TEXT_BYTES], results }
+        let state = State { router, ids: Vec::new(), text: vec![0; TEXT_BYTES], results };
+        Self { state: Rc::new(RefCell::new(state)) }
     }
 
     /// Another array for results, under the same conditions.
     #[napi]
-    pub fn use_results(&mut self, results: Uint32Array) {
-        self.results = results;
-    }
-
-    /// Adds an id to a filter: true where it was not there yet.
-    #[napi]
-    pub fn add(&mut self, env: Env, topic_filter: JsString<'_>, id: u32) -> Result<bool> {
-        let Self { router, text, .. } = self;
-        router.add(read(env, topic_filter, text)?, id).map_err(|problem| from_filter(&problem))
-    }
-
-    /// Takes an id from a filter: true where it was there.
-    #[napi]
-    pub fn remove(&mut self, env: Env, topic_filter: JsString<'_>, id: u32) -> Result<bool> {
-        let Self { router, text, .. } = self;
-        router.remove(read(env, topic_filter, text)?, id).map_err(|problem| from_filter(&problem))
+    pub fn use_results(&self, results: Uint32Array) -> Result<()> {
+        borrow(&self.state)?.results = results;
+        Ok(())
     }
 
     /// Pairs of filter and id.
     #[napi(getter)]
-    pub fn size(&self) -> u32 {
-        u32::try_from(self.router.len()).unwrap_or(u32::MAX)
+    pub fn size(&self) -> Result<u32> {
+        Ok(u32::try_from(borrow(&self.state)?.router.len()).unwrap_or(u32::MAX))
     }
 
     /// Memory of the index in bytes.
     #[napi(getter)]
-    pub fn heap_bytes(&self) -> f64 {
-        self.router.heap_bytes() as f64
+    pub fn heap_bytes(&self) -> Result<f64> {
+        Ok(borrow(&self.state)?.router.heap_bytes() as f64)
+    }
+
+    /// Adds an id to a filter: true where it was not there yet.
+    #[napi(ts_return_type = "(topicFilter: string, id: number) => boolean")]
+    pub fn add_function<'e>(&self, env: &'e Env) -> napi::Result<Function<'e, (), bool>> {
+        self.function(env, "add", |state, context| {
+            let (text, id) = (context.get(0)?, context.get(1)?);
+            let State { router, text: buffer, .. } = state;
+            let added = read(*context.env, text, buffer)
+                .and_then(|text| router.add(text, id).map_err(|problem| from_filter(&problem)));
+            or_throw(context, added)
+        })
+    }
+
+    /// Takes an id from a filter: true where it was there.
+    #[napi(ts_return_type = "(topicFilter: string, id: number) => boolean")]
+    pub fn remove_function<'e>(&self, env: &'e Env) -> napi::Result<Function<'e, (), bool>> {
+        self.function(env, "remove", |state, context| {
+            let (text, id) = (context.get(0)?, context.get(1)?);
+            let State { router, text: buffer, .. } = state;
+            let removed = read(*context.env, text, buffer)
+                .and_then(|text| router.remove(text, id).map_err(|problem| from_filter(&problem)));
+            or_throw(context, removed)
+        })
     }
 
     /// Writes the ids whose filters match into the results and returns how many there are; where that is more than they
     /// hold nothing has been lost, and the call is made again with a larger array.
-    #[napi(js_name = "match")]
-    pub fn match_one(&mut self, env: Env, topic_name: JsString<'_>) -> Result<u32> {
+    #[napi(ts_return_type = "(topicName: string) => number")]
+    pub fn match_function<'e>(&self, env: &'e Env) -> napi::Result<Function<'e, (), u32>> {
+        self.function(env, "match", |state, context| {
+            let count = state.match_one(*context.env, context.get(0)?);
+            or_throw(context, count)
+        })
+    }
+
+    /// The same for `count` topics, joined by U+0000, which no topic contains. For each topic in turn the results get the
+    /// number of its ids, then the ids.
+    #[napi(ts_return_type = "(topicNames: string, count: number) => number")]
+    pub fn match_many_function<'e>(&self, env: &'e Env) -> napi::Result<Function<'e, (), u32>> {
+        self.function(env, "matchMany", |state, context| {
+            let length = state.match_many(*context.env, context.get(0)?, context.get(1)?);
+            or_throw(context, length)
+        })
+    }
+
+    /// A JavaScript function that works on this router. A panic in it is caught by napi and thrown.
+    fn function<'e, R: ToNapiValue>(
+        &self,
+        env: &'e Env,
+        name: &str,
+        work: impl Fn(&mut State, &FunctionCallContext<'_>) -> napi::Result<R> + 'static,
+    ) -> napi::Result<Function<'e, (), R>> {
+        let state = Rc::clone(&self.state);
+        env.create_function_from_closure(name, move |context| {
+            let mut state = state.try_borrow_mut().map_err(|_| napi::Error::from_reason(IN_USE))?;
+            work(&mut state, &context)
+        })
+    }
+}
+
+const IN_USE: &str = "the router is in use";
+
+impl State {
+    fn match_one(&mut self, env: Env, topic_name: JsString<'_>) -> Result<u32> {
         let Self { router, ids, text, results } = self;
         ids.clear();
         let topic_name = read(env, topic_name, text)?;
@@ -77,10 +133,7 @@ impl NativeTopicRouter {
         Ok(copy_out(ids, results))
     }
 
-    /// The same for `count` topics, joined by U+0000, which no topic contains. For each topic in turn the results get the
-    /// number of its ids, then the ids.
-    #[napi]
-    pub fn match_many(&mut self, env: Env, topic_names: JsString<'_>, count: u32) -> Result<u32> {
+    fn match_many(&mut self, env: Env, topic_names: JsString<'_>, count: u32) -> Result<u32> {
         let Self { router, ids, text, results } = self;
         ids.clear();
         let topic_names = read(env, topic_names, text)?;
@@ -102,6 +155,18 @@ impl NativeTopicRouter {
         }
         Ok(copy_out(ids, results))
     }
+}
+
+fn borrow(state: &RefCell<State>) -> Result<RefMut<'_, State>> {
+    state.try_borrow_mut().map_err(|_| error(Code::Panic, IN_USE))
+}
+
+/// Functions of closures know no `code` of ours, so it is thrown here. What is returned then nobody sees.
+fn or_throw<R: Default>(context: &FunctionCallContext<'_>, result: Result<R>) -> napi::Result<R> {
+    result.or_else(|problem| {
+        context.env.throw_error(&problem.reason, Some(problem.status.as_ref()))?;
+        Ok(R::default())
+    })
 }
 
 /// True where the filter matches the topic name (section 4.7).
