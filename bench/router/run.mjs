@@ -2,7 +2,7 @@
  * `TopicRouter` against qlobber from JavaScript, on the load of `load.mjs`: matching one topic, matching a hundred in one
  * call, subscribing and unsubscribing.
  *
- *   node --expose-gc bench/router/run.mjs [--quick] [--json FILE]
+ *   node --expose-gc bench/router/run.mjs [--quick] [--rounds N] [--json FILE]
  *
  * Both are in one process and take turns, round by round; a round's ratio is that of two figures a few milliseconds
  * apart. What is counted is the CPU time of this process, so that others on the machine disturb caches and nothing else.
@@ -16,9 +16,11 @@ import { ratioSpread, spread } from '../lib/stats.mjs'
 import { draw, filterOf, fresh, topicOf } from './load.mjs'
 import { matchers } from './matchers.mjs'
 
-const { values: options } = parseArgs({ options: { quick: { type: 'boolean' }, json: { type: 'string' } } })
+const { values: options } = parseArgs({
+  options: { quick: { type: 'boolean' }, rounds: { type: 'string' }, json: { type: 'string' } },
+})
 const sizes = options.quick ? [100, 10_000] : [100, 1_000, 10_000, 100_000]
-const rounds = options.quick ? 5 : 31
+const rounds = Number(options.rounds ?? (options.quick ? 5 : 31))
 const hotTopics = 256
 const batch = 100
 const newcomers = 1_000
