@@ -110,26 +110,40 @@ export declare class NativeBroker {
   letSocketsGo(): void
 }
 
-/** The native half of `TopicRouter`; `src/topic-router.ts` is what users see. */
+/**
+ * The native half of `TopicRouter`; `src/topic-router.ts` is what users see.
+ *
+ * What a match costs here is for the most part what passes between JavaScript and this. So results go to an array that
+ * is handed over once, and texts are read into a buffer that is kept. And the calls that come often are functions that
+ * know their router: a method would have to find it by its `this` and check that it is one, which takes several times
+ * as long as the match.
+ */
 export declare class NativeTopicRouter {
-  /** An empty router. `seed` keys its hash tables. */
-  constructor(seed: number)
-  /** Adds an id to a filter: true where it was not there yet. */
-  add(topicFilter: string, id: number): boolean
-  /** Takes an id from a filter: true where it was there. */
-  remove(topicFilter: string, id: number): boolean
+  /**
+   * An empty router. `seed` keys its hash tables. `results` is where matches are written to; nobody else writes to it,
+   * shares or transfers its memory.
+   */
+  constructor(seed: number, results: Uint32Array)
+  /** Another array for results, under the same conditions. */
+  useResults(results: Uint32Array): void
   /** Pairs of filter and id. */
   get size(): number
+  /** Memory of the index in bytes. */
+  get heapBytes(): number
+  /** Adds an id to a filter: true where it was not there yet. */
+  addFunction(): (topicFilter: string, id: number) => boolean
+  /** Takes an id from a filter: true where it was there. */
+  removeFunction(): (topicFilter: string, id: number) => boolean
   /**
-   * Writes the ids whose filters match into `out` and returns how many there are; where that is more than
-   * `out` holds nothing has been lost, and the call is made again with a larger one.
+   * Writes the ids whose filters match into the results and returns how many there are; where that is more than they
+   * hold nothing has been lost, and the call is made again with a larger array.
    */
-  matchInto(topicName: string, out: Uint32Array): number
+  matchFunction(): (topicName: string) => number
   /**
-   * The same for many topics, joined by U+0000, which no topic contains. For each topic in turn `out` gets the
+   * The same for `count` topics, joined by U+0000, which no topic contains. For each topic in turn the results get the
    * number of its ids, then the ids.
    */
-  matchManyInto(topicNames: string, out: Uint32Array): number
+  matchManyFunction(): (topicNames: string, count: number) => number
 }
 
 /** The words for drop reasons, in the order of the numbers that events carry. */

@@ -214,8 +214,8 @@ impl World {
         for name in self.names.clone() {
             self.forget(TopicName::new(&name).expect("a name"));
         }
-        let IndexSize { filters, nodes, edges, long_levels, groups, .. } = self.subscriptions.size();
-        assert_eq!((filters, nodes, edges, long_levels, groups), (0, 0, 0, 0, 0));
+        let IndexSize { filters, shapes, nodes, edges, long_levels, groups, .. } = self.subscriptions.size();
+        assert_eq!((filters, shapes, nodes, edges, long_levels, groups), (0, 0, 0, 0, 0, 0));
         assert_eq!((self.retained.len(), self.retained.node_count()), (0, 0));
     }
 }

@@ -43,6 +43,23 @@ fn plus(criterion: &mut Criterion) {
             bencher.iter(|| count_matches(&retained, &filter));
         });
     }
+    // A million children of one node, of which ten have what is asked for; and the other end: a million nodes of the name
+    // that is asked for, of which ten are where they should be.
+    let mut crowd = Retained::with_seed(0x5eed);
+    for child in 0..1_000_000 {
+        let last = if child % 100_000 == 0 { "wanted" } else { "other" };
+        crowd.insert(TopicName::new(&format!("hall/machine{child}/{last}")).unwrap(), child);
+        if child < 10 {
+            crowd.insert(TopicName::new(&format!("yard/machine{child}/other")).unwrap(), child);
+        }
+    }
+    for filter in ["hall/+/wanted", "yard/+/other"] {
+        assert_eq!(count_matches(&crowd, filter), 10);
+        group.bench_function(BenchmarkId::new("ten_of_a_million", filter), |bencher| {
+            bencher.iter(|| count_matches(&crowd, filter));
+        });
+    }
+    drop(crowd);
     // A thousand areas, each asked for a device that one of them has.
     assert_eq!(count_matches(&retained, "+/+/+/device77/temperature"), 1);
     group.bench_function("three_levels_of_plus", |bencher| {

@@ -33,6 +33,16 @@ impl EdgeKey {
         self.parent
     }
 
+    /// Whether it is an edge of this level, whatever the parent.
+    pub(crate) fn has_name(&self, level: &Level) -> bool {
+        self.level() == level.key
+    }
+
+    /// Whether both are edges of the same level.
+    pub(crate) fn is_namesake(&self, other: &Self) -> bool {
+        self.level() == other.level()
+    }
+
     fn level(&self) -> LevelKey {
         LevelKey { first: self.first, last: self.last, length: self.length }
     }
@@ -43,6 +53,13 @@ impl EdgeKey {
 pub(crate) struct Level {
     key: LevelKey,
     hash: u64,
+}
+
+impl Level {
+    /// The hash of the level alone, whatever the parent.
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -97,6 +114,11 @@ impl Edges {
     pub(crate) fn remove(&mut self, key: &EdgeKey, child: Id) {
         self.children.remove(self.hash(key), child);
         self.long_levels.release(&self.seed, key.level());
+    }
+
+    /// As [`Level::hash`] of the level of an edge.
+    pub(crate) fn level_hash(&self, key: &EdgeKey) -> u64 {
+        key.level().hash(&self.seed)
     }
 
     fn hash(&self, key: &EdgeKey) -> u64 {

@@ -27,7 +27,13 @@ impl Seed {
 
     #[inline]
     pub(crate) fn bytes(&self, bytes: &[u8]) -> u64 {
-        let mut hasher = self.hasher(self.start);
+        self.bytes_from(self.start, bytes)
+    }
+
+    /// Another function for each `start`.
+    #[inline]
+    pub(crate) fn bytes_from(&self, start: u64, bytes: &[u8]) -> u64 {
+        let mut hasher = self.hasher(start);
         hasher.write(bytes);
         hasher.finish()
     }
@@ -35,7 +41,13 @@ impl Seed {
     /// The hash of two words; another function for each `domain`.
     #[inline]
     pub(crate) fn words(&self, domain: u32, first: u64, second: u64) -> u64 {
-        let mut hasher = self.hasher(self.start.rotate_right(domain));
+        self.words_from(self.start.rotate_right(domain), first, second)
+    }
+
+    /// Another function for each `start`.
+    #[inline]
+    pub(crate) fn words_from(&self, start: u64, first: u64, second: u64) -> u64 {
+        let mut hasher = self.hasher(start);
         hasher.write_u64(first);
         hasher.write_u64(second);
         hasher.finish()

@@ -5,13 +5,17 @@ use core::hash::Hash;
 use crate::hash::Seed;
 use crate::members::Members;
 use crate::shared::GroupId;
+use crate::text::FilterText;
 
 /// The subscribers of one filter. Most filters have one, and that one is kept in place.
+///
+/// Aligned, so that all of it is one cache line where keys and values are small.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct Leaf<K, V> {
-    /// The filter, where the leaf is found by its whole text; empty (and not allocated) for a filter with
-    /// wildcards, whose text is the path that leads here.
-    pub(crate) text: Box<str>,
+    /// The filter, where the leaf is found by a hash; empty for a filter in the trie, whose text is the path that leads
+    /// here.
+    text: FilterText,
     subscribers: Subscribers<K, V>,
 }
 
@@ -28,9 +32,17 @@ struct Many<K, V> {
     groups: Vec<GroupId>,
 }
 
+/// As in the broker: a key of four bytes and a value of eight.
+const _: () = assert!(size_of::<Option<Leaf<u32, [u32; 2]>>>() == 64);
+
 impl<K: Copy + Eq + Hash, V> Leaf<K, V> {
     pub(crate) fn new(text: &str) -> Self {
-        Self { text: text.into(), subscribers: Subscribers::None }
+        Self { text: FilterText::new(text), subscribers: Subscribers::None }
+    }
+
+    #[inline]
+    pub(crate) fn text(&self) -> &[u8] {
+        self.text.as_bytes()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -142,7 +154,7 @@ impl<K: Copy + Eq + Hash, V> Leaf<K, V> {
 
     /// What the leaf has on the heap.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.text.len()
+        self.text.heap_bytes()
             + match &self.subscribers {
                 Subscribers::Many(many) => {
                     size_of::<Many<K, V>>()

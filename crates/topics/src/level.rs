@@ -23,7 +23,7 @@ pub(crate) struct LevelKey {
 impl LevelKey {
     /// `None` for a level of more than 16 bytes.
     #[inline]
-    fn short(level: &[u8]) -> Option<Self> {
+    pub(crate) fn short(level: &[u8]) -> Option<Self> {
         let (first, last) = if level.len() > 16 {
             return None;
         } else if let (Some(first), Some(last)) = (level.first_chunk(), level.last_chunk()) {
@@ -74,7 +74,7 @@ impl<'a> Levels<'a> {
     #[inline]
     pub(crate) fn new(text: &'a str) -> Self {
         let text = text.as_bytes();
-        Self { rest: Some(text), window: text, slashes: slashes(text) }
+        Self { rest: Some(text), window: text, slashes: first_slashes(text) }
     }
 }
 
@@ -90,7 +90,7 @@ impl<'a> Iterator for Levels<'a> {
                 return Some(rest);
             };
             self.window = window;
-            self.slashes = slashes(window);
+            self.slashes = first_slashes(window);
         }
         let slash = (self.slashes.trailing_zeros() / 8) as usize;
         self.slashes &= self.slashes - 1;
@@ -103,13 +103,22 @@ impl<'a> Iterator for Levels<'a> {
 
 /// The upper bit of each of the first eight bytes that is a slash.
 #[inline]
-fn slashes(window: &[u8]) -> u64 {
+fn first_slashes(window: &[u8]) -> u64 {
+    match window.first_chunk() {
+        Some(word) => slashes(*word),
+        None => {
+            let mut word = [0; 8];
+            word.iter_mut().zip(window).for_each(|(place, byte)| *place = *byte);
+            slashes(word)
+        }
+    }
+}
+
+/// The upper bit of each byte that is a slash.
+#[inline]
+pub(crate) fn slashes(word: [u8; 8]) -> u64 {
     const LOW_BITS: u64 = u64::from_le_bytes([0x7f; 8]);
-    let word = match window.first_chunk() {
-        Some(chunk) => u64::from_le_bytes(*chunk),
-        None => window.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-    };
-    let zero_where_slash = word ^ u64::from_le_bytes([b'/'; 8]);
+    let zero_where_slash = u64::from_le_bytes(word) ^ u64::from_le_bytes([b'/'; 8]);
     !((zero_where_slash & LOW_BITS).wrapping_add(LOW_BITS) | zero_where_slash | LOW_BITS)
 }
 

@@ -2,8 +2,9 @@
 //!
 //! - [`TopicName`], [`TopicFilter`], [`SubscriptionFilter`]: text that was checked once (`name.rs`,
 //!   `filter.rs`).
-//! - [`Subscriptions`]: filters are stored, names are looked up. An exact map beside a wildcard trie
-//!   (`subscriptions.rs`, `trie.rs`), with groups of Shared Subscriptions (`shared.rs`).
+//! - [`Subscriptions`]: filters are stored, names are looked up. Hash tables for exact filters and for each shape that
+//!   filters with wildcards have, beside a trie for unusual ones (`subscriptions.rs`, `shapes.rs`, `trie.rs`), with groups
+//!   of Shared Subscriptions (`shared.rs`).
 //! - [`Retained`]: names are stored, filters are looked up (`retained.rs`).
 //! - [`TopicRouter`]: the subscription index as a thing of its own, for those who have no broker
 //!   (`router.rs`).
@@ -15,6 +16,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+mod cut;
 mod edges;
 mod error;
 mod filter;
@@ -23,12 +25,15 @@ mod leaf;
 mod level;
 mod members;
 mod name;
+mod namesakes;
 mod retained;
 mod router;
+mod shapes;
 mod shared;
 mod slab;
 mod subscriptions;
 mod table;
+mod text;
 mod trie;
 
 pub use error::TopicError;

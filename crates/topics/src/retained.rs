@@ -4,13 +4,20 @@
 //! a prefix of levels, every level is literal, and the literal edges lie in one hash table (`edges.rs`).
 //!
 //! A literal level of the filter is one look-up. For `+` a node also lists its children, and for `#` the walk
-//! visits everything below. So a look-up costs in what it finds and in the branches it had to try: `a/+/x`
-//! tries each child of `a` once, whatever else is retained. Names that begin with `$` hang from a root of
-//! their own, which a leading wildcard does not see [MQTT-4.7.2-1].
+//! visits everything below. So a look-up costs in what it finds and in the branches it had to try. Names that begin
+//! with `$` hang from a root of their own, which a leading wildcard does not see [MQTT-4.7.2-1]; their values are kept
+//! apart as well, so that `#` alone is all values of the other root and walks nowhere.
+//!
+//! `a/+/x` can be found from either end: each child of `a` may have a child `x`, and each node that is called `x` may
+//! have `a` two levels up. Ten devices of a million are found at once from one end, and ten children from the other.
+//! So nodes of one level's name are linked to each other (`namesakes.rs`), and a `+` with a literal level somewhere
+//! behind it goes through these instead of its children where they are fewer.
 //!
 //! The walk goes depth first with a stack of its own, one entry for each `+` that is open, and below a `#` level
 //! by level; it does not recurse. It looks at each node once at most, so no filter costs more than what is
 //! retained. Nodes left with neither value nor child are cut off, and so upwards.
+
+use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
@@ -19,12 +26,15 @@ use crate::filter::TopicFilter;
 use crate::hash::Seed;
 use crate::level::Levels;
 use crate::name::TopicName;
+use crate::namesakes::Namesakes;
 use crate::slab::{Id, Slab};
 
 /// The root of what does not begin with `$`.
 const ROOT: Id = Id::MIN;
 /// The root of what does.
 const DOLLAR_ROOT: Id = Id::MIN.saturating_add(1);
+/// Up to so many children are tried without a thought.
+const FEW_CHILDREN: usize = 8;
 
 #[derive(Clone, Debug)]
 struct Node {
@@ -60,7 +70,9 @@ impl Node {
 pub struct Retained<T> {
     nodes: Slab<Node>,
     edges: Edges,
-    values: Slab<T>,
+    namesakes: Namesakes,
+    /// Of names that do not begin with `$`, and of those that do.
+    values: [Slab<T>; 2],
     /// What the lists of children have on the heap.
     child_bytes: usize,
 }
@@ -84,7 +96,13 @@ impl<T> Retained<T> {
     pub fn with_seed(seed: u64) -> Self {
         let roots = [ROOT, DOLLAR_ROOT].map(|root| Node::new(EdgeKey::without_level(root), 0));
         let nodes = Slab::with_permanent(roots);
-        Self { nodes, edges: Edges::new(Seed::new(seed)), values: Slab::new(), child_bytes: 0 }
+        Self {
+            nodes,
+            edges: Edges::new(Seed::new(seed)),
+            namesakes: Namesakes::new(),
+            values: [Slab::new(), Slab::new()],
+            child_bytes: 0,
+        }
     }
 
     /// Retains a value under a name, and returns the one that it replaces if there was one.
@@ -93,11 +111,12 @@ impl<T> Retained<T> {
         for text in Levels::new(topic.as_str()) {
             at = self.find_or_insert_child(at, text);
         }
-        let node = self.nodes.at_mut(at);
+        let (nodes, values) = (&mut self.nodes, values_mut(&mut self.values, topic.as_str()));
+        let node = nodes.at_mut(at);
         if let Some(id) = node.value {
-            return Some(core::mem::replace(self.values.at_mut(id), value));
+            return Some(core::mem::replace(values.at_mut(id), value));
         }
-        node.value = Some(self.values.insert(value));
+        node.value = Some(values.insert(value));
         None
     }
 
@@ -106,55 +125,61 @@ impl<T> Retained<T> {
         let at = self.find(topic)?;
         let id = self.nodes.at_mut(at).value.take()?;
         self.cut_unused(at);
-        self.values.remove(id)
+        values_mut(&mut self.values, topic.as_str()).remove(id)
     }
 
     /// The value of a name.
     #[must_use]
     pub fn get(&self, topic: TopicName<'_>) -> Option<&T> {
         let id = self.nodes.at(self.find(topic)?).value?;
-        self.values.get(id)
+        self.values_of(topic.as_str()).get(id)
     }
 
     /// The value of a name, to be changed in place.
     #[must_use]
     pub fn get_mut(&mut self, topic: TopicName<'_>) -> Option<&mut T> {
         let id = self.nodes.at(self.find(topic)?).value?;
-        self.values.get_mut(id)
+        values_mut(&mut self.values, topic.as_str()).get_mut(id)
     }
 
     /// Calls `visit` with each value whose name `filter` matches, each once, in no particular order, but in
     /// the same one whenever the index has seen the same changes.
     ///
-    /// Costs a look-up for each literal level on each branch that a `+` opens, and the nodes below a `#`.
+    /// Costs a look-up for each literal level on each branch that a `+` opens, and the nodes below a `#`. A `+` opens as
+    /// many branches as there are children, or at most twice as many as there are nodes of the name of the next literal
+    /// level, whichever is less.
     pub fn for_each_match(&self, filter: TopicFilter<'_>, mut visit: impl FnMut(&T)) {
         let Some(pattern) = Pattern::new(filter, &self.edges) else { return };
-        // The nodes at which a `+` chooses among the children, outermost first.
-        let mut open = SmallVec::<[Choice; 16]>::new();
+        let values = self.values_of(filter.as_str());
+        if pattern.steps.is_empty() {
+            return values.iter().for_each(visit);
+        }
+        // The nodes among which a `+` chooses, outermost first.
+        let mut open = SmallVec::<[Choice<'_>; 8]>::new();
         let mut next = Some((root_of(filter.as_str()), 0));
         loop {
             while let Some((node, depth)) = next {
                 next = match pattern.steps.get(depth) {
                     Some(Step::Level(level)) => self.child(node, level).map(|child| (child, depth + 1)),
                     Some(Step::AnyChild) => {
-                        open.push(Choice { node, depth: depth + 1, tried: 0 });
+                        open.push(self.choice(node, depth, &pattern));
                         None
                     }
                     None if pattern.with_descendants => {
-                        self.visit_subtree(node, &mut visit);
+                        self.visit_subtree(node, values, &mut visit);
                         None
                     }
                     None => {
-                        self.visit_value(node, &mut visit);
+                        self.nodes.at(node).value.into_iter().for_each(|value| visit(values.at(value)));
                         None
                     }
                 };
             }
             let Some(choice) = open.last_mut() else { return };
-            match self.nodes.at(choice.node).children.get(choice.tried) {
-                Some(child) => {
+            match choice.among.get(choice.tried) {
+                Some(node) => {
                     choice.tried += 1;
-                    next = Some((*child, choice.depth));
+                    next = Some((*node, choice.depth));
                 }
                 None => {
                     open.pop();
@@ -165,19 +190,19 @@ impl<T> Retained<T> {
 
     /// All values, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.values.iter()
+        self.values.iter().flat_map(Slab::iter)
     }
 
     /// The number of names that have a value.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.values.len()
+        self.values.iter().map(Slab::len).sum()
     }
 
     /// Whether nothing is retained.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.values.iter().all(Slab::is_empty)
     }
 
     /// The nodes of the trie, its roots not counted; zero for an index that was emptied.
@@ -190,7 +215,17 @@ impl<T> Retained<T> {
     /// have on the heap is not in it.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        self.nodes.heap_bytes() + self.edges.heap_bytes() + self.values.heap_bytes() + self.child_bytes
+        self.nodes.heap_bytes()
+            + self.edges.heap_bytes()
+            + self.namesakes.heap_bytes()
+            + self.values.iter().map(Slab::heap_bytes).sum::<usize>()
+            + self.child_bytes
+    }
+
+    /// The values that those of this name or filter are among.
+    fn values_of(&self, text: &str) -> &Slab<T> {
+        let [others, dollar] = &self.values;
+        if text.starts_with('$') { dollar } else { others }
     }
 
     fn find(&self, topic: TopicName<'_>) -> Option<Id> {
@@ -212,6 +247,8 @@ impl<T> Retained<T> {
         let position = u32::try_from(self.nodes.at(parent).children.len()).unwrap_or(u32::MAX);
         let child = self.nodes.insert(Node::new(key, position));
         self.edges.insert(&key, child);
+        let Self { namesakes, nodes, edges, .. } = self;
+        namesakes.insert(edges.level_hash(&key), child, |other| nodes.at(other).hangs_by.is_namesake(&key));
         self.change_children(parent, |children| children.push(child));
         child
     }
@@ -223,6 +260,7 @@ impl<T> Retained<T> {
                 return;
             }
             let (key, position) = (node.hangs_by, node.position);
+            self.namesakes.remove(self.edges.level_hash(&key), at);
             self.edges.remove(&key, at);
             let moved = self.change_children(key.parent(), |children| {
                 children.swap_remove(position as usize);
@@ -248,22 +286,49 @@ impl<T> Retained<T> {
         result
     }
 
-    #[inline]
-    fn visit_value(&self, node: Id, visit: &mut impl FnMut(&T)) {
-        if let Some(value) = self.nodes.at(node).value {
-            visit(self.values.at(value));
+    /// What a `+` at this depth chooses among: the children, or the nodes of the name of the next literal level, where
+    /// these are fewer. Then the levels up to there are done.
+    fn choice(&self, node: Id, depth: usize, pattern: &Pattern) -> Choice<'_> {
+        let children = &self.nodes.at(node).children;
+        if children.len() > FEW_CHILDREN
+            && let Some((at, level)) = pattern.literal_from(depth)
+            && let Some(nodes) = self.descendants(node, at - depth + 1, level, children.len())
+        {
+            return Choice { among: Cow::Owned(nodes), depth: at + 1, tried: 0 };
         }
+        Choice { among: Cow::Borrowed(children), depth: depth + 1, tried: 0 }
+    }
+
+    /// The descendants of some generation that have this name. `None` if more than so many have it anywhere: nobody knows
+    /// how many there are before they are counted, and so no more are looked at than there are to be saved.
+    fn descendants(&self, node: Id, generation: usize, level: &Level, most: usize) -> Option<Vec<Id>> {
+        let has_name = |other| self.nodes.at(other).hangs_by.has_name(level);
+        let mut found = Vec::new();
+        for (tried, candidate) in self.namesakes.of(level.hash(), has_name).enumerate() {
+            if tried == most {
+                return None;
+            }
+            if self.ancestor(candidate, generation) == Some(node) {
+                found.push(candidate);
+            }
+        }
+        Some(found)
+    }
+
+    fn ancestor(&self, node: Id, generation: usize) -> Option<Id> {
+        (0..generation)
+            .try_fold(node, |at, _| (at > DOLLAR_ROOT).then(|| self.nodes.at(at).hangs_by.parent()))
     }
 
     /// Level by level and not branch by branch: the next nodes are then known long before they are visited,
     /// and the processor fetches them at the same time.
-    fn visit_subtree(&self, top: Id, visit: &mut impl FnMut(&T)) {
+    fn visit_subtree(&self, top: Id, values: &Slab<T>, visit: &mut impl FnMut(&T)) {
         let (mut level, mut below) = (vec![top], Vec::new());
         while !level.is_empty() {
             for &id in &level {
                 let node = self.nodes.at(id);
                 if let Some(value) = node.value {
-                    visit(self.values.at(value));
+                    visit(values.at(value));
                 }
                 below.extend_from_slice(&node.children);
             }
@@ -298,18 +363,31 @@ impl Pattern {
         }
         Some(pattern)
     }
+
+    /// The first literal step from this one on, and where it is.
+    fn literal_from(&self, depth: usize) -> Option<(usize, &Level)> {
+        self.steps.iter().enumerate().skip(depth).find_map(|(at, step)| match step {
+            Step::Level(level) => Some((at, level)),
+            Step::AnyChild => None,
+        })
+    }
 }
 
-/// A node at which a `+` of the filter goes through the children.
-struct Choice {
-    node: Id,
-    /// The step behind the `+`.
+/// The nodes that a `+` of the filter goes through.
+struct Choice<'a> {
+    among: Cow<'a, [Id]>,
+    /// The step behind them.
     depth: usize,
     tried: usize,
 }
 
 fn root_of(text: &str) -> Id {
     if text.starts_with('$') { DOLLAR_ROOT } else { ROOT }
+}
+
+/// The values that the one of this name is among.
+fn values_mut<'v, T>([others, dollar]: &'v mut [Slab<T>; 2], text: &str) -> &'v mut Slab<T> {
+    if text.starts_with('$') { dollar } else { others }
 }
 
 fn spilled_bytes(children: &SmallVec<[Id; 4]>) -> usize {

@@ -1,9 +1,11 @@
 //! The subscription index: topic filters in, subscribers of a topic name out.
 //!
-//! Two structures side by side. A filter without wildcards matches the one name that is spelt like it, so it
-//! lies in a hash table under its whole text. A filter with wildcards lies in the trie of `trie.rs`, which
-//! explains how it is matched. Both lead to leaves (`leaf.rs`), which hold the subscribers and the groups of
-//! Shared Subscriptions (`shared.rs`). A match is one look-up in the table and one walk in the trie.
+//! Three structures side by side, and each filter is in one of them. A filter without wildcards matches the one name
+//! that is spelt like it, so it lies in a hash table under its whole text. Filters with wildcards lie in hash tables by
+//! where their wildcards stand (`shapes.rs`), and where that has no room for one, in a trie (`trie.rs`). All lead to
+//! leaves (`leaf.rs`), which hold the subscribers and the groups of Shared Subscriptions (`shared.rs`). A match is a
+//! look-up in the first table, a look-up for each shape that fits the name, and a walk in the trie, which is empty more
+//! often than not.
 
 use core::hash::Hash;
 
@@ -11,6 +13,7 @@ use crate::filter::TopicFilter;
 use crate::hash::Seed;
 use crate::leaf::Leaf;
 use crate::name::TopicName;
+use crate::shapes::{Found, ShapePlace, Shapes};
 use crate::shared::{GroupId, Groups, SharedGroup};
 use crate::slab::{Id, Slab};
 use crate::table::IdTable;
@@ -58,7 +61,9 @@ impl<K, V> Default for Matches<K, V> {
 pub struct IndexSize {
     /// Different topic filters, shared or not.
     pub filters: usize,
-    /// Nodes of the trie, its roots not counted.
+    /// Shapes of filters with wildcards that have a table of their own.
+    pub shapes: usize,
+    /// Nodes of the trie, its roots not counted. Zero as long as the filters have few shapes.
     pub nodes: usize,
     /// Literal edges of the trie.
     pub edges: usize,
@@ -75,8 +80,9 @@ pub struct IndexSize {
 ///
 /// A subscriber subscribes to a filter at most once by itself and at most once in each share group
 /// [MQTT-3.8.4-3]; subscribing again replaces the value. Subscribing and unsubscribing cost the length of the
-/// filter, however many others subscribe to it; a match costs one look-up, a walk along the filters with
-/// wildcards that agree with the name, and the subscribers it finds.
+/// filter, however many others subscribe to it; a match costs a look-up for exact filters, one for each shape of
+/// filters with wildcards (sixteen at most), a walk along those of further shapes that agree with the name, and the
+/// subscribers it finds.
 ///
 /// `K` and `V` are small: they are copied into [`Matches`].
 ///
@@ -94,6 +100,7 @@ pub struct IndexSize {
 pub struct Subscriptions<K, V> {
     seed: Seed,
     exact: IdTable,
+    shapes: Shapes,
     trie: WildcardTrie,
     leaves: Slab<Leaf<K, V>>,
     groups: Groups<K, V>,
@@ -123,6 +130,7 @@ impl<K: Copy + Eq + Ord + Hash, V: Clone> Subscriptions<K, V> {
         let seed = Seed::new(seed);
         Self {
             exact: IdTable::new(),
+            shapes: Shapes::new(seed.clone()),
             trie: WildcardTrie::new(seed.clone()),
             seed,
             leaves: Slab::new(),
@@ -214,8 +222,15 @@ impl<K: Copy + Eq + Ord + Hash, V: Clone> Subscriptions<K, V> {
     #[inline]
     pub fn match_into(&self, topic: TopicName<'_>, matches: &mut Matches<K, V>) {
         self.for_each_leaf(topic, |leaf| {
-            matches.plain.extend_from_slice(leaf.members());
-            matches.groups.extend_from_slice(leaf.groups());
+            // The usual case, for which a copy of any length is a detour.
+            if let [member] = leaf.members() {
+                matches.plain.push(member.clone());
+            } else {
+                matches.plain.extend_from_slice(leaf.members());
+            }
+            if !leaf.groups().is_empty() {
+                matches.groups.extend_from_slice(leaf.groups());
+            }
         });
     }
 
@@ -268,11 +283,13 @@ impl<K: Copy + Eq + Ord + Hash, V: Clone> Subscriptions<K, V> {
     pub fn size(&self) -> IndexSize {
         IndexSize {
             filters: self.leaves.len(),
+            shapes: self.shapes.len(),
             nodes: self.trie.node_count(),
             edges: self.trie.edge_count(),
             long_levels: self.trie.long_level_count(),
             groups: self.groups.len(),
             heap_bytes: self.exact.heap_bytes()
+                + self.shapes.heap_bytes()
                 + self.trie.heap_bytes()
                 + self.leaves.heap_bytes()
                 + self.leaf_bytes
@@ -282,45 +299,68 @@ impl<K: Copy + Eq + Ord + Hash, V: Clone> Subscriptions<K, V> {
 
     #[inline]
     fn for_each_leaf(&self, topic: TopicName<'_>, mut visit: impl FnMut(&Leaf<K, V>)) {
-        if let Some((_, leaf)) = self.find_exact(topic.as_str()) {
+        let exact = self.exact_hash(topic.as_str()).filter(|hash| self.exact.may_have(*hash));
+        let mut found = None;
+        self.shapes.for_each_match(
+            topic,
+            |leaf| self.leaves.at(leaf).text(),
+            || found = exact.and_then(|hash| self.find_exact(hash, topic.as_str())),
+            |leaf| visit(self.leaves.at(leaf)),
+        );
+        if let Some(leaf) = found {
             visit(self.leaves.at(leaf));
         }
         self.trie.for_each_match(topic, |leaf| visit(self.leaves.at(leaf)));
     }
 
     #[inline]
-    fn find_exact(&self, text: &str) -> Option<(u64, Id)> {
-        if self.exact.len() == 0 {
-            return None;
-        }
-        let hash = self.seed.bytes(text.as_bytes());
-        let leaf = self.exact.find(hash, |leaf| &*self.leaves.at(leaf).text == text)?;
-        Some((hash, leaf))
+    fn exact_hash(&self, text: &str) -> Option<u64> {
+        (self.exact.len() > 0).then(|| self.seed.bytes(text.as_bytes()))
+    }
+
+    #[inline]
+    fn find_exact(&self, hash: u64, text: &str) -> Option<Id> {
+        self.exact.find(hash, |leaf| self.leaves.at(leaf).text() == text.as_bytes())
     }
 
     fn find(&self, filter: TopicFilter<'_>) -> Option<(LeafPlace, Id)> {
-        if filter.has_wildcards() {
-            let (place, leaf) = self.trie.find(filter)?;
-            Some((LeafPlace::Trie(place), leaf))
-        } else {
-            let (hash, leaf) = self.find_exact(filter.as_str())?;
-            Some((LeafPlace::Exact { hash }, leaf))
+        if !filter.has_wildcards() {
+            let hash = self.exact_hash(filter.as_str())?;
+            let leaf = self.find_exact(hash, filter.as_str())?;
+            return Some((LeafPlace::Exact { hash }, leaf));
         }
+        if let Some((place, leaf)) = self.shapes.find(filter, |leaf| self.leaves.at(leaf).text()) {
+            return Some((LeafPlace::Shape(place), leaf));
+        }
+        let (place, leaf) = self.trie.find(filter)?;
+        Some((LeafPlace::Trie(place), leaf))
     }
 
     fn find_or_insert_leaf(&mut self, filter: TopicFilter<'_>) -> Id {
-        let Self { seed, exact, trie, leaves, leaf_bytes, .. } = self;
-        if filter.has_wildcards() {
-            return trie.find_or_insert(filter, || leaves.insert(Leaf::new("")));
-        }
+        let Self { seed, exact, shapes, trie, leaves, leaf_bytes, .. } = self;
         let text = filter.as_str();
-        let hash = seed.bytes(text.as_bytes());
-        exact.find(hash, |leaf| &*leaves.at(leaf).text == text).unwrap_or_else(|| {
-            let leaf = leaves.insert(Leaf::new(text));
-            exact.insert(hash, leaf);
-            *leaf_bytes += text.len();
-            leaf
-        })
+        if !filter.has_wildcards() {
+            let hash = seed.bytes(text.as_bytes());
+            let found = exact.find(hash, |leaf| leaves.at(leaf).text() == text.as_bytes());
+            return found.unwrap_or_else(|| {
+                let leaf = new_leaf(leaves, leaf_bytes, text);
+                exact.insert(hash, leaf);
+                leaf
+            });
+        }
+        // A filter stays where it is, even if there is room for its shape by now.
+        if let Some((_, leaf)) = trie.find(filter) {
+            return leaf;
+        }
+        match shapes.find_or_place(filter, |leaf| leaves.at(leaf).text()) {
+            Some(Found::Leaf(leaf)) => leaf,
+            Some(Found::Vacant(place)) => {
+                let leaf = new_leaf(leaves, leaf_bytes, text);
+                shapes.insert(place, leaf);
+                leaf
+            }
+            None => trie.find_or_insert(filter, || leaves.insert(Leaf::new(""))),
+        }
     }
 
     /// Lets `change` change a leaf and keeps count of its memory.
@@ -340,15 +380,23 @@ impl<K: Copy + Eq + Ord + Hash, V: Clone> Subscriptions<K, V> {
         self.leaf_bytes -= leaf.heap_bytes();
         match place {
             LeafPlace::Exact { hash } => self.exact.remove(hash, id),
+            LeafPlace::Shape(place) => self.shapes.remove(place, id),
             LeafPlace::Trie(place) => self.trie.remove(place),
         }
         self.leaves.remove(id);
     }
 }
 
-/// Which of the two structures leads to a leaf, and how to take it out there.
+fn new_leaf<K: Copy + Eq + Hash, V>(leaves: &mut Slab<Leaf<K, V>>, leaf_bytes: &mut usize, text: &str) -> Id {
+    let leaf = Leaf::new(text);
+    *leaf_bytes += leaf.heap_bytes();
+    leaves.insert(leaf)
+}
+
+/// Which of the structures leads to a leaf, and how to take it out there.
 #[derive(Clone, Copy)]
 enum LeafPlace {
     Exact { hash: u64 },
+    Shape(ShapePlace),
     Trie(Place),
 }

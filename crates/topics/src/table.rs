@@ -56,6 +56,13 @@ impl IdTable {
         }
     }
 
+    /// Whether an id with this hash may be in the table. Looks at one slot, and decides nothing that the processor would
+    /// have to wait for: it brings the slots of several tables into the cache at the same time.
+    #[inline]
+    pub(crate) fn may_have(&self, hash: u64) -> bool {
+        self.slots.get(self.home(tag(hash))).is_some_and(|slot| slot.id.is_some())
+    }
+
     /// Adds an id that is not in the table.
     pub(crate) fn insert(&mut self, hash: u64, id: Id) {
         if (self.len + 1) * 4 > self.slots.len() * 3 {
@@ -63,6 +70,18 @@ impl IdTable {
         }
         self.place(Slot { tag: tag(hash), id: Some(id) });
         self.len += 1;
+    }
+
+    /// Puts another id in the place of one that was inserted under the same hash.
+    pub(crate) fn replace(&mut self, hash: u64, old: Id, new: Id) {
+        let mut at = self.home(tag(hash));
+        loop {
+            match self.slots.get_mut(at) {
+                Some(slot) if slot.id == Some(old) => return slot.id = Some(new),
+                Some(slot) if slot.id.is_some() => at = self.next(at),
+                _ => return,
+            }
+        }
     }
 
     /// Removes an id that was inserted under this hash; an id that was not is left alone.

@@ -180,3 +180,60 @@ proptest! {
         prop_assert_eq!((retained.len(), retained.node_count()), (0, 0));
     }
 }
+
+/// From either end: a filter is found by the children of a node or by the nodes of a name, whichever are fewer, and both
+/// ways give each value once.
+#[test]
+fn a_plus_finds_the_same_from_either_end() {
+    let mut retained = Retained::with_seed(1);
+    let mut names = Vec::new();
+    for child in 0..40 {
+        for last in ["common", if child % 10 == 3 { "rare" } else { "other" }] {
+            names.push(format!("a/{child}/{last}"));
+            names.push(format!("$a/{child}/{last}"));
+            names.push(format!("a/{child}/deep/{last}/end"));
+        }
+    }
+    names.extend(["rare", "a/rare", "a/b/c/rare", "b/3/rare", "rare/rare/rare", "a"].map(str::to_owned));
+    for name in &names {
+        retained.insert(TopicName::new(name).unwrap(), name.clone());
+    }
+    let check = |retained: &Retained<String>, names: &[String]| {
+        for text in [
+            "a/+/rare",
+            "a/+/common",
+            "+/+/rare",
+            "+/rare",
+            "+/+/+/rare",
+            "+/+/+/+",
+            "a/+/deep/rare/end",
+            "a/+/+/rare/+",
+            "a/+/+/rare/#",
+            "$a/+/rare",
+            "+/3/rare",
+            "+/+/rare/#",
+            "rare/+/rare",
+            "a/+/nobody",
+            "#",
+            "$a/#",
+            "+/#",
+        ] {
+            let filter = TopicFilter::new(text).unwrap();
+            let mut found = Vec::new();
+            retained.for_each_match(filter, |name| found.push(name.clone()));
+            found.sort();
+            let mut expected: Vec<String> =
+                names.iter().filter(|name| filter.matches(TopicName::new(name).unwrap())).cloned().collect();
+            expected.sort();
+            assert_eq!(found, expected, "{text}");
+        }
+    };
+    check(&retained, &names);
+    while let Some(name) = names.pop() {
+        retained.remove(TopicName::new(&name).unwrap());
+        if names.len() % 40 == 0 {
+            check(&retained, &names);
+        }
+    }
+    assert_eq!((retained.len(), retained.node_count()), (0, 0));
+}

@@ -32,11 +32,34 @@ fn index_of(filters: &[&str]) -> Subscriptions<u32, u8> {
     index
 }
 
+/// Filters of as many shapes as the index gives a table of their own, none of which the other filters here have: what
+/// else comes now goes into the trie.
+fn crowd() -> impl Iterator<Item = String> {
+    (0..16).map(|plus| {
+        (0..16).map(|level| if level == plus { "+" } else { "crowd" }).collect::<Vec<_>>().join("/")
+    })
+}
+
+fn crowded_index() -> Subscriptions<u32, u8> {
+    let mut index = Subscriptions::with_seed(1);
+    for text in crowd() {
+        index.insert(filter(&text), 1_000_000, 0);
+    }
+    assert_eq!((index.size().shapes, index.size().nodes), (16, 0));
+    index
+}
+
+fn disperse(index: &mut Subscriptions<u32, u8>) {
+    for text in crowd() {
+        assert_eq!(index.remove(filter(&text), 1_000_000), Some(0));
+    }
+}
+
 fn assert_no_trace(index: &Subscriptions<u32, u8>) {
     assert!(index.is_empty());
     assert_eq!((index.len(), index.shared_len()), (0, 0));
-    let IndexSize { filters, nodes, edges, long_levels, groups, .. } = index.size();
-    assert_eq!((filters, nodes, edges, long_levels, groups), (0, 0, 0, 0, 0));
+    let IndexSize { filters, shapes, nodes, edges, long_levels, groups, .. } = index.size();
+    assert_eq!((filters, shapes, nodes, edges, long_levels, groups), (0, 0, 0, 0, 0, 0));
 }
 
 #[test]
@@ -78,6 +101,14 @@ fn leading_wildcards_do_not_see_names_that_begin_with_a_dollar() {
     assert_eq!(subscribers(&index, "$SYS"), [3]);
     assert_eq!(subscribers(&index, "a/b"), [0, 1, 2]);
     assert_eq!(subscribers(&index, "$other/b"), []);
+
+    let mut crowded = crowded_index();
+    for (subscriber, text) in (0..).zip(["#", "+/#", "+/b", "$SYS/#", "$SYS/+", "$SYS/b", "$SYS/+/#"]) {
+        crowded.insert(filter(text), subscriber, 0);
+    }
+    assert!(crowded.size().nodes > 0);
+    assert_eq!(subscribers(&crowded, "$SYS/b"), [3, 4, 5, 6]);
+    assert_eq!(subscribers(&crowded, "a/b"), [0, 1, 2]);
 }
 
 #[test]
@@ -143,7 +174,10 @@ fn matching_appends_and_clears_nothing() {
 
 #[test]
 fn removal_cuts_off_what_only_the_removed_filter_needed() {
-    let mut index = index_of(&["a/b/+", "a/b/c/d/+/f", "a/+/c/#"]);
+    let mut index = crowded_index();
+    for (subscriber, text) in (0..).zip(["a/b/+", "a/b/c/d/+/f", "a/+/c/#"]) {
+        index.insert(filter(text), subscriber, 0);
+    }
     let before = index.size();
     index.insert(filter("a/b/c/d/e/f/#"), 9, 0);
     assert!(index.size().nodes > before.nodes);
@@ -155,7 +189,60 @@ fn removal_cuts_off_what_only_the_removed_filter_needed() {
     assert_eq!(index.size().nodes, 5);
     index.remove(filter("a/b/+"), 0);
     index.remove(filter("a/+/c/#"), 2);
+    assert_eq!((index.size().nodes, index.size().edges), (0, 0));
+    disperse(&mut index);
     assert_no_trace(&index);
+}
+
+#[test]
+fn a_shape_is_given_up_with_its_last_filter() {
+    let mut index = index_of(&["a/+", "b/+", "a/#", "+/c"]);
+    assert_eq!(index.size().shapes, 3);
+    index.remove(filter("a/+"), 0);
+    assert_eq!(index.size().shapes, 3);
+    index.remove(filter("b/+"), 1);
+    assert_eq!(index.size().shapes, 2);
+    assert_eq!((subscribers(&index, "a/c"), subscribers(&index, "b/c")), (vec![2, 3], vec![3]));
+    index.remove(filter("a/#"), 2);
+    index.remove(filter("+/c"), 3);
+    assert_no_trace(&index);
+}
+
+#[test]
+fn a_filter_that_went_into_the_trie_is_found_there_when_its_shape_has_a_table() {
+    let mut index = crowded_index();
+    index.insert(filter("a/+"), 1, 0);
+    assert_eq!(index.size().nodes, 2);
+    disperse(&mut index);
+    index.insert(filter("b/+"), 2, 0);
+    assert_eq!((index.size().shapes, index.size().nodes), (1, 2));
+    assert_eq!(index.insert(filter("a/+"), 1, 1), Some(0));
+    index.insert(filter("a/+"), 3, 0);
+    assert_eq!((index.size().filters, index.len()), (2, 3));
+    assert_eq!(matches(&index, "a/x"), [(1, 1), (3, 0)]);
+    assert_eq!((index.remove(filter("a/+"), 1), index.remove(filter("a/+"), 3)), (Some(1), Some(0)));
+    assert_eq!(index.size().nodes, 0);
+    index.insert(filter("a/+"), 4, 0);
+    assert_eq!((index.size().shapes, index.size().nodes, subscribers(&index, "a/x")), (1, 0, vec![4]));
+}
+
+#[test]
+fn filters_at_the_greatest_depth_of_a_shape_and_past_it_are_matched_alike() {
+    for levels in 14..=19_usize {
+        let plus =
+            |at: usize| (0..levels).map(|level| if level == at { "+" } else { "a" }).collect::<Vec<_>>();
+        let texts: Vec<String> = (0..levels)
+            .map(|at| plus(at).join("/"))
+            .chain((0..levels).map(|at| plus(at).join("/") + "/#"))
+            .chain(["+/".repeat(levels) + "#", "+/".repeat(levels - 1) + "+"])
+            .collect();
+        let index = index_of(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+        let all: Vec<u32> = (0..texts.len() as u32).collect();
+        let name = vec!["a"; levels].join("/");
+        assert_eq!(subscribers(&index, &name), all, "{levels}");
+        let longer: Vec<u32> = all.iter().copied().filter(|at| texts[*at as usize].ends_with('#')).collect();
+        assert_eq!(subscribers(&index, &(name + "/x")), longer, "{levels}");
+    }
 }
 
 #[test]
@@ -385,12 +472,28 @@ proptest! {
     #[test]
     fn the_index_agrees_with_the_ten_line_rule(
         seed in any::<u64>(),
+        is_crowded in any::<bool>(),
+        crowd_leaves_after in 0_usize..60,
         steps in proptest::collection::vec(any_step(), 0..60),
         topics in proptest::collection::vec(any_name(), 1..12),
     ) {
         let (mut index, mut model) = (Subscriptions::with_seed(seed), Model::default());
-        for step in &steps {
+        if is_crowded {
+            for text in crowd() {
+                index.insert(filter(&text), 1_000_000, 0);
+            }
+        }
+        for (at, step) in steps.iter().enumerate() {
+            if is_crowded && at == crowd_leaves_after {
+                disperse(&mut index);
+            }
             apply(step, &mut index, &mut model)?;
+        }
+        if is_crowded && steps.len() <= crowd_leaves_after {
+            for topic in &topics {
+                compare(&mut index, &model, topic)?;
+            }
+            disperse(&mut index);
         }
         prop_assert_eq!(index.len(), model.plain.len());
         prop_assert_eq!(index.shared_len(), model.shared.values().map(BTreeMap::len).sum::<usize>());
