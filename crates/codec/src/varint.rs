@@ -45,10 +45,14 @@ pub(crate) const fn encode(value: u32) -> ([u8; 4], usize) {
 pub(crate) fn decode(bytes: &[u8]) -> Result<Option<(u32, &[u8])>, Malformed> {
     match bytes {
         [first @ 0..=0x7F, rest @ ..] => Ok(Some((u32::from(*first), rest))),
+        [first, second @ 1..=0x7F, rest @ ..] => {
+            Ok(Some((u32::from(*first & 0x7F) | u32::from(*second) << 7, rest)))
+        }
         _ => decode_long(bytes),
     }
 }
 
+#[inline(never)]
 fn decode_long(bytes: &[u8]) -> Result<Option<(u32, &[u8])>, Malformed> {
     let mut value = 0;
     let mut rest = bytes;

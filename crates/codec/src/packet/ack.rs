@@ -39,7 +39,7 @@ impl<'a> Ack<'a> {
     /// # Errors
     /// Whatever keeps it from being one; [`ProtocolError::ReasonCodeNotAllowed`] for a Reason Code of another
     /// kind [MQTT-3.4.2-1], [MQTT-3.5.2-1], [MQTT-3.6.2-1], [MQTT-3.7.2-1].
-    #[inline]
+    #[inline(always)]
     pub fn decode(frame: &Frame<'a>, version: Version) -> Result<Self, DecodeError> {
         let packet_type = frame.packet_type();
         if !is_ack(packet_type) {
@@ -55,6 +55,7 @@ impl<'a> Ack<'a> {
         ack.read_rest(reader, packet_type, version)
     }
 
+    #[inline(never)]
     fn read_rest(
         mut self,
         mut reader: Reader<'a>,
