@@ -22,7 +22,9 @@ type Part = (&'static str, u64, fn(u64));
 
 const PARTS: &[Part] = &[
     ("decode_publish", 1, |times| decode(&publish(QoS::AtMostOnce, Version::V3_1_1), Version::V3_1_1, times)),
-    ("decode_publish_5_qos_1", 1, |times| decode(&publish(QoS::AtLeastOnce, Version::V5_0), Version::V5_0, times)),
+    ("decode_publish_5_qos_1", 1, |times| {
+        decode(&publish(QoS::AtLeastOnce, Version::V5_0), Version::V5_0, times)
+    }),
     ("decode_puback", 1, |times| decode(&[0x40, 2, 0x12, 0x67], Version::V5_0, times)),
     ("encode_publish", 1, |times| encode_publish(QoS::AtMostOnce, Version::V3_1_1, times)),
     ("encode_publish_5_qos_1", 1, |times| encode_publish(QoS::AtLeastOnce, Version::V5_0, times)),
@@ -126,7 +128,7 @@ fn match_topic(times: u64) {
         let filter = format!("tenant{}/site{}/area/device{number}/{last}", number % 7, number % 11);
         index.insert(TopicFilter::new(&filter).unwrap(), number, [1_u32, 0]);
     }
-    let name = TopicName::new("tenant3/site9/area/device500/temperature").unwrap();
+    let name = TopicName::new("tenant5/site7/area/device502/temperature").unwrap();
     let mut matches = Matches::new();
     for _ in 0..times {
         matches.clear();

@@ -295,6 +295,7 @@ impl Broker {
 
     /// Writes a packet other than PUBLISH. One larger than the client accepts is left out [MQTT-3.1.2-24]; a
     /// client that makes us answer and never reads the answers is cut off.
+    #[inline]
     pub(crate) fn send(&mut self, key: ConnectionKey, write: impl FnOnce(Recipient, &mut Vec<u8>)) {
         let Some(connection) = self.connections.get_mut(key.index()) else { return };
         if !connection.is_mqtt() {

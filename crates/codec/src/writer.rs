@@ -211,7 +211,8 @@ pub(crate) fn put_publish_header(
     let identifier = packet_id.map_or(0, PacketId::value);
     let after_topic = if packet_id.is_some() { 2usize } else { 0 };
     let after_topic = after_topic.saturating_add(usize::from(version.is_v5()));
-    let remaining_length = Length(topic_len.saturating_add(after_topic).saturating_add(payload_len).saturating_add(2));
+    let remaining_length =
+        Length(topic_len.saturating_add(after_topic).saturating_add(payload_len).saturating_add(2));
     let remaining_length = remaining_length.as_varint()?;
     let Ok(topic_len) = u16::try_from(topic_len) else {
         return Err(EncodeError::FieldTooLong { length: topic_len });

@@ -5,8 +5,8 @@
 
 use topicwire_broker::{Broker, Config, ConnectionKey, HookFilters};
 use topicwire_codec::{
-    Connect, PacketId, PacketType, Publish, QoS, Subscribe, SubscribeFilter, SubscribeFilters, SubscribeOptions,
-    UserProperties, Version,
+    Connect, PacketId, PacketType, Publish, QoS, Subscribe, SubscribeFilter, SubscribeFilters,
+    SubscribeOptions, UserProperties, Version,
 };
 
 /// Messages that a publisher of QoS 1 or 2 has under way at once.
@@ -109,8 +109,7 @@ impl Load {
     }
 
     fn subscribe(&mut self, key: ConnectionKey, topic_filter: &str) {
-        let filters =
-            [SubscribeFilter { topic_filter, options: SubscribeOptions::from_qos(self.shape.qos) }];
+        let filters = [SubscribeFilter { topic_filter, options: SubscribeOptions::from_qos(self.shape.qos) }];
         let subscribe = Subscribe {
             packet_id: PacketId::MIN,
             subscription_id: None,
