@@ -191,7 +191,7 @@ pub(crate) fn encode_packet<B: Body>(
 /// than a copy of a length that is not known beforehand.
 #[inline(always)]
 pub(crate) fn put_first<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N], count: usize) {
-    let end = out.len().saturating_add(count);
+    let end = out.len().wrapping_add(count);
     out.extend_from_slice(&bytes);
     out.truncate(end);
 }
@@ -207,24 +207,23 @@ pub(crate) fn put_publish_header(
     payload_len: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    let topic_len = topic_name.len();
-    let identifier = packet_id.map_or(0, PacketId::value);
-    let after_topic = if packet_id.is_some() { 2usize } else { 0 };
-    let after_topic = after_topic.saturating_add(usize::from(version.is_v5()));
-    let remaining_length =
-        Length(topic_len.saturating_add(after_topic).saturating_add(payload_len).saturating_add(2));
-    let remaining_length = remaining_length.as_varint()?;
-    let Ok(topic_len) = u16::try_from(topic_len) else {
-        return Err(EncodeError::FieldTooLong { length: topic_len });
+    let Ok(topic_len) = u16::try_from(topic_name.len()) else {
+        return Err(EncodeError::FieldTooLong { length: topic_name.len() });
     };
+    let identifier = packet_id.map_or(0, PacketId::value);
+    let after_topic = (usize::from(packet_id.is_some()) << 1).wrapping_add(usize::from(version.is_v5()));
+    // No slice is longer than half of what a usize counts: nothing here wraps.
+    let remaining_length =
+        Length(usize::from(topic_len).wrapping_add(after_topic).wrapping_add(payload_len).wrapping_add(2));
+    let remaining_length = remaining_length.as_varint()?;
     let (varint, varint_len) = varint::encode(remaining_length);
     // At most eight bytes before the name and four after it.
-    out.reserve((remaining_length as usize).saturating_add(12));
+    out.reserve((remaining_length as usize).wrapping_add(12));
     let varint_bits = (varint_len as u32).wrapping_mul(8);
     let header = u64::from(first_byte)
         | u64::from(u32::from_le_bytes(varint)) << 8
         | (u64::from(topic_len.swap_bytes()) << 8).wrapping_shl(varint_bits);
-    put_first(out, header.to_le_bytes(), varint_len.saturating_add(3));
+    put_first(out, header.to_le_bytes(), varint_len.wrapping_add(3));
     out.extend_from_slice(topic_name.as_bytes());
     let [high, low] = identifier.to_be_bytes();
     put_first(out, [high, low, 0, 0], after_topic);
