@@ -3,7 +3,7 @@
 //!
 //! Two bits for each identifier, in pages of 512 that exist while one of theirs is in use. Peers count upwards, so there
 //! are one or two of them and the last one that was made is asked first; a peer that picks its identifiers as badly as it
-//! can has 128 pages, 19 KiB, and each of its packets looks through them.
+//! can has 128 pages, 17 KiB, and each of its packets looks through them.
 
 use topicwire_codec::PacketId;
 
