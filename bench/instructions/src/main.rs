@@ -23,7 +23,7 @@ type Part = (&'static str, u64, fn(u64));
 const PARTS: &[Part] = &[
     ("decode_publish", 1, |times| decode(&publish(QoS::AtMostOnce, Version::V3_1_1), Version::V3_1_1, times)),
     ("decode_publish_5_qos_1", 1, |times| {
-        decode(&publish(QoS::AtLeastOnce, Version::V5_0), Version::V5_0, times)
+        decode(&publish(QoS::AtLeastOnce, Version::V5_0), Version::V5_0, times);
     }),
     ("decode_puback", 1, |times| decode(&[0x40, 2, 0x12, 0x67], Version::V5_0, times)),
     ("encode_publish", 1, |times| encode_publish(QoS::AtMostOnce, Version::V3_1_1, times)),
