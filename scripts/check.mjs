@@ -7,6 +7,7 @@
 import { existsSync } from 'node:fs'
 import { conformance } from './conformance.mjs'
 import { ensure } from './ensure.mjs'
+import { instructions } from './instructions.mjs'
 import { inRoot, main, run, runPackageBin, Stop, say } from './lib/project.mjs'
 import { printSummary, runCargoTests, runVitest, sum } from './lib/tests.mjs'
 import { lintCore } from './lint-core.mjs'
@@ -30,6 +31,8 @@ const steps = {
   'tsc-tests': () => runPackageBin('typescript', 'tsc', ['-p', 'tsconfig.json']),
   'cargo-test': () => counted(runCargoTests),
   vitest: () => counted(runVitest),
+  // The hot path's parts against their pinned counts.
+  instructions: () => attempt(() => instructions()),
   // Ten million steps or five minutes, whichever is less; the seed is printed.
   simulate: () => simulate(['--steps', '10000000', '--minutes', '5']),
   // With the results of the two test steps.
@@ -69,10 +72,10 @@ async function counted(runTests) {
   return result.failed === 0 ? 0 : 1
 }
 
+/** The exit code of what has one, 0 of what has none. */
 async function attempt(body) {
   try {
-    await body()
-    return 0
+    return (await body()) ?? 0
   } catch (error) {
     if (!(error instanceof Stop)) throw error
     say(error.message)

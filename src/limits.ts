@@ -26,7 +26,7 @@ export interface Limits {
   readonly receiveMaximum: number
   /**
    * What happens to a 5.0 client that has more under way. `strict`: it is disconnected with 0x93. `tolerant`: it is
-   * served, up to the 65535 messages that packet identifiers allow; those of QoS 2 may then hold 640 KiB of each
+   * served, up to the 65535 messages that packet identifiers allow; those of QoS 2 may then hold 20 KiB of each
    * session. Default 'strict'.
    */
   readonly receiveMaximumPolicy: ReceiveMaximumPolicy

@@ -81,6 +81,20 @@ export async function capture(command, args) {
   return exitCode === 0 ? output : undefined
 }
 
+/** What a program writes to standard error when it succeeds, with `env` as all of its environment; undefined when it fails. */
+export async function captureError(command, args, env) {
+  let output = ''
+  const exitCode = await new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'ignore', 'pipe'] })
+    child.stderr.on('data', (chunk) => {
+      output += chunk
+    })
+    child.on('error', () => resolve(127))
+    child.on('close', (code) => resolve(code ?? 1))
+  })
+  return exitCode === 0 ? output : undefined
+}
+
 /** Runs the JavaScript of a program that a package brings, without a shell. */
 export function runPackageBin(packageName, binName, args, options) {
   const manifest = JSON.parse(readFileSync(inRoot('node_modules', packageName, 'package.json'), 'utf8'))

@@ -39,6 +39,7 @@ impl Broker {
         if let Some(delivery) = session.outbound.handle_puback(ack.packet_id) {
             session.forget_held(ack.packet_id);
             record_end(journal, session, delivery.position, Some(ack.packet_id));
+            self.scratch.messages.give(delivery.message);
             self.pump(session_key, now_ms);
         }
         Ok(Flow::Next)
@@ -65,6 +66,7 @@ impl Broker {
                 if let Some(delivery) = delivery {
                     let position = delivery.position;
                     record_stage(journal, session, ack.packet_id, position, Stage::AwaitPubcomp);
+                    self.scratch.messages.give(delivery.message);
                 }
                 ReasonCode::Success
             }
@@ -135,6 +137,7 @@ impl Broker {
 
     /// Sends an acknowledgement, or keeps it until the batch with this sequence is stored (0: nothing to wait
     /// for). They leave in the order they were earned [MQTT-4.6.0-2], so one that waits keeps the later ones.
+    #[inline]
     pub(crate) fn acknowledge(
         &mut self,
         key: ConnectionKey,
@@ -150,10 +153,23 @@ impl Broker {
             self.acknowledged(key, effect, now_ms);
             return;
         }
+        self.withhold(key, sequence, effect, now_ms, write);
+    }
+
+    /// Keeps an acknowledgement that waits for the store, or for one that does.
+    fn withhold(
+        &mut self,
+        key: ConnectionKey,
+        sequence: u64,
+        effect: AckEffect,
+        now_ms: u64,
+        write: impl FnOnce(Recipient, &mut Vec<u8>),
+    ) {
+        let Some(connection) = self.connections.get_mut(key.index()) else { return };
         let mut bytes = std::mem::take(&mut self.scratch.packet);
         bytes.clear();
         write(connection.recipient(), &mut bytes);
-        if is_first {
+        if connection.withheld.is_empty() {
             self.withholding.push(key);
         }
         connection.withheld.push_back(Withheld { sequence, bytes: SmallVec::from_slice(&bytes), effect });
@@ -192,6 +208,7 @@ impl Broker {
     }
 
     /// What an acknowledgement that has left means for the state.
+    #[inline]
     fn acknowledged(&mut self, key: ConnectionKey, effect: AckEffect, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(key.index()) else { return };
         let session = connection.session;

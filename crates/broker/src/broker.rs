@@ -30,7 +30,7 @@ use crate::drops::Drops;
 use crate::end::Ending;
 use crate::event::Event;
 use crate::hook::{Refusal, Token};
-use crate::message::Message;
+use crate::message::{Message, SpareMessages};
 use crate::metrics::Metrics;
 use crate::route::FrameCache;
 use crate::session::{Session, SubscriptionOptions};
@@ -79,7 +79,8 @@ pub(crate) enum TimerKey {
 /// Buffers that are used again by each message.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    pub(crate) frames: FrameCache,
+    pub(crate) frames: Option<Box<FrameCache>>,
+    pub(crate) messages: SpareMessages,
     pub(crate) forwarded: Vec<u8>,
     pub(crate) packet: Vec<u8>,
 }

@@ -23,7 +23,7 @@ pub enum ReceiveMaximumPolicy {
     #[default]
     Strict,
     /// It is served all the same, up to the 65,535 that packet identifiers allow. A QoS 2 identifier that waits for
-    /// PUBREL takes some ten bytes, so that a Session holds at most 640 KiB of them.
+    /// PUBREL takes two bits in a page of 136 bytes, so that a Session holds at most 17 KiB of them.
     Tolerant,
 }
 

@@ -178,11 +178,13 @@ impl Connection {
         self.input.len() - self.input_head + connect
     }
 
+    #[inline]
     pub(crate) fn is_mqtt(&self) -> bool {
         matches!(self.framing, Framing::Mqtt)
     }
 
     /// What is written to it has to be so.
+    #[inline]
     pub(crate) fn recipient(&self) -> Recipient {
         Recipient {
             version: self.version,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use topicwire_codec::{PacketId, QoS};
 use topicwire_session::{QueueLimits, Queued, Stage};
 
-use crate::broker::{Broker, SessionKey};
+use crate::broker::{Broker, ConnectionKey, SessionKey};
 use crate::config::{Limits, QueueFullPolicy};
 use crate::connection::Phase;
 use crate::event::Event;
@@ -51,8 +51,8 @@ impl Broker {
         let qos = merged.qos.min(fan.qos);
         let terms = Terms { merged, qos, retain: fan.retain && merged.retain_as_published };
         match session.endpoint {
-            Endpoint::Network(_) if qos == QoS::AtMostOnce => {
-                self.offer_qos_0(session_key, fan, &terms, now_ms)
+            Endpoint::Network(key) if qos == QoS::AtMostOnce => {
+                self.offer_qos_0(session_key, key, fan, &terms, now_ms)
             }
             Endpoint::Network(_) => self.offer_qos_1_or_2(session_key, fan, &terms, now_ms),
             Endpoint::Offline if qos == QoS::AtMostOnce => Offer::Settled,
@@ -76,6 +76,7 @@ impl Broker {
     fn offer_qos_0(
         &mut self,
         session_key: SessionKey,
+        key: ConnectionKey,
         fan: &mut FanOut<'_>,
         terms: &Terms<'_>,
         now_ms: u64,
@@ -85,12 +86,8 @@ impl Broker {
         } else {
             self.config.limits.maximum_out_buffer_bytes
         };
-        let Self { sessions, connections, outlet, metrics, config, .. } = self;
-        let connection = sessions
-            .get(session_key.index())
-            .and_then(Session::connection)
-            .and_then(|key| connections.get_mut(key.index()));
-        let Some(connection) = connection else { return Offer::Settled };
+        let Self { connections, outlet, metrics, config, .. } = self;
+        let Some(connection) = connections.get_mut(key.index()) else { return Offer::Settled };
         // Before CONNACK has left, its client is as good as away.
         if connection.phase != Phase::Open {
             return Offer::Settled;
@@ -293,12 +290,13 @@ impl Broker {
     }
 }
 
+#[inline]
 fn new_delivery(session: &mut Session, fan: &mut FanOut<'_>, terms: &Terms<'_>) -> Delivery {
     session.last_position += 1;
     Delivery {
         message: fan.share(),
         retain: terms.retain,
-        subscription_ids: terms.merged.subscription_ids.clone(),
+        subscription_ids: terms.merged.copied_ids(),
         position: session.last_position,
     }
 }
@@ -311,8 +309,9 @@ pub(crate) fn must_be_stored_first(journal: &Journal, session: &Session, qos: Qo
     qos == QoS::ExactlyOnce && journal.is_enabled() && session.is_durable()
 }
 
+#[inline]
 pub(crate) fn record_delivery(journal: &mut Journal, session: &Session, delivery: &Delivery, qos: QoS) {
-    if session.is_durable() {
+    if journal.is_enabled() && session.is_durable() {
         journal.record(|| StoreOperation::PutDelivery {
             client_id: Arc::clone(&session.client_id),
             delivery: delivery.clone(),
@@ -333,6 +332,7 @@ pub(crate) fn record_exchange(
     record_stage(journal, session, packet_id, position, stage);
 }
 
+#[inline]
 pub(crate) fn record_stage(
     journal: &mut Journal,
     session: &Session,
@@ -340,7 +340,7 @@ pub(crate) fn record_stage(
     position: u64,
     stage: Stage,
 ) {
-    if session.is_durable() {
+    if journal.is_enabled() && session.is_durable() {
         journal.record(|| StoreOperation::PutExchange {
             client_id: Arc::clone(&session.client_id),
             packet_id,
@@ -351,13 +351,14 @@ pub(crate) fn record_stage(
 }
 
 /// A delivery is over: acknowledged, refused, expired or dropped.
+#[inline]
 pub(crate) fn record_end(
     journal: &mut Journal,
     session: &Session,
     position: u64,
     packet_id: Option<PacketId>,
 ) {
-    if session.is_durable() {
+    if journal.is_enabled() && session.is_durable() {
         journal.record(|| StoreOperation::DeleteDelivery {
             client_id: Arc::clone(&session.client_id),
             position,

@@ -196,9 +196,11 @@ impl Broker {
                 self.handle_unaccepted(key, frame, now_ms)
             }
             Phase::Open | Phase::AwaitStore => match frame.packet_type() {
-                PacketType::Publish => {
-                    self.handle_publish(key, &Publish::decode(frame, version)?, packet, now_ms)
-                }
+                // Looked at where it is: it is too large to be moved for nothing.
+                PacketType::Publish => match &Publish::decode(frame, version) {
+                    Ok(publish) => self.handle_publish(key, publish, packet, now_ms),
+                    Err(error) => Err(Fault::from(*error)),
+                },
                 PacketType::Puback => self.handle_puback(key, &Ack::decode(frame, version)?, now_ms),
                 PacketType::Pubrec => self.handle_pubrec(key, &Ack::decode(frame, version)?, now_ms),
                 PacketType::Pubrel => self.handle_pubrel(key, &Ack::decode(frame, version)?, now_ms),
@@ -295,6 +297,7 @@ impl Broker {
 
     /// Writes a packet other than PUBLISH. One larger than the client accepts is left out [MQTT-3.1.2-24]; a
     /// client that makes us answer and never reads the answers is cut off.
+    #[inline]
     pub(crate) fn send(&mut self, key: ConnectionKey, write: impl FnOnce(Recipient, &mut Vec<u8>)) {
         let Some(connection) = self.connections.get_mut(key.index()) else { return };
         if !connection.is_mqtt() {

@@ -11,7 +11,7 @@ use topicwire_codec::fanout;
 pub struct Message {
     topic_name: Arc<str>,
     /// The properties that are passed on unaltered, encoded, then the payload.
-    body: Box<[u8]>,
+    body: Vec<u8>,
     forwarded_len: usize,
     /// The QoS it was published with.
     pub qos: QoS,
@@ -35,14 +35,7 @@ impl Message {
         let mut body = Vec::with_capacity(forwarded.len() + payload.len());
         body.extend_from_slice(forwarded);
         body.extend_from_slice(payload);
-        Self {
-            topic_name,
-            body: body.into_boxed_slice(),
-            forwarded_len: forwarded.len(),
-            qos,
-            retain,
-            expires_at_ms,
-        }
+        Self { topic_name, body, forwarded_len: forwarded.len(), qos, retain, expires_at_ms }
     }
 
     /// The Topic Name.
@@ -82,6 +75,65 @@ impl Message {
     }
 }
 
+/// Messages that nobody holds any more, to be filled anew: a stream of QoS 1 or 2 asks the allocator for nothing. Bounded
+/// in count and in size.
+#[derive(Debug, Default)]
+pub(crate) struct SpareMessages(Vec<Arc<Message>>);
+
+impl SpareMessages {
+    const MOST: usize = 1024;
+    const LARGEST_BODY_BYTES: usize = 1 << 10;
+    const LONGEST_TOPIC_BYTES: usize = 256;
+
+    /// One of them, or none.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Arc<Message>> {
+        self.0.pop()
+    }
+
+    /// Keeps the message if nobody else has it and there is room.
+    #[inline]
+    pub(crate) fn give(&mut self, message: Arc<Message>) {
+        if self.0.len() < Self::MOST
+            && message.body.capacity() <= Self::LARGEST_BODY_BYTES
+            && message.topic_name.len() <= Self::LONGEST_TOPIC_BYTES
+            && Arc::strong_count(&message) == 1
+        {
+            self.0.push(message);
+        }
+    }
+}
+
+/// [`Message::new`] in the place of a spare one, where there is one that nobody has and that is large enough: what it held
+/// before is gone.
+#[inline]
+pub(crate) fn fill(
+    spare: Option<Arc<Message>>,
+    topic_name: &Arc<str>,
+    forwarded: &[u8],
+    payload: &[u8],
+    terms: (QoS, bool, u64),
+) -> Arc<Message> {
+    let (qos, retain, expires_at_ms) = terms;
+    let most = SpareMessages::LARGEST_BODY_BYTES;
+    if let Some(mut shared) = spare.filter(|_| forwarded.len() + payload.len() <= most)
+        && let Some(message) = Arc::get_mut(&mut shared)
+    {
+        if !Arc::ptr_eq(&message.topic_name, topic_name) {
+            message.topic_name = Arc::clone(topic_name);
+        }
+        message.body.clear();
+        message.body.extend_from_slice(forwarded);
+        message.body.extend_from_slice(payload);
+        message.forwarded_len = forwarded.len();
+        message.qos = qos;
+        message.retain = retain;
+        message.expires_at_ms = expires_at_ms;
+        return shared;
+    }
+    Arc::new(Message::new(Arc::clone(topic_name), forwarded, payload, qos, retain, expires_at_ms))
+}
+
 /// The Message Expiry Interval to send: the received one less the time that the message has waited
 /// [MQTT-3.3.2-6]. At least one second, for a message that is still on its way is not expired.
 #[must_use]
@@ -116,6 +168,45 @@ mod tests {
         assert_eq!(remaining_expiry_secs(10_000, 9_001), Some(1));
         assert_eq!(remaining_expiry_secs(10_000, 1_000), Some(9));
         assert_eq!(remaining_expiry_secs(10_000, 20_000), Some(1));
+    }
+
+    #[test]
+    fn a_spare_message_is_filled_anew_unless_somebody_still_has_it() {
+        let mut spare = SpareMessages::default();
+        let terms = (QoS::AtLeastOnce, false, u64::MAX);
+        let first = fill(None, &Arc::from("long/topic"), b"properties", b"a long payload", terms);
+        let held = Arc::clone(&first);
+        spare.give(first);
+        assert!(spare.0.is_empty());
+        let address = Arc::as_ptr(&held);
+        spare.give(held);
+        let second = fill(spare.take(), &Arc::from("t"), b"p", b"x", (QoS::ExactlyOnce, true, 7));
+        assert_eq!(Arc::as_ptr(&second), address);
+        assert_eq!(
+            (&**second.topic_name(), second.forwarded(), second.payload()),
+            ("t", &b"p"[..], &b"x"[..])
+        );
+        assert_eq!((second.qos, second.retain, second.expires_at_ms), (QoS::ExactlyOnce, true, 7));
+        let third = fill(Some(Arc::clone(&second)), &Arc::from("u"), b"", b"y", terms);
+        assert_eq!((second.payload(), third.payload()), (&b"x"[..], &b"y"[..]));
+    }
+
+    #[test]
+    fn spare_messages_are_bounded_in_count_and_in_size() {
+        let mut spare = SpareMessages::default();
+        let message = |topic_name: &str, payload: &[u8]| {
+            fill(None, &Arc::from(topic_name), b"", payload, (QoS::AtLeastOnce, false, u64::MAX))
+        };
+        spare.give(message("t", &[0; 1025]));
+        spare.give(message(&"t".repeat(257), b""));
+        assert!(spare.0.is_empty());
+        for _ in 0..2 * SpareMessages::MOST {
+            spare.give(message("t", b"x"));
+        }
+        assert_eq!(spare.0.len(), SpareMessages::MOST);
+        // A larger one gets memory of its own, and leaves a spare one as large as it was.
+        let large = fill(spare.take(), &Arc::from("t"), b"", &[0; 5000], (QoS::AtLeastOnce, false, u64::MAX));
+        assert_eq!(large.payload().len(), 5000);
     }
 
     #[test]

@@ -121,6 +121,7 @@ impl OutBuffer {
     }
 
     /// Moves as many bytes as fit to the start of `arena`, and says how many.
+    #[inline]
     pub(crate) fn drain_into(&mut self, arena: &mut [u8]) -> usize {
         let mut written = 0;
         while written < arena.len() && self.len > 0 {
@@ -149,7 +150,9 @@ impl OutBuffer {
         if self.len == 0 && self.tail.capacity() > 0 {
             self.head = 0;
             spare.give(std::mem::take(&mut self.tail));
-            self.front = VecDeque::new();
+            if self.front.capacity() > 0 {
+                self.front = VecDeque::new();
+            }
         }
     }
 }

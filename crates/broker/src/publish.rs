@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::hook::{Refusal, Replacement, Subject, Verdict};
 use crate::input::Flow;
 use crate::message::Message;
-use crate::route::{Outcome, Route};
+use crate::route::{Outcome, Route, Verbatim};
 use crate::store::StoreOperation;
 
 impl Broker {
@@ -29,10 +29,9 @@ impl Broker {
     ) -> Result<Flow, Fault> {
         let Some(connection) = self.connections.get_mut(key.index()) else { return Ok(Flow::Stop) };
         let Some(session_key) = connection.session else { return Ok(Flow::Stop) };
-        if !publish.properties.subscription_ids.is_empty() {
-            return Err(Fault::protocol_error("a client's PUBLISH carries a subscription identifier"));
+        if !publish.properties.is_empty() {
+            check_properties(&publish.properties)?;
         }
-        check_response_topic(&publish.properties)?;
         self.config.features.check_publish(publish)?;
         let resolved: Arc<str>;
         let topic_name = match publish.properties.topic_alias {
@@ -49,10 +48,10 @@ impl Broker {
         if topic_name.is_empty() && connection.version.is_v5() {
             return Err(AliasError::NoTopicName.into());
         }
-        let verdict = connection.held.take_verdict();
+        let verdict = connection.held.take_verdict().map(Box::new);
         let mut route = self.take_route(key);
         self.refresh_route(&mut route, topic_name)?;
-        if verdict.is_none() && (route.authorize || route.on_publish) && !is_reserved(topic_name) {
+        if verdict.is_none() && (route.authorize || route.on_publish) && !route.is_reserved {
             self.ask_about_publish(key, session_key, publish, &route);
             self.keep_route(key, route);
             return Ok(Flow::Hold);
@@ -75,13 +74,13 @@ impl Broker {
         publish: &Publish<'_>,
         packet: &[u8],
         route: &Route,
-        verdict: Option<Verdict>,
+        verdict: Option<Box<Verdict>>,
         now_ms: u64,
     ) -> Result<Flow, Fault> {
         self.metrics.publish_received += 1;
         self.metrics.publish_bytes_received += publish.payload.len() as u64;
         let mark = self.journal.mark();
-        let out_bytes = self.out_bytes(key);
+        let out_bytes = if publish.packet_id.is_some() { self.out_bytes(key) } else { 0 };
         if let Some(packet_id) = publish.packet_id {
             let Some(session) = self.sessions.get_mut(session_key.index()) else { return Ok(Flow::Stop) };
             if session.inbound.handle_publish(publish.qos, packet_id)? == InboundStep::Duplicate {
@@ -94,8 +93,8 @@ impl Broker {
                     .record(|| StoreOperation::PutInbound { client_id: Arc::clone(client_id), packet_id });
             }
         }
-        let decided = match verdict {
-            _ if is_reserved(&route.topic_name) => Err(reserved_topic()),
+        let decided = match verdict.map(|verdict| *verdict) {
+            _ if route.is_reserved => Err(reserved_topic()),
             None | Some(Verdict::Allow | Verdict::Accept(_) | Verdict::Filters(_)) => {
                 Ok(self.publish_packet(session_key, publish, packet, route, now_ms))
             }
@@ -159,9 +158,10 @@ impl Broker {
         route: &Route,
         now_ms: u64,
     ) -> Outcome {
-        let mut forwarded = std::mem::take(&mut self.scratch.forwarded);
-        forwarded.clear();
+        let mut forwarded = Vec::new();
         if !publish.properties.is_empty() {
+            forwarded = std::mem::take(&mut self.scratch.forwarded);
+            forwarded.clear();
             // Properties that were decoded fit their own lengths.
             let _ = publish.properties.encode_forwarded(&mut forwarded);
         }
@@ -170,8 +170,11 @@ impl Broker {
         fan.qos = publish.qos;
         fan.retain = publish.retain;
         fan.expires_at_ms = expiry_time(publish.properties.message_expiry_interval_secs, now_ms);
-        if publish.qos == QoS::AtMostOnce && publish.properties.topic_alias.is_none() {
-            fan.verbatim = Some((is_v5, packet));
+        if publish.qos != QoS::AtMostOnce {
+            fan.spare = self.scratch.messages.take();
+        }
+        if publish.properties.topic_alias.is_none() {
+            fan.verbatim = Some(Verbatim::new(is_v5, packet, publish));
         }
         let mut is_over_quota = false;
         if publish.retain {
@@ -183,7 +186,9 @@ impl Broker {
         // Retained is taken, whether or not anybody has subscribed yet.
         outcome.matched += u32::from(publish.retain);
         self.finish_fan_out(fan);
-        self.scratch.forwarded = forwarded;
+        if forwarded.capacity() > 0 {
+            self.scratch.forwarded = forwarded;
+        }
         outcome
     }
 
@@ -289,6 +294,14 @@ impl Broker {
 /// Only the broker publishes there.
 fn reserved_topic() -> Refusal {
     Refusal::new(ReasonCode::NotAuthorized, "clients do not publish to $SYS")
+}
+
+/// What a client must not say in a PUBLISH, and what it must say well.
+fn check_properties(properties: &PublishProperties<'_>) -> Result<(), Fault> {
+    if !properties.subscription_ids.is_empty() {
+        return Err(Fault::protocol_error("a client's PUBLISH carries a subscription identifier"));
+    }
+    check_response_topic(properties)
 }
 
 /// A Response Topic is a Topic Name: no wildcards [MQTT-3.3.2-14].

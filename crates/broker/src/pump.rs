@@ -18,7 +18,14 @@ use crate::write::{Head, TooLarge, Writer};
 
 impl Broker {
     /// Sends what waits, oldest first.
+    #[inline]
     pub(crate) fn pump(&mut self, session_key: SessionKey, now_ms: u64) {
+        if self.sessions.get(session_key.index()).is_some_and(Session::has_waiting) {
+            self.pump_all(session_key, now_ms);
+        }
+    }
+
+    fn pump_all(&mut self, session_key: SessionKey, now_ms: u64) {
         while self.pump_one(session_key, now_ms) {}
         self.fetch_next(session_key);
     }

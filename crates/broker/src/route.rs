@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use topicwire_codec::fanout::{self, PublishLayout};
-use topicwire_codec::{PacketId, QoS, Version};
+use topicwire_codec::{PacketId, Publish, QoS, Version};
 use topicwire_topics::{GroupId, Matches, TopicName};
 
 use crate::broker::{Broker, ConnectionKey, SessionKey};
 use crate::config::HookFilters;
+use crate::connect::is_reserved;
 use crate::deliver::Offer;
 use crate::fault::Fault;
-use crate::message::{Message, remaining_expiry_secs};
+use crate::message::{self, Message, remaining_expiry_secs};
 use crate::metrics::DropReason;
 use crate::session::{Session, SubscriptionOptions};
 
@@ -28,6 +29,8 @@ pub(crate) struct Route {
     matches: Matches<SessionKey, SubscriptionOptions>,
     pub(crate) authorize: bool,
     pub(crate) on_publish: bool,
+    /// It is the broker's own: see [`is_reserved`].
+    pub(crate) is_reserved: bool,
 }
 
 impl Default for Route {
@@ -38,6 +41,7 @@ impl Default for Route {
             matches: Matches::default(),
             authorize: false,
             on_publish: false,
+            is_reserved: false,
         }
     }
 }
@@ -75,6 +79,23 @@ pub(crate) struct Merged {
 }
 
 impl Merged {
+    /// What one subscription asks for, as most Sessions have one that matches.
+    #[inline]
+    fn of_one(options: &SubscriptionOptions, is_own: bool) -> Option<Self> {
+        let mut subscription_ids = SmallVec::new();
+        if options.subscription_id != 0 {
+            subscription_ids.push(options.subscription_id);
+        }
+        let SubscriptionOptions { qos, no_local, retain_as_published, .. } = *options;
+        (!(is_own && no_local)).then_some(Self { qos, retain_as_published, subscription_ids })
+    }
+
+    /// The identifiers, which are most often none.
+    #[inline]
+    pub(crate) fn copied_ids(&self) -> SmallVec<[u32; 2]> {
+        if self.subscription_ids.is_empty() { SmallVec::new() } else { self.subscription_ids.clone() }
+    }
+
     /// None where every one of them says No Local and the publisher is the subscriber [MQTT-3.8.3-3].
     fn of(subscriptions: &[(SessionKey, SubscriptionOptions)], is_own: bool) -> Option<Self> {
         let mut merged: Option<Self> = None;
@@ -104,11 +125,35 @@ pub(crate) struct FrameCache {
 }
 
 impl FrameCache {
+    #[cold]
     fn clear(&mut self) {
         for (layout, bytes) in &mut self.frames {
             *layout = None;
             bytes.clear();
         }
+    }
+}
+
+/// A PUBLISH as it came, for receivers of the same form of the protocol that get it with or without a Packet Identifier
+/// as it came with or without one.
+#[derive(Clone, Copy)]
+pub(crate) struct Verbatim<'a> {
+    pub(crate) is_v5: bool,
+    pub(crate) packet: &'a [u8],
+    /// Where its Packet Identifier is.
+    pub(crate) packet_id_at: Option<usize>,
+}
+
+impl<'a> Verbatim<'a> {
+    /// `packet` is all of the PUBLISH.
+    #[inline]
+    pub(crate) fn new(is_v5: bool, packet: &'a [u8], publish: &Publish<'_>) -> Self {
+        let packet_id_at = publish.packet_id.map(|_| {
+            // The identifier follows the Topic Name, which follows the last byte of the Remaining Length.
+            let last = packet.iter().skip(1).position(|byte| byte & 0x80 == 0).unwrap_or_default();
+            last + 2 + 2 + publish.topic_name.len()
+        });
+        Self { is_v5, packet, packet_id_at }
     }
 }
 
@@ -120,11 +165,17 @@ pub(crate) struct FanOut<'a> {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     pub(crate) expires_at_ms: u64,
-    /// The packet as it came, where it can be passed on as it is to receivers of the same form of the protocol.
-    pub(crate) verbatim: Option<(bool, &'a [u8])>,
+    /// The packet as it came, where it can be passed on as it is.
+    pub(crate) verbatim: Option<Verbatim<'a>>,
     /// The message, once somebody needs it for longer.
     pub(crate) shared: Option<Arc<Message>>,
-    frames: FrameCache,
+    /// What it is put into: see [`message::fill`].
+    pub(crate) spare: Option<Arc<Message>>,
+    /// It has one receiver: no frame needs to be kept for a second one.
+    pub(crate) is_for_one: bool,
+    /// None until the first frame.
+    frames: Option<Box<FrameCache>>,
+    has_frames: bool,
     is_text: Option<bool>,
 }
 
@@ -136,10 +187,12 @@ impl<'a> FanOut<'a> {
     /// The message for those who keep it: copied once, by the first who asks.
     pub(crate) fn share(&mut self) -> Arc<Message> {
         let (topic_name, forwarded, payload) = (self.topic_name, self.forwarded, self.payload);
-        let (qos, retain, expires_at_ms) = (self.qos, self.retain, self.expires_at_ms);
-        Arc::clone(self.shared.get_or_insert_with(|| {
-            Arc::new(Message::new(Arc::clone(topic_name), forwarded, payload, qos, retain, expires_at_ms))
-        }))
+        let terms = (self.qos, self.retain, self.expires_at_ms);
+        let spare = &mut self.spare;
+        Arc::clone(
+            self.shared
+                .get_or_insert_with(|| message::fill(spare.take(), topic_name, forwarded, payload, terms)),
+        )
     }
 
     /// True where the payload is text: says so, or is UTF-8. Found out once.
@@ -157,7 +210,8 @@ impl<'a> FanOut<'a> {
     ) -> Option<(&[u8], PublishLayout)> {
         let index = usize::from(version.is_v5()) * 2 + usize::from(packet_id.is_some());
         let parts = self.parts();
-        let (layout, bytes) = self.frames.frames.get_mut(index)?;
+        self.has_frames = true;
+        let (layout, bytes) = self.frames.get_or_insert_default().frames.get_mut(index)?;
         if layout.is_none() {
             let delivery = fanout::Delivery {
                 dup: false,
@@ -204,6 +258,7 @@ impl Broker {
                 ));
             }
             route.topic_name = Arc::from(topic_name);
+            route.is_reserved = is_reserved(topic_name);
             route.authorize = HookFilters::any_matches(&self.hooks.authorize_publish, topic);
             route.on_publish = HookFilters::any_matches(&self.hooks.on_publish, topic);
         }
@@ -235,6 +290,7 @@ impl Broker {
     }
 
     /// Gives the frame buffers to a message, and takes them back in [`Broker::finish_fan_out`].
+    #[inline]
     pub(crate) fn fan_out<'a>(
         &mut self,
         route: &'a Route,
@@ -250,14 +306,26 @@ impl Broker {
             expires_at_ms: u64::MAX,
             verbatim: None,
             shared: None,
-            frames: std::mem::take(&mut self.scratch.frames),
+            spare: None,
+            is_for_one: false,
+            frames: self.scratch.frames.take(),
+            has_frames: false,
             is_text: None,
         }
     }
 
+    #[inline]
     pub(crate) fn finish_fan_out(&mut self, fan: FanOut<'_>) {
-        self.scratch.frames = fan.frames;
-        self.scratch.frames.clear();
+        let FanOut { mut frames, has_frames, spare, .. } = fan;
+        if let Some(frames) = &mut frames
+            && has_frames
+        {
+            frames.clear();
+        }
+        self.scratch.frames = frames;
+        if let Some(spare) = spare {
+            self.scratch.messages.give(spare);
+        }
     }
 
     /// Offers the message to every Session that matched.
@@ -270,11 +338,19 @@ impl Broker {
     ) -> Outcome {
         let mut outcome = Outcome::default();
         let mut rest = route.matches.plain.as_slice();
-        while let Some((session, _)) = rest.first() {
-            let count = rest.iter().take_while(|(other, _)| other == session).count();
-            let (own, others) = rest.split_at(count);
-            rest = others;
-            if let Some(merged) = Merged::of(own, publisher == Some(*session)) {
+        fan.is_for_one = rest.len() == 1 && route.matches.groups.is_empty();
+        while let [(session, options), others @ ..] = rest {
+            let is_own = publisher == Some(*session);
+            let merged = if rest.get(1).is_none_or(|(next, _)| next != session) {
+                rest = others;
+                Merged::of_one(options, is_own)
+            } else {
+                let count = rest.iter().take_while(|(other, _)| other == session).count();
+                let (own, others) = rest.split_at(count);
+                rest = others;
+                Merged::of(own, is_own)
+            };
+            if let Some(merged) = merged {
                 let offer = self.offer(*session, fan, &merged, now_ms);
                 outcome.add(offer);
             }

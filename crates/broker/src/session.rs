@@ -150,7 +150,14 @@ impl Session {
         matches!(self.endpoint, Endpoint::Local(_))
     }
 
+    /// True where something waits to be sent, here or in the store.
+    #[inline]
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.outbound.has_waiting() || !self.owed.is_empty() || !self.held.is_empty() || self.in_store > 0
+    }
+
     /// A client acknowledges what it has not been sent yet: then it is not to be sent.
+    #[inline]
     pub(crate) fn forget_held(&mut self, packet_id: PacketId) {
         if !self.held.is_empty() {
             self.held.retain(|held| held.packet_id != packet_id);

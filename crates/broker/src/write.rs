@@ -10,7 +10,7 @@ use topicwire_session::AliasUse;
 use crate::connection::{Connection, Framing};
 use crate::message::{Delivery, Message, remaining_expiry_secs};
 use crate::metrics::Metrics;
-use crate::route::{FanOut, Merged};
+use crate::route::{FanOut, Merged, Verbatim};
 use crate::transmit::Outlet;
 
 /// The PUBLISH is larger than the client accepts: it must not be sent [MQTT-3.1.2-24], and whoever wanted to goes
@@ -87,7 +87,9 @@ impl Writer<'_> {
         }
         let maximum = connection.maximum_packet_size as usize;
         match fan.verbatim {
-            Some((is_v5, packet)) if is_v5 == connection.version.is_v5() && packet_id.is_none() => {
+            Some(Verbatim { is_v5, packet, packet_id_at: None })
+                if is_v5 == connection.version.is_v5() && packet_id.is_none() =>
+            {
                 if packet.len() > maximum {
                     return Err(TooLarge);
                 }
@@ -98,6 +100,47 @@ impl Writer<'_> {
                         *first = 0x30 | u8::from(retain);
                     }
                 });
+            }
+            Some(Verbatim { is_v5, packet, packet_id_at: Some(at) })
+                if is_v5 == connection.version.is_v5()
+                    && let Some(packet_id) = packet_id =>
+            {
+                if packet.len() > maximum {
+                    return Err(TooLarge);
+                }
+                self.outlet.append(connection, |out| {
+                    let start = out.len();
+                    out.extend_from_slice(packet);
+                    if let Some(first) = out.get_mut(start) {
+                        *first = 0x30 | qos.value() << 1 | u8::from(retain);
+                    }
+                    if let Some(bytes) = out.get_mut(start + at..).and_then(<[u8]>::first_chunk_mut) {
+                        *bytes = packet_id.value().to_be_bytes();
+                    }
+                });
+            }
+            _ if fan.is_for_one => {
+                let (parts, expires_at_ms) = (fan.parts(), fan.expires_at_ms);
+                let delivery = fanout::Delivery {
+                    qos,
+                    retain,
+                    packet_id,
+                    message_expiry_interval_secs: remaining_expiry_secs(expires_at_ms, self.now_ms),
+                    ..fanout::Delivery::default()
+                };
+                let version = connection.version;
+                let is_written = self.outlet.append(connection, |out| {
+                    let start = out.len();
+                    let layout = fanout::encode_publish(version, &parts, &delivery, out);
+                    let is_written = layout.is_ok_and(|layout| layout.length <= maximum);
+                    if !is_written {
+                        out.truncate(start);
+                    }
+                    is_written
+                });
+                if !is_written {
+                    return Err(TooLarge);
+                }
             }
             _ => {
                 let Some((frame, layout)) = fan.frame(connection.version, packet_id, self.now_ms) else {

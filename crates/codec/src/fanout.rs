@@ -52,6 +52,17 @@ pub struct Delivery<'a> {
     pub subscription_ids: &'a [u32],
 }
 
+impl Delivery<'_> {
+    /// Whether a 5.0 receiver is sent nothing of its own.
+    #[inline]
+    const fn has_no_properties(&self) -> bool {
+        self.message_expiry_interval_secs.is_none()
+            && self.topic_alias.is_none()
+            && self.subscription_ids.is_empty()
+            && !self.omit_topic_name
+    }
+}
+
 /// Where [`append_patched`] finds what it patches. Offsets count from the frame's first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublishLayout {
@@ -126,6 +137,9 @@ pub fn encode_publish_header(
     out: &mut Vec<u8>,
 ) -> Result<PublishLayout, EncodeError> {
     check_delivery(delivery.dup, delivery.qos, delivery.packet_id)?;
+    if !version.is_v5() || (message.forwarded.is_empty() && delivery.has_no_properties()) {
+        return encode_plain_header(version, message, delivery, out);
+    }
     let plan = Plan::new(version, message, delivery);
     if plan.topic_name.is_empty() && plan.topic_alias.is_none() {
         return Err(EncodeError::EmptyTopicName);
@@ -144,6 +158,28 @@ pub fn encode_publish_header(
         plan.write_properties(message, delivery, writer);
     })?;
     Ok(PublishLayout { length: writer::packet_length(remaining_length), packet_id_at })
+}
+
+/// The header of a PUBLISH without properties.
+#[inline]
+fn encode_plain_header(
+    version: Version,
+    message: &Message<'_>,
+    delivery: &Delivery<'_>,
+    out: &mut Vec<u8>,
+) -> Result<PublishLayout, EncodeError> {
+    if message.topic_name.is_empty() {
+        return Err(EncodeError::EmptyTopicName);
+    }
+    let Message { topic_name, payload, .. } = *message;
+    let start = out.len();
+    let first_byte = publish_first_byte(delivery.dup, delivery.qos, delivery.retain);
+    writer::put_publish_header(first_byte, topic_name, delivery.packet_id, version, payload.len(), out)?;
+    let header_len = out.len().saturating_sub(start);
+    // The identifier is the last thing before the payload, but for a Property Length of one byte.
+    let from_end = if version.is_v5() { 3 } else { 2 };
+    let packet_id_at = delivery.packet_id.map(|_| header_len.saturating_sub(from_end));
+    Ok(PublishLayout { length: header_len.saturating_add(payload.len()), packet_id_at })
 }
 
 /// Appends a copy of an encoded frame to `out`, patched for another receiver: DUP, QoS, RETAIN and Packet

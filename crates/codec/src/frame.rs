@@ -52,8 +52,24 @@ pub enum Split<'a> {
 /// [`DecodeError::Malformed`] for the reserved type 0, flags that the kind must not have [MQTT-2.1.3-1],
 /// [MQTT-3.14.1-1], [MQTT-3.15.1-1], QoS 3 [MQTT-3.3.1-4], DUP with QoS 0 [MQTT-3.3.1-2] and a Remaining Length in a wrong form [MQTT-1.5.5-1];
 /// [`DecodeError::Limit`] for a packet that is too large.
-#[inline]
+#[inline(always)]
 pub fn split_frame(bytes: &[u8], maximum_packet_size: u32) -> Result<Split<'_>, DecodeError> {
+    // The frequent case, written out where it is needed: a small packet that is whole.
+    if let [first_byte, remaining_length @ 0..=0x7F, after_header @ ..] = bytes
+        && let Some(packet_type) = KINDS.get(usize::from(*first_byte)).copied().flatten()
+        && let Some(body) = after_header.get(..usize::from(*remaining_length))
+    {
+        let length = body.len().saturating_add(2);
+        if length <= maximum_packet_size as usize {
+            return Ok(Split::Frame(Frame { first_byte: *first_byte, body, length, packet_type }));
+        }
+    }
+    split_any_frame(bytes, maximum_packet_size)
+}
+
+/// What [`split_frame`] does, for packets of every size and for what is not one.
+#[inline(never)]
+fn split_any_frame(bytes: &[u8], maximum_packet_size: u32) -> Result<Split<'_>, DecodeError> {
     let Some((&first_byte, after_first)) = bytes.split_first() else {
         return Ok(Split::Partial { needed: 2 });
     };
@@ -74,11 +90,26 @@ pub fn split_frame(bytes: &[u8], maximum_packet_size: u32) -> Result<Split<'_>, 
     }
 }
 
+/// [`check_first_byte`] of every byte, without what is wrong with it.
+static KINDS: [Option<PacketType>; 256] = {
+    let mut kinds = [None; 256];
+    let mut first_byte = 0u8;
+    let mut rest: &mut [Option<PacketType>] = &mut kinds;
+    while let [kind, others @ ..] = rest {
+        if let Ok(packet_type) = check_first_byte(first_byte) {
+            *kind = Some(packet_type);
+        }
+        first_byte = first_byte.wrapping_add(1);
+        rest = others;
+    }
+    kinds
+};
+
 /// The packet type, if the flags may go with it in some version.
 /// Asked for by v3.1.1 [MQTT-2.2.2-1], v3.1.1 [MQTT-2.2.2-2], v3.1.1 [MQTT-3.3.1-4],
 /// v3.1.1 [MQTT-3.14.1-1].
 #[inline]
-fn check_first_byte(first_byte: u8) -> Result<PacketType, Malformed> {
+const fn check_first_byte(first_byte: u8) -> Result<PacketType, Malformed> {
     let flags = first_byte & 0x0F;
     let Some(packet_type) = PacketType::from_u8(first_byte >> 4) else {
         return Err(Malformed::PacketTypeZero);
@@ -127,5 +158,27 @@ impl Frame<'_> {
             return Err(Malformed::FixedHeaderFlags { packet_type: self.packet_type, flags });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The short way and the one for every packet, with each first byte, cut at each place and at each limit.
+    #[test]
+    fn a_small_packet_is_split_like_every_other() {
+        for first_byte in 0..=255 {
+            for remaining_length in [0, 1, 2, 50, 127, 128, 200] {
+                let mut bytes = [0; 140];
+                bytes[..2].copy_from_slice(&[first_byte, remaining_length]);
+                for end in [0, 1, 2, 3, 4, 51, 52, 53, 128, 129, 130, 140] {
+                    for maximum in [0, 1, 2, 3, 4, 51, 52, 53, 128, 129, 1000] {
+                        let bytes = &bytes[..end];
+                        assert_eq!(split_frame(bytes, maximum), split_any_frame(bytes, maximum));
+                    }
+                }
+            }
+        }
     }
 }

@@ -19,6 +19,9 @@ pub(crate) const fn encoded_len(value: u32) -> usize {
 /// The bytes of `value`, which is at most [`MAX`], and how many of the four count.
 #[inline]
 pub(crate) const fn encode(value: u32) -> ([u8; 4], usize) {
+    if value <= 0x7F {
+        return ([value as u8, 0, 0, 0], 1);
+    }
     let length = encoded_len(value);
     let groups = [
         (value & 0x7F) as u8,
@@ -28,7 +31,6 @@ pub(crate) const fn encode(value: u32) -> ([u8; 4], usize) {
     ];
     let [first, second, third, fourth] = groups;
     let bytes = match length {
-        1 => groups,
         2 => [first | 0x80, second, 0, 0],
         3 => [first | 0x80, second | 0x80, third, 0],
         _ => [first | 0x80, second | 0x80, third | 0x80, fourth],
@@ -45,10 +47,14 @@ pub(crate) const fn encode(value: u32) -> ([u8; 4], usize) {
 pub(crate) fn decode(bytes: &[u8]) -> Result<Option<(u32, &[u8])>, Malformed> {
     match bytes {
         [first @ 0..=0x7F, rest @ ..] => Ok(Some((u32::from(*first), rest))),
+        [first, second @ 1..=0x7F, rest @ ..] => {
+            Ok(Some((u32::from(*first & 0x7F) | u32::from(*second) << 7, rest)))
+        }
         _ => decode_long(bytes),
     }
 }
 
+#[inline(never)]
 fn decode_long(bytes: &[u8]) -> Result<Option<(u32, &[u8])>, Malformed> {
     let mut value = 0;
     let mut rest = bytes;

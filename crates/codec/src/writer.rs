@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use crate::error::EncodeError;
+use crate::packet_id::PacketId;
 use crate::version::Version;
 use crate::{utf8, varint};
 
@@ -184,6 +185,49 @@ pub(crate) fn encode_packet<B: Body>(
         writer.varint(header);
         body.write(version, writer);
     })
+}
+
+/// Appends the first `count` of some bytes, at most all of them. To append them all and cut off what is too much costs less
+/// than a copy of a length that is not known beforehand.
+#[inline(always)]
+pub(crate) fn put_first<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N], count: usize) {
+    let end = out.len().wrapping_add(count);
+    out.extend_from_slice(&bytes);
+    out.truncate(end);
+}
+
+/// Appends what goes before the payload of a PUBLISH without properties: fixed header, Topic Name, Packet Identifier and,
+/// in 5.0, a Property Length of 0. Makes room for the payload, too.
+#[inline(always)]
+pub(crate) fn put_publish_header(
+    first_byte: u8,
+    topic_name: &str,
+    packet_id: Option<PacketId>,
+    version: Version,
+    payload_len: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let Ok(topic_len) = u16::try_from(topic_name.len()) else {
+        return Err(EncodeError::FieldTooLong { length: topic_name.len() });
+    };
+    let identifier = packet_id.map_or(0, PacketId::value);
+    let after_topic = (usize::from(packet_id.is_some()) << 1).wrapping_add(usize::from(version.is_v5()));
+    // No slice is longer than half of what a usize counts: nothing here wraps.
+    let remaining_length =
+        Length(usize::from(topic_len).wrapping_add(after_topic).wrapping_add(payload_len).wrapping_add(2));
+    let remaining_length = remaining_length.as_varint()?;
+    let (varint, varint_len) = varint::encode(remaining_length);
+    // At most eight bytes before the name and four after it.
+    out.reserve((remaining_length as usize).wrapping_add(12));
+    let varint_bits = (varint_len as u32).wrapping_mul(8);
+    let header = u64::from(first_byte)
+        | u64::from(u32::from_le_bytes(varint)) << 8
+        | (u64::from(topic_len.swap_bytes()) << 8).wrapping_shl(varint_bits);
+    put_first(out, header.to_le_bytes(), varint_len.wrapping_add(3));
+    out.extend_from_slice(topic_name.as_bytes());
+    let [high, low] = identifier.to_be_bytes();
+    put_first(out, [high, low, 0, 0], after_topic);
+    Ok(())
 }
 
 /// The length of the whole packet in bytes.

@@ -4,11 +4,10 @@
 //! [MQTT-4.3.3-10], so that a repeated PUBLISH is acknowledged and not passed on again [MQTT-4.3.3-12]. Of QoS 1
 //! nothing is remembered: after PUBACK each PUBLISH is a new message [MQTT-4.3.2-5].
 
-use std::collections::HashMap;
-
-use foldhash::fast::FixedState;
 use thiserror::Error;
 use topicwire_codec::{PacketId, QoS};
+
+use crate::unreleased::Unreleased;
 
 /// The peer has sent more unacknowledged PUBLISHes than it was told it may [MQTT-3.3.4-7, 3.3.4-8].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -34,11 +33,9 @@ pub struct Inbound {
     receive_maximum: u16,
     /// QoS 1 messages taken and not acknowledged yet (a store or a hook has not answered).
     unacknowledged_count: u16,
-    /// With whether its PUBLISH has come on this Network Connection: the quota is the connection's, not the
-    /// Session's [MQTT-4.9.0-1].
-    awaiting_pubrel: HashMap<PacketId, bool, FixedState>,
-    /// How many of them have.
-    current_count: usize,
+    /// The quota is the connection's, not the Session's [MQTT-4.9.0-1]: of each it is known whether its PUBLISH has
+    /// come on this one.
+    awaiting_pubrel: Unreleased,
 }
 
 impl Inbound {
@@ -53,68 +50,59 @@ impl Inbound {
     pub fn resume(&mut self, receive_maximum: u16) {
         self.receive_maximum = receive_maximum;
         self.unacknowledged_count = 0;
-        self.current_count = 0;
-        for is_current in self.awaiting_pubrel.values_mut() {
-            *is_current = false;
-        }
+        self.awaiting_pubrel.resume();
     }
 
     /// A PUBLISH with this identifier has arrived.
     ///
     /// # Errors
     /// [`ReceiveMaximumExceeded`] where the peer overruns its window.
+    #[inline]
     pub fn handle_publish(
         &mut self,
         qos: QoS,
         packet_id: PacketId,
     ) -> Result<InboundStep, ReceiveMaximumExceeded> {
-        let known = self.awaiting_pubrel.get_mut(&packet_id).filter(|_| qos == QoS::ExactlyOnce);
-        if let Some(true) = known {
+        let is_qos_2 = qos == QoS::ExactlyOnce;
+        if is_qos_2 && self.awaiting_pubrel.is_current(packet_id) {
             return Ok(InboundStep::Duplicate);
         }
-        let in_flight_count = usize::from(self.unacknowledged_count) + self.current_count;
-        if in_flight_count >= usize::from(self.receive_maximum) {
+        if self.in_flight_count() >= usize::from(self.receive_maximum) {
             return Err(ReceiveMaximumExceeded { receive_maximum: self.receive_maximum });
         }
-        if let Some(is_current) = known {
+        if is_qos_2 && self.awaiting_pubrel.insert_current(packet_id) {
             // It was passed on before the connection was lost, and is sent again for want of PUBREC.
-            *is_current = true;
-            self.current_count += 1;
             return Ok(InboundStep::Duplicate);
         }
-        match qos {
-            QoS::AtMostOnce => {}
-            QoS::AtLeastOnce => self.unacknowledged_count = self.unacknowledged_count.saturating_add(1),
-            QoS::ExactlyOnce => {
-                self.awaiting_pubrel.insert(packet_id, true);
-                self.current_count += 1;
-            }
+        if qos == QoS::AtLeastOnce {
+            self.unacknowledged_count = self.unacknowledged_count.saturating_add(1);
         }
         Ok(InboundStep::Deliver)
     }
 
     /// PUBACK has been sent.
+    #[inline]
     pub fn acknowledged(&mut self) {
         self.unacknowledged_count = self.unacknowledged_count.saturating_sub(1);
     }
 
     /// PUBREL has arrived, or PUBREC was sent with an error: the identifier is free again. False where it was
     /// not in use (answered with Packet Identifier not found).
+    #[inline]
     pub fn release(&mut self, packet_id: PacketId) -> bool {
-        let removed = self.awaiting_pubrel.remove(&packet_id);
-        self.current_count -= usize::from(removed == Some(true));
-        removed.is_some()
+        self.awaiting_pubrel.remove(packet_id)
     }
 
     /// Puts an identifier back that a store has kept.
     pub fn restore(&mut self, packet_id: PacketId) {
-        self.awaiting_pubrel.entry(packet_id).or_insert(false);
+        self.awaiting_pubrel.insert(packet_id);
     }
 
     /// PUBLISHes that count against the Receive Maximum.
+    #[inline]
     #[must_use]
     pub fn in_flight_count(&self) -> usize {
-        usize::from(self.unacknowledged_count) + self.current_count
+        usize::from(self.unacknowledged_count) + self.awaiting_pubrel.current_count()
     }
 }
 

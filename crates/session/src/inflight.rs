@@ -9,24 +9,31 @@
 use topicwire_codec::PacketId;
 
 const SMALLEST: usize = 8;
+/// Slots that a table keeps when nothing is open.
+const LARGEST_KEPT: usize = 64;
 
 /// Open exchanges by packet identifier. At most 65,535.
 #[derive(Debug)]
 pub struct Inflight<T> {
     slots: Vec<Option<(PacketId, T)>>,
     count: usize,
+    /// The most that were open at once since the table was last empty, and the size that a new table has for as many:
+    /// a stream that fills and empties its window over and over gets its memory in one piece each time.
+    peak: usize,
+    first_size: usize,
     last_id: u16,
 }
 
 impl<T> Default for Inflight<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), count: 0, last_id: 0 }
+        Self { slots: Vec::new(), count: 0, peak: 0, first_size: SMALLEST, last_id: 0 }
     }
 }
 
 impl<T> Inflight<T> {
     /// Opens an exchange under a free identifier; none where all 65,535 are taken [MQTT-2.2.1-3, 2.2.1-4].
     /// Asked for by v3.1.1 [MQTT-2.3.1-4].
+    #[inline]
     pub fn open(&mut self, value: T) -> Option<PacketId> {
         if self.count >= usize::from(u16::MAX) {
             return None;
@@ -43,6 +50,7 @@ impl<T> Inflight<T> {
             {
                 *slot = Some((packet_id, value));
                 self.count += 1;
+                self.peak = self.peak.max(self.count);
                 return Some(packet_id);
             }
         }
@@ -59,6 +67,7 @@ impl<T> Inflight<T> {
                 Some(slot @ None) => {
                     *slot = Some((packet_id, value));
                     self.count += 1;
+                    self.peak = self.peak.max(self.count);
                     // The next ones come after it, as they did before.
                     self.last_id = packet_id.value();
                     return true;
@@ -71,6 +80,7 @@ impl<T> Inflight<T> {
     }
 
     /// The exchange with this identifier.
+    #[inline]
     #[must_use]
     pub fn get_mut(&mut self, packet_id: PacketId) -> Option<&mut T> {
         let mask = self.slots.len().wrapping_sub(1);
@@ -81,18 +91,35 @@ impl<T> Inflight<T> {
     }
 
     /// Closes the exchange; its identifier is free again.
+    #[inline]
     pub fn close(&mut self, packet_id: PacketId) -> Option<T> {
+        self.close_if(packet_id, |_| true)
+    }
+
+    /// Closes the exchange where `is_over` says that it is.
+    #[inline]
+    pub fn close_if(&mut self, packet_id: PacketId, is_over: impl FnOnce(&T) -> bool) -> Option<T> {
         let mask = self.slots.len().wrapping_sub(1);
         let slot = self.slots.get_mut(usize::from(packet_id.value()) & mask)?;
-        if slot.as_ref().is_none_or(|(id, _)| *id != packet_id) {
-            return None;
+        match slot {
+            Some((id, value)) if *id == packet_id && is_over(value) => {}
+            _ => return None,
         }
         let (_, value) = slot.take()?;
         self.count -= 1;
-        if self.count == 0 && self.slots.len() > 64 {
-            self.slots = Vec::new();
+        if self.count == 0 {
+            self.forget_size();
         }
         Some(value)
+    }
+
+    /// The table is empty: a large one is given back.
+    fn forget_size(&mut self) {
+        if self.slots.len() > LARGEST_KEPT {
+            self.first_size = (self.peak * 2).next_power_of_two().max(SMALLEST);
+            self.slots = Vec::new();
+        }
+        self.peak = 0;
     }
 
     /// How many exchanges are open.
@@ -117,8 +144,9 @@ impl<T> Inflight<T> {
         self.slots.iter().flatten().map(|(id, value)| (*id, value))
     }
 
+    #[cold]
     fn grow(&mut self) {
-        let size = (self.slots.len() * 2).max(SMALLEST);
+        let size = if self.slots.is_empty() { self.first_size } else { self.slots.len() * 2 };
         let old = std::mem::take(&mut self.slots);
         self.slots.resize_with(size, || None);
         for entry in old.into_iter().flatten() {

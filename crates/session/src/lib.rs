@@ -18,6 +18,7 @@ pub mod keep_alive;
 pub mod lifetime;
 pub mod outbound;
 pub mod timer;
+mod unreleased;
 
 pub use alias::{AliasError, AliasUse, InboundAliases, OutboundAliases};
 pub use inbound::{Inbound, InboundStep, ReceiveMaximumExceeded};

@@ -179,6 +179,7 @@ impl<M: Clone> Outbound<M> {
     ///
     /// # Errors
     /// [`NoFreePacketId`]: 65,535 exchanges are open.
+    #[inline]
     pub fn begin(&mut self, qos: QoS, message: M) -> Result<PacketId, NoFreePacketId> {
         let stage = if qos == QoS::ExactlyOnce { Stage::AwaitPubrec } else { Stage::AwaitPuback };
         let exchange = Exchange {
@@ -292,14 +293,13 @@ impl<M: Clone> Outbound<M> {
     }
 
     /// PUBACK: the exchange is over, whatever its Reason Code [MQTT-4.4.0-2]. None where there was none of QoS 1.
+    #[inline]
     pub fn handle_puback(&mut self, packet_id: PacketId) -> Option<M> {
-        if self.inflight.get_mut(packet_id)?.stage != Some(Stage::AwaitPuback) {
-            return None;
-        }
-        self.finish(packet_id)
+        self.finish_at(packet_id, Stage::AwaitPuback)?.message
     }
 
     /// PUBREC, with whether it carries an error (0x80 or above).
+    #[inline]
     pub fn handle_pubrec(&mut self, packet_id: PacketId, is_error: bool) -> PubrecStep<M> {
         let Some(exchange) = self.inflight.get_mut(packet_id) else { return PubrecStep::Unknown };
         match exchange.stage {
@@ -316,14 +316,9 @@ impl<M: Clone> Outbound<M> {
     }
 
     /// PUBCOMP: true where it ended an exchange.
+    #[inline]
     pub fn handle_pubcomp(&mut self, packet_id: PacketId) -> bool {
-        match self.inflight.get_mut(packet_id) {
-            Some(exchange) if exchange.stage == Some(Stage::AwaitPubcomp) => {
-                self.finish(packet_id);
-                true
-            }
-            _ => false,
-        }
+        self.finish_at(packet_id, Stage::AwaitPubcomp).is_some()
     }
 
     /// Gives up an exchange that was opened and whose PUBLISH is not sent after all (too large for the peer).
@@ -406,9 +401,20 @@ impl<M: Clone> Outbound<M> {
     }
 
     /// True where [`Outbound::poll_resend`] or [`Outbound::poll_send`] has something as soon as the window allows.
+    #[inline]
     #[must_use]
     pub fn has_waiting(&self) -> bool {
         !self.queue.is_empty() || !self.resend.is_empty()
+    }
+
+    /// Ends the exchange where it stands at this stage.
+    #[inline]
+    fn finish_at(&mut self, packet_id: PacketId, stage: Stage) -> Option<Exchange<M>> {
+        let exchange = self.inflight.close_if(packet_id, |exchange| exchange.stage == Some(stage))?;
+        if exchange.holds_quota {
+            self.give_quota_back();
+        }
+        Some(exchange)
     }
 
     fn finish(&mut self, packet_id: PacketId) -> Option<M> {
@@ -420,6 +426,7 @@ impl<M: Clone> Outbound<M> {
     }
 
     /// One place of the window is free, unless there were too few.
+    #[inline]
     fn give_quota_back(&mut self) {
         if self.overdrawn > 0 {
             self.overdrawn -= 1;

@@ -39,7 +39,7 @@ impl<'a> Ack<'a> {
     /// # Errors
     /// Whatever keeps it from being one; [`ProtocolError::ReasonCodeNotAllowed`] for a Reason Code of another
     /// kind [MQTT-3.4.2-1], [MQTT-3.5.2-1], [MQTT-3.6.2-1], [MQTT-3.7.2-1].
-    #[inline]
+    #[inline(always)]
     pub fn decode(frame: &Frame<'a>, version: Version) -> Result<Self, DecodeError> {
         let packet_type = frame.packet_type();
         if !is_ack(packet_type) {
@@ -55,6 +55,7 @@ impl<'a> Ack<'a> {
         ack.read_rest(reader, packet_type, version)
     }
 
+    #[inline(never)]
     fn read_rest(
         mut self,
         mut reader: Reader<'a>,
@@ -101,16 +102,13 @@ impl<'a> Ack<'a> {
         };
         let first_byte = packet_type.first_byte(flags);
         let [high, low] = self.packet_id.value().to_be_bytes();
-        if !version.is_v5() {
+        // All four may say Success.
+        if !version.is_v5() || (self.reason_code == ReasonCode::Success && !self.has_properties()) {
             out.extend_from_slice(&[first_byte, 2, high, low]);
             return Ok(());
         }
         if !self.reason_code.is_valid_for(packet_type) {
             return Err(EncodeError::ReasonCodeNotAllowed { packet_type, reason_code: self.reason_code });
-        }
-        if !self.has_properties() && self.reason_code == ReasonCode::Success {
-            out.extend_from_slice(&[first_byte, 2, high, low]);
-            return Ok(());
         }
         writer::encode_packet(first_byte, self, version, out)
     }

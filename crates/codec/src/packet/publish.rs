@@ -9,6 +9,7 @@ use crate::packet_id::PacketId;
 use crate::properties::{PropertyId, PropertySink, Section, SubscriptionIds, UserProperties, not_allowed};
 use crate::qos::QoS;
 use crate::reader::Reader;
+use crate::utf8;
 use crate::version::Version;
 use crate::writer::{self, Body, PropertyList, Sink};
 
@@ -69,7 +70,7 @@ impl<'a> Publish<'a> {
     ///
     /// # Errors
     /// Whatever keeps it from being one.
-    #[inline]
+    #[inline(always)]
     pub fn decode(frame: &Frame<'a>, version: Version) -> Result<Self, DecodeError> {
         frame.expect_type(PacketType::Publish)?;
         let Some(qos) = QoS::from_u8(frame.first_byte >> 1 & 0b11) else {
@@ -105,7 +106,21 @@ impl<'a> Publish<'a> {
     /// have, a field or packet that is too long. `out` is then as it was.
     #[inline]
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        writer::encode_packet(publish_first_byte(self.dup, self.qos, self.retain), self, version, out)
+        let first_byte = publish_first_byte(self.dup, self.qos, self.retain);
+        if version.is_v5() && !self.properties.is_empty() {
+            return writer::encode_packet(first_byte, self, version, out);
+        }
+        check_delivery(self.dup, self.qos, self.packet_id)?;
+        if self.topic_name.is_empty() {
+            return Err(EncodeError::EmptyTopicName);
+        }
+        if utf8::contains_nul(self.topic_name.as_bytes()) {
+            return Err(EncodeError::NulInString);
+        }
+        let (topic_name, packet_id, payload) = (self.topic_name, self.packet_id, self.payload);
+        writer::put_publish_header(first_byte, topic_name, packet_id, version, payload.len(), out)?;
+        out.extend_from_slice(payload);
+        Ok(())
     }
 
     /// The length in bytes that [`Self::encode`] appends when it succeeds.
@@ -175,6 +190,7 @@ impl<'a> PublishProperties<'a> {
             && self.user_properties.is_empty()
     }
 
+    #[inline(never)]
     fn read_section(mut section: Section<'a>) -> Result<Self, DecodeError> {
         let mut properties = Self::default();
         while let Some(property) = section.next()? {
