@@ -1,4 +1,4 @@
-//! The part of `NativeBroker` that takes sockets over from Node: see [`crate::sockets`].
+//! The part of `NativeBroker` that takes sockets over from Node: see `sockets`.
 
 use napi::bindgen_prelude::{Function, Uint8ArraySlice};
 use napi::{Env, JsValue};
