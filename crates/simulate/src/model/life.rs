@@ -267,7 +267,6 @@ impl Model {
             if session.conn.take().is_some() {
                 session.close_at(now_ms);
             }
-            session.left_out.clear();
             for due in session.queue.iter_mut().chain(session.open.values_mut()) {
                 due.batch = 0;
                 due.routed_on = None;

@@ -94,7 +94,7 @@ impl Model {
         if !self.is_ticking {
             self.rank += 1;
         }
-        *self.routed.entry(message.number).or_default() += 1;
+        self.routed.entry(message.number).or_default().push((Rc::clone(message), expires_at_ms));
         let mut routed = Routed::default();
         if message.retain {
             self.retain(message, expires_at_ms, &mut routed);

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Due, Group, LinkId, Model, Origin, Verdict, violation};
+use super::{Due, Group, LinkId, Model, Origin, Verdict, Written, violation};
 use crate::packet::PublishGot;
 
 impl Model {
@@ -69,13 +69,19 @@ impl Model {
     }
 
     /// A message that seemed to be another member's, where that one may have got it from another shared subscription.
-    pub(super) fn take_shared(&mut self, link: LinkId, client_id: &Rc<str>, got: &PublishGot) -> Option<Due> {
+    pub(super) fn take_shared(
+        &mut self,
+        link: LinkId,
+        client_id: &Rc<str>,
+        got: &PublishGot,
+        written: Written,
+    ) -> Option<Due> {
         let conn = self.conns.get(&link)?;
         let won =
             self.groups.iter().filter(|(_, group)| group.winner.as_ref().is_some_and(|it| it != client_id));
         let seeming: Vec<_> = won
             .filter_map(|(id, group)| Some((*id, group.due_of(client_id)?.clone())))
-            .filter(|(_, due)| due.is_same(conn, got))
+            .filter(|(_, due)| due.fits(conn, got, written))
             .collect();
         // Of a message that was published again nobody can tell which of the two it is.
         let number = seeming.first()?.1.message.number;
