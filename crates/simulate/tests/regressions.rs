@@ -111,3 +111,86 @@ fn a_session_that_a_client_was_told_is_gone_does_not_come_back() {
         ],
     );
 }
+
+/// The answers to a client's messages waited for the store, left all at once, and were more than its out-buffer's limit:
+/// it was cut off as one that does not read, came back, sent its messages again, and was cut off again, for ever.
+#[test]
+fn a_client_is_not_cut_off_for_answers_that_it_could_not_read_yet() {
+    let publish = |actor, qos| Op::Publish { actor, with: PublishOp { qos, ..PublishOp::plain(0) } };
+    replay(
+        Setup {
+            clients: 7,
+            durable: true,
+            commits_at_once: false,
+            maximum_queued_messages: 1,
+            maximum_out_buffer_bytes: 200,
+            ..Setup::default()
+        },
+        vec![
+            connect(3, ConnectOp { receive_maximum: 1, ..ConnectOp::STAYING }),
+            connect(5, ConnectOp::STAYING),
+            Op::Subscribe { actor: 3, filters: vec![FilterOp::plain(0, 1)], id: 0 },
+            Op::Subscribe { actor: 5, filters: vec![FilterOp::plain(0, 2)], id: 0 },
+            Op::Settle,
+            publish(3, 1),
+            publish(1, 2),
+            publish(2, 2),
+            publish(3, 2),
+            publish(2, 1),
+            publish(2, 1),
+            publish(6, 2),
+        ],
+    );
+}
+
+/// A message was dropped as too large for its subscriber, and published again to one that takes it. The model took it
+/// for the first of the two, which expires earlier.
+#[test]
+fn a_message_that_was_published_again_expires_when_that_one_does() {
+    let small = ConnectOp { maximum_packet_size: 80, ..ConnectOp::STAYING };
+    let large = PublishOp { qos: 1, size: 12_000, expiry_secs: 30, ..PublishOp::plain(0) };
+    replay(
+        Setup { clients: 1, durable: false, ..Setup::default() },
+        vec![
+            connect(0, small),
+            Op::Subscribe { actor: 0, filters: vec![FilterOp::plain(0, 1)], id: 0 },
+            Op::Settle,
+            Op::Publish { actor: 0, with: large },
+            deliver(0),
+            connect(0, ConnectOp::STAYING),
+            Op::Wait { ms: 10 },
+            deliver(0),
+            Op::Read { actor: 0, count: 255 },
+            connect(0, ConnectOp::STAYING),
+            Op::Deliver { actor: 0, bytes: ALL, forgotten: true },
+            Op::Wait { ms: 999 },
+        ],
+    );
+}
+
+/// A QoS 2 message that is too large for its client now was given up with PUBREL, the PUBREL lost, and the broker
+/// crashed: the PUBREL is sent again.
+#[test]
+fn what_was_given_up_is_still_given_up_after_a_crash() {
+    let by_hand = Setup { clients: 2, durable: true, commits_at_once: false, ..Setup::default() };
+    let small = ConnectOp { maximum_packet_size: 80, ..ConnectOp::STAYING };
+    replay(
+        by_hand,
+        vec![
+            connect(0, ConnectOp::STAYING),
+            Op::Subscribe { actor: 0, filters: vec![FilterOp::plain(0, 2)], id: 0 },
+            Op::Settle,
+            Op::Publish { actor: 0, with: PublishOp { qos: 2, size: 90, ..PublishOp::plain(0) } },
+            Op::Publish { actor: 0, with: PublishOp { qos: 1, ..PublishOp::plain(0) } },
+            deliver(0),
+            connect(0, small),
+            deliver(0),
+            connect(0, ConnectOp::STAYING),
+            Op::TakeBatch,
+            Op::Commit,
+            Op::Tell,
+            Op::Settle,
+            Op::Crash { down_ms: 0, loses_output: true },
+        ],
+    );
+}

@@ -200,6 +200,7 @@ impl Model {
         session.subscriptions.clear();
         self.publish_will(client_id, now_ms);
         let Some(session) = self.sessions.remove(client_id) else { return };
+        self.no_longer_doubtful(client_id);
         for due in session.queue {
             if let Origin::Group(group) = due.origin {
                 self.lose_candidate(group, client_id, true);

@@ -159,6 +159,7 @@ impl Model {
             members: Vec::new(),
             candidates: names,
             winner: None,
+            doubtful: Vec::new(),
             // What ends or leaves at the same time may or may not have been asked before.
             is_excused: self.is_ticking,
         };
@@ -216,7 +217,9 @@ impl Model {
             conn.qos_0.push(due);
             return;
         }
-        due.may_be_full = is_full(session, message, &self.setup, self.is_ticking);
+        let doubtful = self.groups.values().filter(|group| group.doubtful.contains(client_id));
+        let doubtful: Vec<_> = doubtful.filter_map(|group| group.due_of(client_id)).collect();
+        due.may_be_full = is_full(session, &doubtful, message, &self.setup, self.is_ticking);
         if due.may_be_full {
             routed.maybe_full.push((Rc::clone(client_id), uid));
             if self.setup.queue_full_policy == QueueFullPolicy::DropOldest {
@@ -335,14 +338,15 @@ impl Model {
 }
 
 /// True where the broker's queue for this Session may have no room. What has not been seen to leave may or may not be
-/// in that queue, so this errs towards true.
-fn is_full(session: &Session, message: &Message, setup: &Setup, is_ticking: bool) -> bool {
+/// in that queue, like what is `doubtful`, so this errs towards true.
+fn is_full(session: &Session, doubtful: &[&Due], message: &Message, setup: &Setup, is_ticking: bool) -> bool {
     /// More than the broker counts for a message beside its payload and topic.
     const OVERHEAD_BYTES: usize = 200;
     let bytes_of = |message: &Message| message.payload.len() + message.topic_name.len() + OVERHEAD_BYTES;
     // Of several Wills that are published in one tick any may come last.
-    let count = session.queue.len() + if is_ticking { 8 } else { 0 };
-    let bytes: usize = session.queue.iter().map(|due| bytes_of(&due.message)).sum();
+    let waiting = || session.queue.iter().chain(doubtful.iter().copied());
+    let count = waiting().count() + if is_ticking { 8 } else { 0 };
+    let bytes: usize = waiting().map(|due| bytes_of(&due.message)).sum();
     count >= setup.maximum_queued_messages as usize
         || (count > 0 && (bytes + bytes_of(message)) as u64 > setup.maximum_queued_bytes)
 }

@@ -12,6 +12,7 @@ impl Model {
         let has_ids = self.is_sent_ids(client_id);
         let is_twin = |other: &&Due| other.origin != due.origin && other.is_twin(due, has_ids);
         let twins: Vec<_> = self.pending(client_id).filter(is_twin).map(|twin| twin.origin).collect();
+        let is_sure = twins.is_empty() && !self.is_repeated(due.message.number);
         for twin in twins {
             if let Origin::Group(other) = twin {
                 self.excuse(id);
@@ -28,7 +29,7 @@ impl Model {
                 due.message.number, due.shared_filter
             ));
         }
-        self.give(id, client_id);
+        self.give(id, client_id, is_sure);
         Ok(())
     }
 
@@ -40,10 +41,13 @@ impl Model {
     }
 
     /// The message is this member's.
-    fn give(&mut self, id: u64, client_id: &Rc<str>) {
+    fn give(&mut self, id: u64, client_id: &Rc<str>, is_sure: bool) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         group.winner = Some(Rc::clone(client_id));
         let candidates = std::mem::take(&mut group.candidates);
+        if !is_sure {
+            group.doubtful = candidates.iter().filter(|candidate| *candidate != client_id).cloned().collect();
+        }
         let is_other = |due: &Due| due.origin != Origin::Group(id);
         for candidate in candidates {
             let Some(session) = self.sessions.get_mut(&candidate) else { continue };
@@ -51,6 +55,13 @@ impl Model {
             if let Some(conn) = session.conn.and_then(|conn| self.conns.get_mut(&conn)) {
                 conn.qos_0.retain(is_other);
             }
+        }
+    }
+
+    /// This client has nothing in a queue any more.
+    pub(super) fn no_longer_doubtful(&mut self, client_id: &Rc<str>) {
+        for group in self.groups.values_mut() {
+            group.doubtful.retain(|doubtful| doubtful != client_id);
         }
     }
 
@@ -112,7 +123,7 @@ impl Model {
         for (other, is_free) in others {
             seen.push(other);
             if is_free || self.find_another_for_winner(other, seen) {
-                self.give(other, &winner);
+                self.give(other, &winner, false);
                 return true;
             }
         }
@@ -122,7 +133,7 @@ impl Model {
 
 impl Group {
     /// How it would be for this member.
-    fn due_of(&self, client_id: &Rc<str>) -> Option<&Due> {
+    pub(super) fn due_of(&self, client_id: &Rc<str>) -> Option<&Due> {
         self.members.iter().find(|(member, _)| member == client_id).map(|(_, due)| due)
     }
 }

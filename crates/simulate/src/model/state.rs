@@ -240,6 +240,8 @@ pub(crate) struct Group {
     /// Who may still get it.
     pub(crate) candidates: Vec<Rc<str>>,
     pub(crate) winner: Option<Rc<str>>,
+    /// Who may have got it in the place of the winner, and may have it in a queue: what was seen looks the same.
+    pub(crate) doubtful: Vec<Rc<str>>,
     /// There is a reason why nobody may get it.
     pub(crate) is_excused: bool,
 }
