@@ -264,6 +264,7 @@ impl Model {
         for group in self.groups.values_mut() {
             group.is_excused = true;
         }
+        self.share_doubt();
         for session in self.sessions.values_mut() {
             if session.conn.take().is_some() {
                 session.close_at(now_ms);

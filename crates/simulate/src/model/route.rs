@@ -217,7 +217,10 @@ impl Model {
             conn.qos_0.push(due);
             return;
         }
-        let doubtful = self.groups.values().filter(|group| group.doubtful.contains(client_id));
+        let doubtful = self
+            .groups
+            .values()
+            .filter(|group| group.doubtful.contains(client_id) && group.winner.as_ref() != Some(client_id));
         let doubtful: Vec<_> = doubtful.filter_map(|group| group.due_of(client_id)).collect();
         due.may_be_full = is_full(session, &doubtful, message, &self.setup, self.is_ticking);
         if due.may_be_full {

@@ -46,7 +46,7 @@ impl Model {
         group.winner = Some(Rc::clone(client_id));
         let candidates = std::mem::take(&mut group.candidates);
         if !is_sure {
-            group.doubtful = candidates.iter().filter(|candidate| *candidate != client_id).cloned().collect();
+            group.doubtful.clone_from(&candidates);
         }
         let is_other = |due: &Due| due.origin != Origin::Group(id);
         for candidate in candidates {
@@ -54,6 +54,27 @@ impl Model {
             session.queue.retain(is_other);
             if let Some(conn) = session.conn.and_then(|conn| self.conns.get_mut(&conn)) {
                 conn.qos_0.retain(is_other);
+            }
+        }
+    }
+
+    /// After a crash: where it is in doubt who has got a message, all of those may have it, whatever was seen.
+    pub(super) fn share_doubt(&mut self) {
+        for (id, group) in &self.groups {
+            for client_id in &group.doubtful {
+                let (Some(due), Some(session)) = (group.due_of(client_id), self.sessions.get_mut(client_id))
+                else {
+                    continue;
+                };
+                let has_it = session
+                    .queue
+                    .iter()
+                    .chain(session.open.values())
+                    .any(|it| it.origin == Origin::Group(*id));
+                if due.qos > 0 && !has_it {
+                    let at = session.queue.partition_point(|before| before.rank <= due.rank);
+                    session.queue.insert(at, Due { may_miss: true, ..due.clone() });
+                }
             }
         }
     }

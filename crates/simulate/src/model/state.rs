@@ -240,7 +240,7 @@ pub(crate) struct Group {
     /// Who may still get it.
     pub(crate) candidates: Vec<Rc<str>>,
     pub(crate) winner: Option<Rc<str>>,
-    /// Who may have got it in the place of the winner, and may have it in a queue: what was seen looks the same.
+    /// Where what was seen looks the same as something else: all who may have got it, and may still have it in a queue.
     pub(crate) doubtful: Vec<Rc<str>>,
     /// There is a reason why nobody may get it.
     pub(crate) is_excused: bool,
@@ -273,6 +273,11 @@ pub(crate) struct Tag {
 }
 
 impl Tag {
+    /// Only the deliveries differ, of a message that may be given several times.
+    pub(crate) fn is_same_message(&self, other: &Self) -> bool {
+        Self { uid: other.uid, ..self.clone() } == *other && (self.uid == 0) == (other.uid == 0)
+    }
+
     pub(crate) fn of_session(incarnation: u64) -> Self {
         Self { incarnation, number: 0, filter: "", uid: 0 }
     }
