@@ -1,6 +1,6 @@
 //! Episodes that once failed, each as short as it was shrunk to.
 
-use topicwire_simulate::{ConnectOp, Episode, FilterOp, Op, PublishOp, Setup, run};
+use topicwire_simulate::{ConnectOp, Episode, FilterOp, Op, PublishOp, Setup, WillOp, run};
 
 const ALL: u16 = u16::MAX;
 
@@ -193,4 +193,61 @@ fn what_was_given_up_is_still_given_up_after_a_crash() {
             Op::Crash { down_ms: 0, loses_output: true },
         ],
     );
+}
+
+/// Two members of a shared subscription, one of them also in another one, were sent one message each before the broker
+/// crashed. Afterwards the model took the second for the one that the first had been given.
+#[test]
+fn who_was_given_a_message_of_a_shared_subscription_is_known_after_a_crash() {
+    let by_hand = Setup { clients: 8, durable: true, commits_at_once: false, ..Setup::default() };
+    let will = WillOp { qos: 1, retain: false, delay_secs: 0, expiry_secs: 0 };
+    let subscribe =
+        |actor, filter, qos| Op::Subscribe { actor, filters: vec![FilterOp::plain(filter, qos)], id: 0 };
+    replay(
+        by_hand,
+        vec![
+            connect(4, ConnectOp::STAYING),
+            subscribe(4, 10, 2),
+            deliver(4),
+            connect(0, ConnectOp::STAYING),
+            connect(1, ConnectOp { will: Some(will), ..ConnectOp::STAYING }),
+            subscribe(0, 14, 1),
+            subscribe(0, 10, 2),
+            deliver(0),
+            deliver(1),
+            connect(1, ConnectOp::STAYING),
+            deliver(1),
+            Op::TakeBatch,
+            Op::Commit,
+            Op::Tell,
+            Op::Crash { down_ms: 0, loses_output: true },
+        ],
+    );
+}
+
+/// One of two members of a shared subscription was sent a message that could be of another shared subscription of its
+/// own. It was; the other member had the first one, came back with room for smaller packets only, and was sent PUBREL.
+#[test]
+fn a_message_that_seemed_to_be_another_members_may_be_given_up() {
+    let subscribe = |actor, filter, qos| {
+        let filters = [12, filter].into_iter().filter(|it| *it != 12 || qos == 0);
+        Op::Subscribe { actor, filters: filters.map(|it| FilterOp::plain(it, qos)).collect(), id: 0 }
+    };
+    let large = PublishOp { qos: 2, size: 600, ..PublishOp::plain(0) };
+    let pair = [3, 5].map(|actor| connect(actor, ConnectOp::STAYING));
+    let mut ops = pair.to_vec();
+    ops.extend([
+        subscribe(3, 11, 0),
+        subscribe(5, 11, 2),
+        Op::Settle,
+        // The turn is the other member's.
+        Op::Publish { actor: 3, with: PublishOp::plain(0) },
+        deliver(3),
+        Op::Block { actor: 5 },
+        Op::Publish { actor: 3, with: large },
+        deliver(3),
+        Op::Cut { actor: 5, forgotten: false },
+        connect(5, ConnectOp { maximum_packet_size: 150, ..ConnectOp::STAYING }),
+    ]);
+    replay(Setup { clients: 6, durable: false, ..Setup::default() }, ops);
 }

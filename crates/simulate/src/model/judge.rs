@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use topicwire_codec::{PacketType, ReasonCode};
 
+use super::shared::in_doubt;
 use super::state::Owed;
 use super::{Conn, Due, Expected, LinkId, Model, Origin, Phase, Tag, Verdict, violation};
 use crate::packet::{ConnackGot, Message, PublishGot, ServerPacket};
@@ -77,10 +78,8 @@ impl Model {
     /// A QoS 2 message that the client does not accept any more is given up with PUBREL, so that its identifier means
     /// nothing to either side. The message may never have been seen to leave.
     fn releases_unsent(&mut self, link: LinkId, id: u16) -> bool {
-        let client_id = self.conns.get(&link).map(|conn| &conn.client_id);
-        let Some(session) = client_id.and_then(|client_id| self.sessions.get_mut(client_id)) else {
-            return false;
-        };
+        let Some(conn) = self.conns.get(&link) else { return false };
+        let Some(session) = self.sessions.get_mut(&conn.client_id) else { return false };
         if let Some(due) = session.open.get_mut(&id) {
             return due.qos == 2 && due.was_too_large && !std::mem::replace(&mut due.is_released, true);
         }
@@ -89,6 +88,8 @@ impl Model {
             session.owed.iter().map(|owed| &owed.due).find(|due| due.message.qos == 2 && due.was_too_large);
         let due = session.left_out.pop().or_else(|| in_queue.map(|at| session.queue.remove(at)));
         let due = due.or_else(|| owed.cloned());
+        let mut doubtful = in_doubt(&self.groups, &conn.client_id);
+        let due = due.or_else(|| doubtful.find(|due| due.qos == 2 && due.is_too_large(conn)).cloned());
         match due {
             Some(due) => session.open.insert(id, Due { is_released: true, ..due }).is_none(),
             None => false,

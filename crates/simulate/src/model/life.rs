@@ -200,7 +200,6 @@ impl Model {
         session.subscriptions.clear();
         self.publish_will(client_id, now_ms);
         let Some(session) = self.sessions.remove(client_id) else { return };
-        self.no_longer_doubtful(client_id);
         for due in session.queue {
             if let Origin::Group(group) = due.origin {
                 self.lose_candidate(group, client_id, true);
@@ -264,7 +263,7 @@ impl Model {
         for group in self.groups.values_mut() {
             group.is_excused = true;
         }
-        self.share_doubt();
+        self.remember_winners();
         for session in self.sessions.values_mut() {
             if session.conn.take().is_some() {
                 session.close_at(now_ms);

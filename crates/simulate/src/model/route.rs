@@ -6,6 +6,7 @@ use std::rc::Rc;
 use topicwire_broker::QueueFullPolicy;
 use topicwire_codec::{PacketId, Publish, SubscriptionIds, Version};
 
+use super::shared::in_doubt;
 use super::state::{Due, Group, Origin, Owed, Retained, Subscription};
 use super::{Conn, Model, Phase, Session};
 use crate::packet::{Message, qos};
@@ -160,6 +161,7 @@ impl Model {
             candidates: names,
             winner: None,
             doubtful: Vec::new(),
+            is_settled: false,
             // What ends or leaves at the same time may or may not have been asked before.
             is_excused: self.is_ticking,
         };
@@ -217,11 +219,7 @@ impl Model {
             conn.qos_0.push(due);
             return;
         }
-        let doubtful = self
-            .groups
-            .values()
-            .filter(|group| group.doubtful.contains(client_id) && group.winner.as_ref() != Some(client_id));
-        let doubtful: Vec<_> = doubtful.filter_map(|group| group.due_of(client_id)).collect();
+        let doubtful: Vec<_> = in_doubt(&self.groups, client_id).collect();
         due.may_be_full = is_full(session, &doubtful, message, &self.setup, self.is_ticking);
         if due.may_be_full {
             routed.maybe_full.push((Rc::clone(client_id), uid));

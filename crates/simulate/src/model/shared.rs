@@ -1,5 +1,6 @@
 //! Shared subscriptions: one member gets each message, and only what is seen says which.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::{Due, Group, LinkId, Model, Origin, Verdict, Written, violation};
@@ -12,7 +13,8 @@ impl Model {
         let has_ids = self.is_sent_ids(client_id);
         let is_twin = |other: &&Due| other.origin != due.origin && other.is_twin(due, has_ids);
         let twins: Vec<_> = self.pending(client_id).filter(is_twin).map(|twin| twin.origin).collect();
-        let is_sure = twins.is_empty() && !self.is_repeated(due.message.number);
+        let may_be_twin = in_doubt(&self.groups, client_id).any(|other| is_twin(&other));
+        let is_sure = twins.is_empty() && !may_be_twin && !self.is_repeated(due.message.number);
         for twin in twins {
             if let Origin::Group(other) = twin {
                 self.excuse(id);
@@ -44,8 +46,11 @@ impl Model {
     fn give(&mut self, id: u64, client_id: &Rc<str>, is_sure: bool) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         group.winner = Some(Rc::clone(client_id));
+        group.is_settled = false;
         let candidates = std::mem::take(&mut group.candidates);
-        if !is_sure {
+        if is_sure {
+            group.doubtful.clear();
+        } else if !candidates.is_empty() {
             group.doubtful.clone_from(&candidates);
         }
         let is_other = |due: &Due| due.origin != Origin::Group(id);
@@ -58,23 +63,34 @@ impl Model {
         }
     }
 
-    /// After a crash: where it is in doubt who has got a message, all of those may have it, whatever was seen.
-    pub(super) fn share_doubt(&mut self) {
-        for (id, group) in &self.groups {
-            for client_id in &group.doubtful {
+    /// After a crash: who was seen to get a message has it, and nobody else. Where that is in doubt all of those may have
+    /// it, whatever was seen.
+    pub(super) fn remember_winners(&mut self) {
+        for (client_id, session) in &mut self.sessions {
+            let is_another = |group: &Group| {
+                group.winner.as_ref().is_some_and(|winner| winner != client_id)
+                    && !group.doubtful.contains(client_id)
+            };
+            session.queue.retain(
+                |due| !matches!(due.origin, Origin::Group(id) if self.groups.get(&id).is_some_and(is_another)),
+            );
+        }
+        for (id, group) in &mut self.groups {
+            let winner = group.winner.iter().filter(|_| !group.is_settled);
+            for client_id in group.doubtful.iter().chain(winner) {
                 let (Some(due), Some(session)) = (group.due_of(client_id), self.sessions.get_mut(client_id))
                 else {
                     continue;
                 };
-                let has_it = session
-                    .queue
-                    .iter()
-                    .chain(session.open.values())
-                    .any(|it| it.origin == Origin::Group(*id));
-                if due.qos > 0 && !has_it {
+                let mut all = session.queue.iter().chain(session.open.values());
+                if due.qos > 0 && !all.any(|it| it.origin == Origin::Group(*id)) {
                     let at = session.queue.partition_point(|before| before.rank <= due.rank);
                     session.queue.insert(at, Due { may_miss: true, ..due.clone() });
                 }
+            }
+            if !group.doubtful.is_empty() {
+                group.winner = None;
+                group.candidates.clone_from(&group.doubtful);
             }
         }
     }
@@ -83,6 +99,7 @@ impl Model {
     pub(super) fn no_longer_doubtful(&mut self, client_id: &Rc<str>) {
         for group in self.groups.values_mut() {
             group.doubtful.retain(|doubtful| doubtful != client_id);
+            group.is_settled |= group.winner.as_ref() == Some(client_id);
         }
     }
 
@@ -150,6 +167,17 @@ impl Model {
         }
         false
     }
+}
+
+/// What seemed to be another member's, and may be in this one's queue all the same.
+pub(super) fn in_doubt<'a>(
+    groups: &'a BTreeMap<u64, Group>,
+    client_id: &'a Rc<str>,
+) -> impl Iterator<Item = &'a Due> {
+    let groups = groups
+        .values()
+        .filter(move |group| group.doubtful.contains(client_id) && group.winner.as_ref() != Some(client_id));
+    groups.filter_map(move |group| group.due_of(client_id))
 }
 
 impl Group {

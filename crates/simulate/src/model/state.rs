@@ -242,6 +242,8 @@ pub(crate) struct Group {
     pub(crate) winner: Option<Rc<str>>,
     /// Where what was seen looks the same as something else: all who may have got it, and may still have it in a queue.
     pub(crate) doubtful: Vec<Rc<str>>,
+    /// The winner is done with it.
+    pub(crate) is_settled: bool,
     /// There is a reason why nobody may get it.
     pub(crate) is_excused: bool,
 }
