@@ -229,25 +229,25 @@ fn who_was_given_a_message_of_a_shared_subscription_is_known_after_a_crash() {
 /// own. It was; the other member had the first one, came back with room for smaller packets only, and was sent PUBREL.
 #[test]
 fn a_message_that_seemed_to_be_another_members_may_be_given_up() {
-    let subscribe = |actor, filter, qos| {
-        let filters = [12, filter].into_iter().filter(|it| *it != 12 || qos == 0);
-        Op::Subscribe { actor, filters: filters.map(|it| FilterOp::plain(it, qos)).collect(), id: 0 }
-    };
     let large = PublishOp { qos: 2, size: 600, ..PublishOp::plain(0) };
-    let pair = [3, 5].map(|actor| connect(actor, ConnectOp::STAYING));
-    let mut ops = pair.to_vec();
-    ops.extend([
-        subscribe(3, 11, 0),
-        subscribe(5, 11, 2),
-        Op::Settle,
-        // The turn is the other member's.
-        Op::Publish { actor: 3, with: PublishOp::plain(0) },
-        deliver(3),
-        Op::Block { actor: 5 },
-        Op::Publish { actor: 3, with: large },
-        deliver(3),
-        Op::Cut { actor: 5, forgotten: false },
-        connect(5, ConnectOp { maximum_packet_size: 150, ..ConnectOp::STAYING }),
-    ]);
-    replay(Setup { clients: 6, durable: false, ..Setup::default() }, ops);
+    replay(
+        Setup { clients: 6, durable: false, ..Setup::default() },
+        vec![
+            connect(0, ConnectOp::STAYING),
+            connect(3, ConnectOp::STAYING),
+            Op::Subscribe { actor: 3, filters: vec![FilterOp::plain(12, 0), FilterOp::plain(11, 0)], id: 0 },
+            Op::Settle,
+            connect(5, ConnectOp::STAYING),
+            Op::Subscribe { actor: 5, filters: vec![FilterOp::plain(11, 2)], id: 0 },
+            deliver(5),
+            // With the next message it is the other member's turn.
+            Op::Publish { actor: 0, with: PublishOp::plain(0) },
+            deliver(0),
+            Op::Publish { actor: 3, with: large },
+            Op::Block { actor: 5 },
+            deliver(3),
+            Op::Cut { actor: 5, forgotten: false },
+            connect(5, ConnectOp { maximum_packet_size: 150, ..ConnectOp::STAYING }),
+        ],
+    );
 }

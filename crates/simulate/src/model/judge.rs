@@ -535,7 +535,9 @@ type Find = fn(&[Due], &Conn, &PublishGot, Written) -> Option<usize>;
 
 /// The delivery that a PUBLISH is. A message that was published twice is there twice, perhaps with another expiry.
 fn find_fitting(waiting: &[Due], conn: &Conn, got: &PublishGot, written: Written) -> Option<usize> {
-    waiting.iter().position(|due| due.fits(conn, got, written))
+    let find =
+        |has_left| waiting.iter().position(|due| due.has_left == has_left && due.fits(conn, got, written));
+    find(false).or_else(|| find(true).filter(|_| got.dup))
 }
 
 /// One that does not fit in all, where nothing else does: to say what is wrong.

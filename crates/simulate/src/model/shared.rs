@@ -85,7 +85,8 @@ impl Model {
                 let mut all = session.queue.iter().chain(session.open.values());
                 if due.qos > 0 && !all.any(|it| it.origin == Origin::Group(*id)) {
                     let at = session.queue.partition_point(|before| before.rank <= due.rank);
-                    session.queue.insert(at, Due { may_miss: true, ..due.clone() });
+                    let has_left = !group.doubtful.contains(client_id);
+                    session.queue.insert(at, Due { may_miss: true, has_left, ..due.clone() });
                 }
             }
             if !group.doubtful.is_empty() {

@@ -47,6 +47,8 @@ pub(crate) struct Due {
     pub(crate) shared_filter: &'static str,
     /// It may be missing without another reason.
     pub(crate) may_miss: bool,
+    /// It left before a crash: if it comes, it comes again.
+    pub(crate) has_left: bool,
     /// The queue may have had no room for it.
     pub(crate) may_be_full: bool,
     /// It was too large for a connection that its Session has had.
