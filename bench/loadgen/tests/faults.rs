@@ -19,10 +19,23 @@ fn is_about(count: u64, published: u64, n: u64) -> bool {
     published > 1_000 && (count == published / n || count + 1 == published / n)
 }
 
+/// A load that has got as far as its measurement. A busy machine may not let it get there in the time it has: then it is
+/// given twice as much.
+fn measured_load(mut scenario: Scenario) -> Report {
+    loop {
+        let report = load_through(Faithful, scenario.clone()).unwrap();
+        let is_measured = report.latency_micros.is_some() && report.published > 4_000;
+        if is_measured || !report.clean || scenario.seconds > 30.0 {
+            return report;
+        }
+        scenario.seconds *= 2.0;
+    }
+}
+
 #[test]
 fn a_faithful_broker_leaves_a_clean_tally() {
     for version in [Version::V311, Version::V5] {
-        let report = load_through(Faithful, Scenario { protocol_version: version, ..short() }).unwrap();
+        let report = measured_load(Scenario { protocol_version: version, ..short() });
         assert!(report.clean, "{:?}", report.tally);
         assert!(report.published > 4_000, "published {}", report.published);
         assert_eq!(report.tally.delivered, report.published);

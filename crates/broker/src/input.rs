@@ -324,9 +324,13 @@ impl Broker {
         }
     }
 
-    /// Ends the connections that do not read what they make us answer.
+    /// Ends the connections that do not read what they make us answer. One that is not blocked is about to take it all:
+    /// answers that have waited for the store come many at once, and nobody could read them before.
     pub(crate) fn end_overrun_connections(&mut self, now_ms: u64) {
         while let Some(key) = self.outlet.poll_overrun() {
+            if !self.connections.get(key.index()).is_some_and(|connection| connection.is_blocked) {
+                continue;
+            }
             let reason = "answers are not read, and there is no room for more of them";
             self.end_connection(key, Ending::by_server(ReasonCode::QuotaExceeded, reason), now_ms);
         }

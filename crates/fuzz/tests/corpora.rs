@@ -57,6 +57,14 @@ fn an_input_of_any_few_bytes_passes_every_target() {
     }
 }
 
+/// An exchange that was to be sent again was over, a request had its identifier, and the window was full: the model
+/// waited for the window to pass over it.
+#[test]
+fn the_model_of_the_sending_end_passes_over_what_is_over_although_the_window_is_full() {
+    let (name, target) = TARGETS.iter().find(|(name, _)| *name == "session_operations").unwrap();
+    run(name, *target, &bytes_of("0000000b880100000000000b880002000700000400010003000d0003"));
+}
+
 #[test]
 fn a_corpus_belongs_to_a_target_and_is_in_order() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");

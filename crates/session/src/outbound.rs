@@ -570,6 +570,22 @@ mod tests {
     }
 
     #[test]
+    fn an_exchange_that_was_to_be_sent_again_and_is_over_is_not_waited_for_when_a_request_has_its_identifier()
+    {
+        let mut outbound = Outbound::new(2);
+        let [first, second] = [1, 2].map(|n| outbound.begin(QoS::AtLeastOnce, n).unwrap());
+        outbound.resume(1);
+        assert!(outbound.poll_resend().is_some());
+        assert_eq!(outbound.handle_puback(second), Some(2));
+        while outbound.open_request().map(|id| id != second && outbound.close_request(id)).unwrap() {}
+        // The window is full; what the list still names is no message.
+        assert_eq!(outbound.poll_resend(), None);
+        assert!(!outbound.has_waiting());
+        assert_eq!(outbound.handle_puback(first), Some(1));
+        assert!(outbound.is_clear() && outbound.close_request(second));
+    }
+
+    #[test]
     fn a_window_that_is_overdrawn_is_not_opened_by_a_larger_one_or_by_what_is_given_up() {
         let mut outbound = Outbound::new(5);
         let sent: Vec<_> = (0..5).map(|n| outbound.begin(QoS::ExactlyOnce, n).unwrap()).collect();

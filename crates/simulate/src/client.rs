@@ -334,7 +334,12 @@ impl Client {
             }
             _ => {
                 if let Some(before) = self.memory.received.get(&id) {
-                    if *before != tag {
+                    let is_same = match (before, &tag) {
+                        // Which delivery of a retained message it is cannot be told after a crash.
+                        (Some(before), Some(tag)) => before.is_same_message(tag),
+                        (before, tag) => before == tag,
+                    };
+                    if !is_same {
                         return violation(format!(
                             "{} takes {tag:?} for a repetition of {before:?}, as it has the same identifier {id}",
                             self.client_id

@@ -27,6 +27,7 @@ pub(crate) use state::{
     Conn, Due, Ending, Expected, Group, Origin, Phase, Session, Snapshot, Subscription, Tag,
 };
 
+use crate::packet::Message;
 use crate::setup::Setup;
 use state::Retained;
 
@@ -59,8 +60,8 @@ pub(crate) struct Model {
     last_incarnation: u64,
     /// A tick is on: what it does at the same time it does in any order.
     is_ticking: bool,
-    /// How often each message has been routed: at QoS 1 it may be published again.
-    routed: HashMap<u32, u32>,
+    /// Each message as often as it has been routed, with when it expires: at QoS 1 it may be published again.
+    routed: HashMap<u32, Vec<(Rc<Message>, u64)>>,
     /// Messages whose publisher has been told that they were refused. Others may have been given them; should the refusal
     /// be lost and the publisher send them again, they may be given them again.
     refused: HashSet<u32>,
@@ -95,7 +96,7 @@ impl Model {
 
     /// The message has been published more than once.
     fn is_repeated(&self, number: u32) -> bool {
-        self.routed.get(&number).is_some_and(|times| *times > 1)
+        self.routed.get(&number).is_some_and(|times| times.len() > 1)
     }
 
     /// When the broker has to be told of the time.

@@ -81,13 +81,13 @@ impl World {
     fn drain(&mut self) -> Verdict {
         let mut arena = std::mem::take(&mut self.arena);
         while let Some(transmit) = self.broker.poll_transmit(&mut arena, self.now_ms) {
-            self.hear_events();
+            self.hear_events()?;
             let Some(link) = self.live.get(&transmit.connection).copied() else {
                 return violation("output for a transport that is closed");
             };
             self.take_output(link, &arena[..transmit.length], transmit)?;
         }
-        self.hear_events();
+        self.hear_events()?;
         self.arena = arena;
         for link in self.live.values() {
             // What was kept has left, unless it is kept still.
@@ -145,15 +145,19 @@ impl World {
     }
 
     /// The broker may end a connection that does not read what it makes it write: of that the model hears here.
-    fn hear_events(&mut self) {
+    fn hear_events(&mut self) -> Verdict {
         while let Some(event) = self.broker.poll_event() {
             if let Event::Disconnected { connection, reason_code: Some(ReasonCode::QuotaExceeded), .. } =
                 event
                 && !self.setup.has_large_out_buffers()
                 && let Some(link) = self.live.get(&connection)
             {
+                if self.links[*link].is_writable {
+                    return violation("a client that reads is cut off as one that does not");
+                }
                 self.model.overrun(*link, self.now_ms);
             }
         }
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Episodes that once failed, each as short as it was shrunk to.
 
-use topicwire_simulate::{ConnectOp, Episode, FilterOp, Op, PublishOp, Setup, run};
+use topicwire_simulate::{ConnectOp, Episode, FilterOp, Op, PublishOp, Setup, WillOp, run};
 
 const ALL: u16 = u16::MAX;
 
@@ -108,6 +108,146 @@ fn a_session_that_a_client_was_told_is_gone_does_not_come_back() {
             Op::Crash { down_ms: 0, loses_output: true },
             connect(0, ConnectOp::STAYING),
             Op::Settle,
+        ],
+    );
+}
+
+/// The answers to a client's messages waited for the store, left all at once, and were more than its out-buffer's limit:
+/// it was cut off as one that does not read, came back, sent its messages again, and was cut off again, for ever.
+#[test]
+fn a_client_is_not_cut_off_for_answers_that_it_could_not_read_yet() {
+    let publish = |actor, qos| Op::Publish { actor, with: PublishOp { qos, ..PublishOp::plain(0) } };
+    replay(
+        Setup {
+            clients: 7,
+            durable: true,
+            commits_at_once: false,
+            maximum_queued_messages: 1,
+            maximum_out_buffer_bytes: 200,
+            ..Setup::default()
+        },
+        vec![
+            connect(3, ConnectOp { receive_maximum: 1, ..ConnectOp::STAYING }),
+            connect(5, ConnectOp::STAYING),
+            Op::Subscribe { actor: 3, filters: vec![FilterOp::plain(0, 1)], id: 0 },
+            Op::Subscribe { actor: 5, filters: vec![FilterOp::plain(0, 2)], id: 0 },
+            Op::Settle,
+            publish(3, 1),
+            publish(1, 2),
+            publish(2, 2),
+            publish(3, 2),
+            publish(2, 1),
+            publish(2, 1),
+            publish(6, 2),
+        ],
+    );
+}
+
+/// A message was dropped as too large for its subscriber, and published again to one that takes it. The model took it
+/// for the first of the two, which expires earlier.
+#[test]
+fn a_message_that_was_published_again_expires_when_that_one_does() {
+    let small = ConnectOp { maximum_packet_size: 80, ..ConnectOp::STAYING };
+    let large = PublishOp { qos: 1, size: 12_000, expiry_secs: 30, ..PublishOp::plain(0) };
+    replay(
+        Setup { clients: 1, durable: false, ..Setup::default() },
+        vec![
+            connect(0, small),
+            Op::Subscribe { actor: 0, filters: vec![FilterOp::plain(0, 1)], id: 0 },
+            Op::Settle,
+            Op::Publish { actor: 0, with: large },
+            deliver(0),
+            connect(0, ConnectOp::STAYING),
+            Op::Wait { ms: 10 },
+            deliver(0),
+            Op::Read { actor: 0, count: 255 },
+            connect(0, ConnectOp::STAYING),
+            Op::Deliver { actor: 0, bytes: ALL, forgotten: true },
+            Op::Wait { ms: 999 },
+        ],
+    );
+}
+
+/// A QoS 2 message that is too large for its client now was given up with PUBREL, the PUBREL lost, and the broker
+/// crashed: the PUBREL is sent again.
+#[test]
+fn what_was_given_up_is_still_given_up_after_a_crash() {
+    let by_hand = Setup { clients: 2, durable: true, commits_at_once: false, ..Setup::default() };
+    let small = ConnectOp { maximum_packet_size: 80, ..ConnectOp::STAYING };
+    replay(
+        by_hand,
+        vec![
+            connect(0, ConnectOp::STAYING),
+            Op::Subscribe { actor: 0, filters: vec![FilterOp::plain(0, 2)], id: 0 },
+            Op::Settle,
+            Op::Publish { actor: 0, with: PublishOp { qos: 2, size: 90, ..PublishOp::plain(0) } },
+            Op::Publish { actor: 0, with: PublishOp { qos: 1, ..PublishOp::plain(0) } },
+            deliver(0),
+            connect(0, small),
+            deliver(0),
+            connect(0, ConnectOp::STAYING),
+            Op::TakeBatch,
+            Op::Commit,
+            Op::Tell,
+            Op::Settle,
+            Op::Crash { down_ms: 0, loses_output: true },
+        ],
+    );
+}
+
+/// Two members of a shared subscription, one of them also in another one, were sent one message each before the broker
+/// crashed. Afterwards the model took the second for the one that the first had been given.
+#[test]
+fn who_was_given_a_message_of_a_shared_subscription_is_known_after_a_crash() {
+    let by_hand = Setup { clients: 8, durable: true, commits_at_once: false, ..Setup::default() };
+    let will = WillOp { qos: 1, retain: false, delay_secs: 0, expiry_secs: 0 };
+    let subscribe =
+        |actor, filter, qos| Op::Subscribe { actor, filters: vec![FilterOp::plain(filter, qos)], id: 0 };
+    replay(
+        by_hand,
+        vec![
+            connect(4, ConnectOp::STAYING),
+            subscribe(4, 10, 2),
+            deliver(4),
+            connect(0, ConnectOp::STAYING),
+            connect(1, ConnectOp { will: Some(will), ..ConnectOp::STAYING }),
+            subscribe(0, 14, 1),
+            subscribe(0, 10, 2),
+            deliver(0),
+            deliver(1),
+            connect(1, ConnectOp::STAYING),
+            deliver(1),
+            Op::TakeBatch,
+            Op::Commit,
+            Op::Tell,
+            Op::Crash { down_ms: 0, loses_output: true },
+        ],
+    );
+}
+
+/// One of two members of a shared subscription was sent a message that could be of another shared subscription of its
+/// own. It was; the other member had the first one, came back with room for smaller packets only, and was sent PUBREL.
+#[test]
+fn a_message_that_seemed_to_be_another_members_may_be_given_up() {
+    let large = PublishOp { qos: 2, size: 600, ..PublishOp::plain(0) };
+    replay(
+        Setup { clients: 6, durable: false, ..Setup::default() },
+        vec![
+            connect(0, ConnectOp::STAYING),
+            connect(3, ConnectOp::STAYING),
+            Op::Subscribe { actor: 3, filters: vec![FilterOp::plain(12, 0), FilterOp::plain(11, 0)], id: 0 },
+            Op::Settle,
+            connect(5, ConnectOp::STAYING),
+            Op::Subscribe { actor: 5, filters: vec![FilterOp::plain(11, 2)], id: 0 },
+            deliver(5),
+            // With the next message it is the other member's turn.
+            Op::Publish { actor: 0, with: PublishOp::plain(0) },
+            deliver(0),
+            Op::Publish { actor: 3, with: large },
+            Op::Block { actor: 5 },
+            deliver(3),
+            Op::Cut { actor: 5, forgotten: false },
+            connect(5, ConnectOp { maximum_packet_size: 150, ..ConnectOp::STAYING }),
         ],
     );
 }

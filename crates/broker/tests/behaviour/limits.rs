@@ -220,6 +220,35 @@ fn a_client_that_makes_us_answer_and_never_reads_is_cut_off() {
     bench.assert_empty();
 }
 
+/// Answers that wait for the store come all at once, and no client could have read the first of them before.
+#[test]
+fn answers_that_have_waited_for_the_store_are_not_taken_for_answers_that_are_not_read() {
+    let mut bench = Bench::durable(Commits::ByHand, |config| {
+        config.limits.maximum_out_buffer_bytes = 200;
+        config.limits.maximum_queued_messages = 1;
+    });
+    let commit = |bench: &mut Bench| {
+        while bench.commit() {
+            bench.run();
+        }
+    };
+    let (absent, _) = bench.try_connect(Version::V5_0, "absent", keep_session);
+    bench.send_subscribe(absent, &[line("t", QoS::AtLeastOnce)], None);
+    let (publisher, _) = bench.try_connect(Version::V5_0, "p", keep_session);
+    commit(&mut bench);
+    bench.cut(absent);
+    bench.rest(publisher);
+    // The first fills the queue; each of the others is refused, with a Reason String.
+    for _ in 0..10 {
+        bench.send_publish(publisher, "t", b"m", QoS::AtLeastOnce, |_| {});
+    }
+    assert_eq!(bench.rest(publisher), []);
+    commit(&mut bench);
+    assert_eq!(bench.closed(publisher), None);
+    assert_eq!(bench.rest(publisher).len(), 10);
+    bench.ping(publisher);
+}
+
 #[test]
 fn all_buffers_together_have_a_limit_past_which_each_has_a_small_share() {
     let mut bench = Bench::with_limits(|limits| limits.maximum_buffered_bytes = 1_000_000);

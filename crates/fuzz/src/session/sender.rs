@@ -170,7 +170,8 @@ impl Sender {
         while let Some(packet_id) = self.resend.front().copied() {
             let exchange = self.exchanges.iter_mut().find(|exchange| exchange.packet_id == packet_id);
             match exchange {
-                None => {}
+                // Over, and its identifier perhaps that of a request by now.
+                None | Some(Exchange { stage: None, .. }) => {}
                 Some(Exchange { stage: Some(Stage::AwaitPubcomp), .. }) => {
                     self.resend.pop_front();
                     return Some(Resend::Pubrel { packet_id });

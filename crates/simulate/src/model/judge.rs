@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use topicwire_codec::{PacketType, ReasonCode};
 
+use super::shared::in_doubt;
 use super::state::Owed;
 use super::{Conn, Due, Expected, LinkId, Model, Origin, Phase, Tag, Verdict, violation};
-use crate::packet::{ConnackGot, PublishGot, ServerPacket};
+use crate::packet::{ConnackGot, Message, PublishGot, ServerPacket};
 
 /// When the broker has written what now leaves: a transport that was full may have kept it.
 #[derive(Clone, Copy, Debug)]
@@ -77,10 +78,8 @@ impl Model {
     /// A QoS 2 message that the client does not accept any more is given up with PUBREL, so that its identifier means
     /// nothing to either side. The message may never have been seen to leave.
     fn releases_unsent(&mut self, link: LinkId, id: u16) -> bool {
-        let client_id = self.conns.get(&link).map(|conn| &conn.client_id);
-        let Some(session) = client_id.and_then(|client_id| self.sessions.get_mut(client_id)) else {
-            return false;
-        };
+        let Some(conn) = self.conns.get(&link) else { return false };
+        let Some(session) = self.sessions.get_mut(&conn.client_id) else { return false };
         if let Some(due) = session.open.get_mut(&id) {
             return due.qos == 2 && due.was_too_large && !std::mem::replace(&mut due.is_released, true);
         }
@@ -89,6 +88,8 @@ impl Model {
             session.owed.iter().map(|owed| &owed.due).find(|due| due.message.qos == 2 && due.was_too_large);
         let due = session.left_out.pop().or_else(|| in_queue.map(|at| session.queue.remove(at)));
         let due = due.or_else(|| owed.cloned());
+        let mut doubtful = in_doubt(&self.groups, &conn.client_id);
+        let due = due.or_else(|| doubtful.find(|due| due.qos == 2 && due.is_too_large(conn)).cloned());
         match due {
             Some(due) => session.open.insert(id, Due { is_released: true, ..due }).is_none(),
             None => false,
@@ -195,7 +196,7 @@ impl Model {
         };
         let due = &session.open[&got.id];
         if !due.has_unknown_properties {
-            due.check(conn, got, written)?;
+            due.check_any(&self.routed, conn, got, written)?;
         }
         if !due.is_same(conn, got) {
             return violation(format!(
@@ -209,7 +210,11 @@ impl Model {
         if !got.dup {
             return violation(format!("PUBLISH {} again without DUP", got.id));
         }
-        conn.in_order(due)?;
+        // Like above: with DUP, after a crash, it may also be the one that was published again.
+        let may_be_other = due.qos == 1 && due.was_too_large && rank_passed(due, &self.routed) == 0;
+        if !may_be_other {
+            conn.in_order(due)?;
+        }
         Ok(self.tag(client_id, due))
     }
 
@@ -221,12 +226,22 @@ impl Model {
         got: &PublishGot,
         written: Written,
     ) -> Verdict<Option<Tag>> {
-        let mut due = match self.take_from_queue(link, client_id, got, written)? {
+        let mut due = match self.take_from_queue(link, client_id, got, written, find_fitting)? {
             Some(due) => due,
-            None => self.take_other(link, client_id, got)?,
+            None => match self.take_other(link, client_id, got, written) {
+                Some(due) => due,
+                None => match self.take_from_queue(link, client_id, got, written, find_same)? {
+                    Some(due) => due,
+                    None => return self.not_due(client_id, got),
+                },
+            },
         };
         let Some(conn) = self.conns.get_mut(&link) else { return Ok(None) };
-        due.check(conn, got, written)?;
+        if due.origin == Origin::Retained {
+            due.check_any(&self.routed, conn, got, written)?;
+        } else {
+            due.check(conn, got, written)?;
+        }
         if due.expires_at_ms <= written.not_before_ms && !got.dup {
             return violation(format!("message {} has expired", due.message.number));
         }
@@ -264,6 +279,7 @@ impl Model {
         client_id: &Rc<str>,
         got: &PublishGot,
         written: Written,
+        find: Find,
     ) -> Verdict<Option<Due>> {
         let (Some(conn), Some(session)) = (self.conns.get(&link), self.sessions.get_mut(client_id)) else {
             return Ok(None);
@@ -294,13 +310,17 @@ impl Model {
     }
 
     /// What else this PUBLISH can be: a retained message, or one of a shared subscription that seemed to be another's.
-    fn take_other(&mut self, link: LinkId, client_id: &Rc<str>, got: &PublishGot) -> Verdict<Due> {
-        if let Some(due) = self.take_owed(link, client_id, got) {
-            return Ok(due);
-        }
-        if let Some(due) = self.take_shared(link, client_id, got) {
-            return Ok(due);
-        }
+    fn take_other(
+        &mut self,
+        link: LinkId,
+        client_id: &Rc<str>,
+        got: &PublishGot,
+        written: Written,
+    ) -> Option<Due> {
+        self.take_owed(link, client_id, got).or_else(|| self.take_shared(link, client_id, got, written))
+    }
+
+    fn not_due<T>(&self, client_id: &Rc<str>, got: &PublishGot) -> Verdict<T> {
         let owed = self.sessions.get(client_id).map(super::Session::describe).unwrap_or_default();
         violation(format!("{got:?} is not due to {client_id}; {owed}"))
     }
@@ -334,13 +354,19 @@ impl Model {
         if got.dup {
             return violation("DUP at QoS 0");
         }
-        let Some(at) = find(&conn.qos_0, conn, got, written) else {
-            let due = self.take_other(link, &client_id, got)?;
+        let fitting = find_fitting(&conn.qos_0, conn, got, written);
+        if fitting.is_none()
+            && let Some(due) = self.take_other(link, &client_id, got, written)
+        {
             let Some(conn) = self.conns.get(&link) else { return Ok(()) };
             if due.expires_at_ms <= written.not_before_ms {
                 return violation(format!("message {} has expired", due.message.number));
             }
             return due.check(conn, got, written);
+        }
+        let Some(conn) = self.conns.get_mut(&link) else { return Ok(()) };
+        let Some(at) = fitting.or_else(|| find_same(&conn.qos_0, conn, got, written)) else {
+            return self.not_due(&client_id, got);
         };
         let rank = rank_passed(&conn.qos_0[at], &self.routed);
         let mut lost = Vec::new();
@@ -465,6 +491,22 @@ impl Due {
             && (!is_v5 || self.has_unknown_properties || self.subscription_ids == got.subscription_ids)
     }
 
+    /// It is this delivery, in time and with the right properties.
+    pub(super) fn fits(&self, conn: &Conn, got: &PublishGot, written: Written) -> bool {
+        let is_in_time = got.dup || self.expires_at_ms > written.not_before_ms;
+        self.is_same(conn, got) && is_in_time && self.check(conn, got, written).is_ok()
+    }
+
+    /// [`Due::check`] for what may be the same message of another time that it was published.
+    fn check_any(&self, routed: &Routed, conn: &Conn, got: &PublishGot, written: Written) -> Verdict {
+        let times = routed.get(&self.message.number).filter(|times| times.len() > 1);
+        let fits = times.into_iter().flatten().any(|(message, expires_at_ms)| {
+            let of_then = Self { message: Rc::clone(message), expires_at_ms: *expires_at_ms, ..self.clone() };
+            of_then.check(conn, got, written).is_ok()
+        });
+        if fits { Ok(()) } else { self.check(conn, got, written) }
+    }
+
     /// The properties are what they should be.
     fn check(&self, conn: &Conn, got: &PublishGot, written: Written) -> Verdict {
         let left = |at_ms: u64| match self.expires_at_ms {
@@ -485,31 +527,42 @@ impl Due {
     }
 }
 
-/// The delivery that a PUBLISH is. A message that was published twice is there twice, perhaps with another expiry. One
-/// that does not fit in all is found only where nothing else is, to say what is wrong.
-fn find(waiting: &[Due], conn: &Conn, got: &PublishGot, written: Written) -> Option<usize> {
-    let is_in_time = |due: &Due| got.dup || due.expires_at_ms > written.not_before_ms;
-    let fits = |due: &Due| due.is_same(conn, got) && is_in_time(due) && due.check(conn, got, written).is_ok();
-    let first = || waiting.iter().position(|due| due.is_same(conn, got));
-    waiting.iter().position(fits).or_else(first)
+/// See [`Model`].
+type Routed = HashMap<u32, Vec<(Rc<Message>, u64)>>;
+
+/// How a delivery is looked for among those that wait.
+type Find = fn(&[Due], &Conn, &PublishGot, Written) -> Option<usize>;
+
+/// The delivery that a PUBLISH is. A message that was published twice is there twice, perhaps with another expiry.
+fn find_fitting(waiting: &[Due], conn: &Conn, got: &PublishGot, written: Written) -> Option<usize> {
+    let find =
+        |has_left| waiting.iter().position(|due| due.has_left == has_left && due.fits(conn, got, written));
+    find(false).or_else(|| find(true).filter(|_| got.dup))
+}
+
+/// One that does not fit in all, where nothing else does: to say what is wrong.
+fn find_same(waiting: &[Due], conn: &Conn, got: &PublishGot, _: Written) -> Option<usize> {
+    waiting.iter().position(|due| due.is_same(conn, got))
 }
 
 /// What was routed before this will not come after it. A message that was published again may be the one of either
 /// time, and says nothing about those between.
-fn rank_passed(due: &Due, routed: &HashMap<u32, u32>) -> u64 {
-    let is_repeated = routed.get(&due.message.number).is_some_and(|times| *times > 1);
+fn rank_passed(due: &Due, routed: &Routed) -> u64 {
+    let is_repeated = routed.get(&due.message.number).is_some_and(|times| times.len() > 1);
     if is_repeated { 0 } else { due.rank }
 }
 
 /// Takes a delivery out of those that wait, and with it all that was due before. Where it might rightly have been
-/// missing, or another's, what has come may as well be the same message that was published once more: then that may be
-/// missing.
+/// missing, or another's, what has come may as well be one that looks the same: the same message that was published once
+/// more, or another one without a payload, which is all that tells messages apart. Then that may be missing.
 fn take(waiting: &mut Vec<Due>, (at, rank): (usize, u64), conn: &Conn, now_ms: u64) -> Due {
     let due = waiting.remove(at);
     waiting.retain(|other| other.rank >= rank);
     if rank == 0 || due.is_excused(conn, now_ms) || matches!(due.origin, Origin::Group(_)) {
-        let same = waiting.iter_mut().filter(|other| other.message.number == due.message.number);
-        same.for_each(|other| other.may_miss = true);
+        let looks_same = |other: &&mut Due| {
+            other.message.topic_name == due.message.topic_name && other.message.payload == due.message.payload
+        };
+        waiting.iter_mut().filter(looks_same).for_each(|other| other.may_miss = true);
     }
     due
 }

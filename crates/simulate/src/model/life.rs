@@ -263,11 +263,11 @@ impl Model {
         for group in self.groups.values_mut() {
             group.is_excused = true;
         }
+        self.remember_winners();
         for session in self.sessions.values_mut() {
             if session.conn.take().is_some() {
                 session.close_at(now_ms);
             }
-            session.left_out.clear();
             for due in session.queue.iter_mut().chain(session.open.values_mut()) {
                 due.batch = 0;
                 due.routed_on = None;

@@ -71,6 +71,7 @@ impl Model {
         for (group, is_excused) in lost {
             self.lose_candidate(group, &client_id, is_excused);
         }
+        self.no_longer_doubtful(&client_id);
     }
 
     /// The store has what it should have, no more and no less.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use topicwire_broker::QueueFullPolicy;
 use topicwire_codec::{PacketId, Publish, SubscriptionIds, Version};
 
+use super::shared::in_doubt;
 use super::state::{Due, Group, Origin, Owed, Retained, Subscription};
 use super::{Conn, Model, Phase, Session};
 use crate::packet::{Message, qos};
@@ -94,7 +95,7 @@ impl Model {
         if !self.is_ticking {
             self.rank += 1;
         }
-        *self.routed.entry(message.number).or_default() += 1;
+        self.routed.entry(message.number).or_default().push((Rc::clone(message), expires_at_ms));
         let mut routed = Routed::default();
         if message.retain {
             self.retain(message, expires_at_ms, &mut routed);
@@ -159,6 +160,8 @@ impl Model {
             members: Vec::new(),
             candidates: names,
             winner: None,
+            doubtful: Vec::new(),
+            is_settled: false,
             // What ends or leaves at the same time may or may not have been asked before.
             is_excused: self.is_ticking,
         };
@@ -192,6 +195,7 @@ impl Model {
             origin,
             shared_filter: "",
             may_miss: false,
+            has_left: false,
             may_be_full: false,
             was_too_large: false,
             routed_on: session.conn,
@@ -216,7 +220,8 @@ impl Model {
             conn.qos_0.push(due);
             return;
         }
-        due.may_be_full = is_full(session, message, &self.setup, self.is_ticking);
+        let doubtful: Vec<_> = in_doubt(&self.groups, client_id).collect();
+        due.may_be_full = is_full(session, &doubtful, message, &self.setup, self.is_ticking);
         if due.may_be_full {
             routed.maybe_full.push((Rc::clone(client_id), uid));
             if self.setup.queue_full_policy == QueueFullPolicy::DropOldest {
@@ -313,6 +318,7 @@ impl Model {
                 origin: Origin::Retained,
                 shared_filter: "",
                 may_miss: conn.is_none_or(|conn| conn.phase != Phase::In),
+                has_left: false,
                 may_be_full: false,
                 was_too_large: false,
                 routed_on: session.conn,
@@ -335,14 +341,15 @@ impl Model {
 }
 
 /// True where the broker's queue for this Session may have no room. What has not been seen to leave may or may not be
-/// in that queue, so this errs towards true.
-fn is_full(session: &Session, message: &Message, setup: &Setup, is_ticking: bool) -> bool {
+/// in that queue, like what is `doubtful`, so this errs towards true.
+fn is_full(session: &Session, doubtful: &[&Due], message: &Message, setup: &Setup, is_ticking: bool) -> bool {
     /// More than the broker counts for a message beside its payload and topic.
     const OVERHEAD_BYTES: usize = 200;
     let bytes_of = |message: &Message| message.payload.len() + message.topic_name.len() + OVERHEAD_BYTES;
     // Of several Wills that are published in one tick any may come last.
-    let count = session.queue.len() + if is_ticking { 8 } else { 0 };
-    let bytes: usize = session.queue.iter().map(|due| bytes_of(&due.message)).sum();
+    let waiting = || session.queue.iter().chain(doubtful.iter().copied());
+    let count = waiting().count() + if is_ticking { 8 } else { 0 };
+    let bytes: usize = waiting().map(|due| bytes_of(&due.message)).sum();
     count >= setup.maximum_queued_messages as usize
         || (count > 0 && (bytes + bytes_of(message)) as u64 > setup.maximum_queued_bytes)
 }

@@ -47,6 +47,8 @@ pub(crate) struct Due {
     pub(crate) shared_filter: &'static str,
     /// It may be missing without another reason.
     pub(crate) may_miss: bool,
+    /// It left before a crash: if it comes, it comes again.
+    pub(crate) has_left: bool,
     /// The queue may have had no room for it.
     pub(crate) may_be_full: bool,
     /// It was too large for a connection that its Session has had.
@@ -240,6 +242,10 @@ pub(crate) struct Group {
     /// Who may still get it.
     pub(crate) candidates: Vec<Rc<str>>,
     pub(crate) winner: Option<Rc<str>>,
+    /// Where what was seen looks the same as something else: all who may have got it, and may still have it in a queue.
+    pub(crate) doubtful: Vec<Rc<str>>,
+    /// The winner is done with it.
+    pub(crate) is_settled: bool,
     /// There is a reason why nobody may get it.
     pub(crate) is_excused: bool,
 }
@@ -271,6 +277,11 @@ pub(crate) struct Tag {
 }
 
 impl Tag {
+    /// Only the deliveries differ, of a message that may be given several times.
+    pub(crate) fn is_same_message(&self, other: &Self) -> bool {
+        Self { uid: other.uid, ..self.clone() } == *other && (self.uid == 0) == (other.uid == 0)
+    }
+
     pub(crate) fn of_session(incarnation: u64) -> Self {
         Self { incarnation, number: 0, filter: "", uid: 0 }
     }
