@@ -9,6 +9,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Server, Socket } from 'node:net'
 import { type AnyConnection, Connection, TopicConnection } from './connection.js'
+import { CoreSockets } from './core-sockets.js'
 import { MqttError } from './errors.js'
 import { EventReader } from './events.js'
 import type { Features } from './features.js'
@@ -28,14 +29,7 @@ import {
   reasonCodeName,
 } from './native.js'
 import type { SocketDriver } from './options.js'
-import {
-  type Adoption,
-  adoptServer,
-  adoptSocket,
-  type Listening,
-  NativeSocketTransport,
-  socketOf,
-} from './transports/native-socket.js'
+import type { Adoption, Listening } from './transports/native-socket.js'
 import type { PayloadTransport, TopicUrlRequest, Transport } from './transports/transport.js'
 
 /** Words of a record of output; `crates/napi/src/broker.rs` has the same. */
@@ -107,9 +101,7 @@ export class Core {
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #failure: MqttError | undefined
-  readonly #drivesSockets: boolean
-  /** Ports of the core's own, by their numbers. */
-  readonly #listening = new Map<number, Listening>()
+  readonly #sockets: CoreSockets
 
   constructor(options: CoreOptions, listener: CoreListener) {
     this.#listener = listener
@@ -126,7 +118,7 @@ export class Core {
       },
       this.now(),
     )
-    this.#drivesSockets = socketDriver === 'core' && this.#native.driveSockets(this.#turn)
+    this.#sockets = new CoreSockets(this.#native, socketDriver, this.#turn)
     this.#armTimer()
   }
 
@@ -147,25 +139,15 @@ export class Core {
     return connection
   }
 
-  /**
-   * Lets the core accept what comes to `server`. Returns what stops that; undefined, and nothing done, where Node keeps
-   * the server.
-   */
+  /** See `CoreSockets.listen`. */
   listen(server: Server, listening: Listening): (() => void) | undefined {
-    if (!this.#drivesSockets || this.#failure !== undefined) return undefined
-    const id = adoptServer(this.#native, server, listening)
-    if (id === undefined) return undefined
-    this.#listening.set(id, listening)
-    return () => {
-      this.#listening.delete(id)
-      this.#native.stopListening(id)
-    }
+    return this.#failure === undefined ? this.#sockets.listen(server, listening) : undefined
   }
 
   /** Opens a connection whose socket the core drives itself. False, and nothing done, where Node keeps the socket. */
   adopt(socket: Socket, adoption: Adoption): boolean {
-    if (!this.#drivesSockets || this.#failure !== undefined) return false
-    const adopted = adoptSocket(this.#native, socket, adoption, this.now())
+    if (this.#failure !== undefined) return false
+    const adopted = this.#sockets.adopt(socket, adoption, this.now())
     if (adopted === undefined) return false
     this.#add(new Connection(this, adopted.transport, adopted.id))
     this.#schedule(this.#native.status())
@@ -341,7 +323,7 @@ export class Core {
       for (const connection of gone) this.#native.close(connection.id, this.now())
       this.#dispatch()
       for (const connection of gone) this.#forget(connection)
-      if (this.#drivesSockets) this.#flushSockets()
+      this.#flushSockets()
       this.#drain()
       this.#armTimer()
       this.#schedule(this.#native.status())
@@ -352,27 +334,16 @@ export class Core {
 
   /** Who has come to the core's own ports. Whatever is told of a connection is told after this. */
   #collectArrivals(): void {
-    const native = this.#native
-    if ((native.status() & ARRIVED) === 0) return
-    const { connections, strangers, silent, problem } = native.takeArrivals()
-    for (const { connection, remoteAddress } of connections) {
-      const transport = new NativeSocketTransport(native, connection, 'mqtt', remoteAddress)
-      this.#add(new Connection(this, transport, connection))
-    }
-    for (const stranger of strangers) {
-      const socket = socketOf(stranger)
-      const listening = this.#listening.get(stranger.listener)
-      if (listening === undefined) socket.destroy()
-      else listening.onStranger(socket)
-    }
-    for (const remoteAddress of silent) this.#listener.onSilent(remoteAddress)
-    if (problem !== undefined) this.#listener.onAcceptProblem(problem)
+    const arrivals = this.#sockets.takeArrivals()
+    if (arrivals === undefined) return
+    for (const { id, transport } of arrivals.connections) this.#add(new Connection(this, transport, id))
+    for (const remoteAddress of arrivals.silent) this.#listener.onSilent(remoteAddress)
+    if (arrivals.problem !== undefined) this.#listener.onAcceptProblem(arrivals.problem)
   }
 
   /** Sockets of the core's own that are gone. */
   #collectEnded(): void {
-    if ((this.#native.status() & ENDED) === 0) return
-    for (const id of this.#native.endedSockets()) {
+    for (const id of this.#sockets.takeEnded()) {
       const connection = this.#connections[id]
       if (connection !== undefined) this.#gone.push(connection)
     }
@@ -380,12 +351,9 @@ export class Core {
 
   /** Writes to the core's own sockets. A WebSocket among them is closed in words, which the events have told. */
   #flushSockets(): void {
-    this.#native.flushSockets()
-    if ((this.#native.status() & ENDED) === 0) return
-    const closing = this.#native.closingWebSockets()
-    for (let at = 0; at < closing.length; at += 2) {
-      const connection = this.#connections[closing[at] as number]
-      connection?.end(closeReason(connection, closing[at + 1] as number))
+    for (const [id, reasonCode] of this.#sockets.flush()) {
+      const connection = this.#connections[id]
+      connection?.end(closeReason(connection, reasonCode))
     }
   }
 
@@ -498,7 +466,7 @@ export class Core {
     clearTimeout(this.#timer)
     this.destroyConnections()
     // The core's own sockets have nobody else to say that they are gone.
-    this.#openCount -= this.#native.endedSockets().length
+    this.#openCount -= this.#sockets.takeEnded().length
     this.#listener.onFailure(mqttError)
   }
 }

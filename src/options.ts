@@ -105,8 +105,8 @@ export interface BrokerOptions {
   readonly sysIntervalSecs?: number
   /**
    * Who reads and writes plain TCP connections of listeners. `core`, the default: the native core itself, where it can
-   * (Linux and macOS; elsewhere, and what is encrypted, stays with Node). `node`: always Node's streams, for those who
-   * watch or patch `net.Socket`.
+   * (Linux; macOS should, and has not been tried; elsewhere, and what is encrypted, stays with Node). `node`: always
+   * Node's streams, for those who watch or patch `net.Socket`.
    */
   readonly socketDriver?: SocketDriver
   /** Asked once for each CONNECT that names no authentication method. Default: everybody may connect. */

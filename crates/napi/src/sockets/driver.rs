@@ -1,4 +1,4 @@
-//! All sockets of one broker that are driven here, and one turn of them.
+//! All sockets of one broker that are driven here, and one turn of them. How they end is in [`super::ending`].
 
 use std::collections::VecDeque;
 use std::ffi::c_int;
@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use napi::sys;
 use topicwire_broker::{Closing, ConnectionKey, Sink};
 
+use super::ending::Lingering;
 use super::framed::Framed;
 use super::gate::{Gate, GateLimits, Spoken, Stranger, format_peer};
 use super::host::{Caller, Host};
@@ -22,15 +23,8 @@ const READ_BYTES: usize = 64 << 10;
 const READS_A_TURN: usize = 8;
 /// What one turn writes at most before the sockets are read again, in bytes.
 const WRITTEN_A_TURN: usize = 4 << 20;
-/// How long an orderly close waits for its peer; `src/transports/transport.ts` has the same.
-const LINGER_MS: u64 = 2_000;
-
-struct Lingering {
-    deadline_ms: u64,
-    connection: u32,
-    /// Of its socket: the number may be another connection's by then.
-    serial: u64,
-}
+/// A problem of accepting lasts, and comes with whoever knocks: it is told so often.
+const PROBLEM_EVERY_MS: u64 = 10_000;
 
 /// Who has come to the listening sockets since JavaScript last looked.
 #[derive(Default)]
@@ -57,23 +51,25 @@ impl Arrivals {
 pub(crate) struct Driver {
     event_loop: EventLoop,
     shared: *const Shared,
-    gate: Gate,
+    pub(super) gate: Gate,
     /// For JavaScript to hear of.
-    arrivals: Arrivals,
+    pub(super) arrivals: Arrivals,
+    /// When the next problem of accepting is told.
+    next_problem_ms: u64,
     /// By connection number.
-    sockets: Vec<Option<Box<Socket>>>,
-    open_count: usize,
+    pub(super) sockets: Vec<Option<Box<Socket>>>,
+    pub(super) open_count: usize,
     buffer: Box<[u8]>,
     /// Their peers have ended in this turn.
-    peer_ended: Vec<u32>,
+    pub(super) peer_ended: Vec<u32>,
     /// WebSockets with control frames to write.
     with_control: Vec<u32>,
     /// WebSockets that the core closes, with its Reason Code: JavaScript knows the words.
-    to_close: Vec<u32>,
+    pub(super) to_close: Vec<u32>,
     /// Connections whose sockets are gone, for JavaScript to hear of.
-    gone: Vec<u32>,
+    pub(super) gone: Vec<u32>,
     /// Sockets that wait for their peers to end, with the time by which that must be. All wait equally long.
-    lingering: VecDeque<Lingering>,
+    pub(super) lingering: VecDeque<Lingering>,
     last_serial: u64,
     /// Something has come from the loop since the last turn, so it is ours to see what it has led to.
     was_ready: bool,
@@ -110,6 +106,7 @@ impl Driver {
             shared,
             gate: Gate::new(event_loop, shared),
             arrivals: Arrivals::default(),
+            next_problem_ms: 0,
             sockets: Vec::new(),
             open_count: 0,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
@@ -167,7 +164,7 @@ impl Driver {
     }
 
     /// Sockets keep the way to JavaScript open.
-    fn keep_host(&mut self) {
+    pub(super) fn keep_host(&mut self) {
         self.host.keep(self.open_count > 0 || self.gate.is_open());
     }
 
@@ -189,7 +186,7 @@ impl Driver {
         std::mem::take(&mut self.arrivals)
     }
 
-    fn socket(&mut self, connection: u32) -> Option<&mut Socket> {
+    pub(super) fn socket(&mut self, connection: u32) -> Option<&mut Socket> {
         self.sockets.get_mut(connection as usize)?.as_deref_mut()
     }
 
@@ -200,7 +197,12 @@ impl Driver {
             Watched::Socket(connection) => self.socket_is_ready(state, connection, events),
             Watched::Newcomer(number) => self.newcomer_is_ready(state, number),
             Watched::Listener(id) => {
-                if let Err(error) = self.gate.accept(id, self.open_count, state.now()) {
+                let now_ms = state.now();
+                let accepted = self.gate.accept(id, self.open_count, now_ms);
+                if let Err(error) = accepted
+                    && now_ms >= self.next_problem_ms
+                {
+                    self.next_problem_ms = now_ms.saturating_add(PROBLEM_EVERY_MS);
                     self.arrivals.problem = Some(error.to_string());
                 }
             }
@@ -233,6 +235,10 @@ impl Driver {
         {
             socket.is_full = false;
             socket.watch();
+            if socket.phase == Phase::PeerEnded {
+                self.peer_ended.push(connection);
+            }
+            let Some(socket) = self.socket(connection) else { return };
             if socket.framed.as_ref().is_some_and(|framed| framed.has_control()) {
                 self.with_control.push(connection);
             }
@@ -320,17 +326,6 @@ impl Driver {
         }
     }
 
-    fn peer_has_ended(&mut self, connection: u32) {
-        let Some(socket) = self.socket(connection) else { return };
-        if socket.phase != Phase::Open {
-            return self.finish(connection);
-        }
-        // What this turn still wants to answer goes out first.
-        socket.phase = Phase::PeerEnded;
-        socket.watch();
-        self.peer_ended.push(connection);
-    }
-
     /// Writes what the core has for the sockets, and closes those whose peers have ended.
     pub(crate) fn flush(&mut self, state: &mut State) {
         let has_more = state.run_now(|core, now_ms| {
@@ -381,81 +376,11 @@ impl Driver {
         of_core.into_iter().chain(of_lingering).chain(self.gate.next_deadline_ms()).min()
     }
 
-    /// Closes what has lingered long enough, and who has said nothing for too long.
-    pub(crate) fn tick(&mut self, now_ms: u64) {
-        while let Some(peer) = self.gate.poll_silent(now_ms) {
-            self.arrivals.silent.push(format_peer(peer));
-        }
-        while let Some(&Lingering { deadline_ms, connection, serial }) = self.lingering.front() {
-            if deadline_ms > now_ms {
-                break;
-            }
-            self.lingering.pop_front();
-            if self.socket(connection).is_some_and(|socket| socket.serial == serial) {
-                self.finish(connection);
-            }
-        }
-    }
-
-    fn linger(&mut self, connection: u32, now_ms: u64) {
-        let deadline_ms = now_ms.saturating_add(LINGER_MS);
-        let Some(serial) = self.socket(connection).map(|socket| socket.serial) else { return };
-        self.lingering.push_back(Lingering { deadline_ms, connection, serial });
-    }
-
-    /// Writes the control frames of a WebSocket, and ends our half of its connection when it is closed.
-    fn write_control(&mut self, connection: u32) {
-        let Some(socket) = self.socket(connection) else { return };
-        if !socket.is_full && socket.write(&[]).is_err() {
-            return self.finish(connection);
-        }
-        if socket.phase == Phase::Closing && socket.framed.as_ref().is_some_and(|framed| framed.is_closed()) {
-            if socket.end() {
-                socket.phase = Phase::Lingering;
-            } else {
-                self.finish(connection);
-            }
-        }
-    }
-
-    /// Closes a WebSocket in order, in words.
-    pub(crate) fn close_web_socket(&mut self, connection: u32, code: u16, reason: &str, now_ms: u64) {
-        let Some(socket) = self.socket(connection) else { return };
-        let Some(framed) = &mut socket.framed else { return };
-        if socket.phase == Phase::Open && framed.close(code, reason) {
-            socket.phase = Phase::Closing;
-            socket.watch();
-            self.linger(connection, now_ms);
-            self.write_control(connection);
-        } else if socket.phase != Phase::Closing {
-            self.finish(connection);
-        }
-    }
-
-    /// The WebSockets that the core has closed since the last call: of each the connection and the Reason Code.
-    pub(crate) fn take_closing(&mut self) -> Vec<u32> {
-        std::mem::take(&mut self.to_close)
-    }
-
-    /// Closes a socket at once. What has not been sent is lost.
-    pub(crate) fn finish(&mut self, connection: u32) {
-        let Some(socket) = self.sockets.get_mut(connection as usize).and_then(Option::take) else { return };
-        drop(socket);
-        self.open_count -= 1;
-        self.gone.push(connection);
-        self.keep_host();
-    }
-
     /// What JavaScript has to hear of.
     pub(crate) fn status(&self) -> u32 {
         let has_ended = !self.gone.is_empty() || !self.to_close.is_empty();
         let ended = if has_ended { status::ENDED } else { 0 };
         ended | if self.arrivals.is_empty() { 0 } else { status::ARRIVED }
-    }
-
-    /// The connections whose sockets are gone since the last call.
-    pub(crate) fn take_gone(&mut self) -> Vec<u32> {
-        std::mem::take(&mut self.gone)
     }
 }
 

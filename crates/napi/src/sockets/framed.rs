@@ -1,6 +1,8 @@
 //! The WebSocket around the bytes of one socket: what `ws` does for others, from the end of the handshake on.
 //!
-//! Frames are topicwire-websocket's; here is what a kernel makes of them that takes only a part of what it is given.
+//! Frames are topicwire-websocket's, which ends a connection on any other data than binary frames [MQTT-6.0.0-1], v3.1.1
+//! [MQTT-6.0.0-1]. Control packets may share a frame and span frames [MQTT-6.0.0-2], v3.1.1 [MQTT-6.0.0-2]: what leaves
+//! here is a stream of bytes. What is left to do is what a kernel makes of frames that takes only a part of them.
 
 use std::io;
 

@@ -7,9 +7,10 @@
 //! has left something for it: events, questions to hooks, strangers, output of its own transports.
 //!
 //! [`uv`] has the handles of the event loop, [`socket`] one socket, [`framed`] the WebSocket that may be around it,
-//! [`driver`] all of a broker's, [`host`] the way to JavaScript. The descriptor of a socket is a duplicate that we own, so what is written to it can never reach another.
+//! [`driver`] all of a broker's, [`ending`] how they end, [`host`] the way to JavaScript. The descriptor of a socket is a duplicate that we own, so what is written to it can never reach another.
 
 mod driver;
+mod ending;
 mod framed;
 mod gate;
 mod host;
