@@ -86,8 +86,9 @@ impl Model {
         let in_queue = session.queue.iter().position(|due| due.qos == 2 && due.was_too_large);
         let owed =
             session.owed.iter().map(|owed| &owed.due).find(|due| due.message.qos == 2 && due.was_too_large);
-        let due = session.left_out.pop().or_else(|| in_queue.map(|at| session.queue.remove(at)));
-        let due = due.or_else(|| owed.cloned());
+        // Rather what is owed than what is in the queue: that of the two stays where it is, and may come or not.
+        let due = session.left_out.pop().or_else(|| owed.cloned());
+        let due = due.or_else(|| in_queue.map(|at| session.queue.remove(at)));
         let mut doubtful = in_doubt(&self.groups, &conn.client_id);
         let due = due.or_else(|| doubtful.find(|due| due.qos == 2 && due.is_too_large(conn)).cloned());
         match due {
