@@ -251,3 +251,21 @@ fn a_message_that_seemed_to_be_another_members_may_be_given_up() {
         ],
     );
 }
+
+/// A client subscribed twice in one packet, and to the same before, and the retained message for the first of the three
+/// waited for the store. The other two were served together, and the model waited for the third.
+#[test]
+fn a_retained_message_may_serve_two_subscriptions_while_an_earlier_one_waits() {
+    let retained = PublishOp { qos: 2, retain: true, ..PublishOp::plain(0) };
+    let twice = vec![FilterOp::plain(0, 0), FilterOp::plain(0, 0)];
+    replay(
+        Setup { clients: 3, durable: true, commits_at_once: true, ..Setup::default() },
+        vec![
+            connect(2, ConnectOp::STAYING),
+            Op::Settle,
+            Op::Publish { actor: 2, with: retained },
+            Op::Subscribe { actor: 2, filters: vec![FilterOp::plain(0, 2)], id: 0 },
+            Op::Subscribe { actor: 2, filters: twice, id: 7 },
+        ],
+    );
+}

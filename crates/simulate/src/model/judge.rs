@@ -86,8 +86,9 @@ impl Model {
         let in_queue = session.queue.iter().position(|due| due.qos == 2 && due.was_too_large);
         let owed =
             session.owed.iter().map(|owed| &owed.due).find(|due| due.message.qos == 2 && due.was_too_large);
-        let due = session.left_out.pop().or_else(|| in_queue.map(|at| session.queue.remove(at)));
-        let due = due.or_else(|| owed.cloned());
+        // Rather what is owed than what is in the queue: that of the two stays where it is, and may come or not.
+        let due = session.left_out.pop().or_else(|| owed.cloned());
+        let due = due.or_else(|| in_queue.map(|at| session.queue.remove(at)));
         let mut doubtful = in_doubt(&self.groups, &conn.client_id);
         let due = due.or_else(|| doubtful.find(|due| due.qos == 2 && due.is_too_large(conn)).cloned());
         match due {
@@ -337,7 +338,7 @@ impl Model {
         due.subscription_ids.clone_from(&got.subscription_ids);
         owed.asked.drain(served.asked);
         owed.maybe_served = served.maybe_more;
-        owed.due.may_miss |= owed.asked.len() == owed.maybe_served;
+        owed.due.may_miss |= owed.asked.len() == owed.maybe_served || served.is_open_ended;
         if owed.asked.is_empty() {
             session.owed.remove(at);
         } else {
@@ -589,7 +590,9 @@ impl Owed {
             runs.iter().copied().min_by_key(|(start, end)| (*start > self.maybe_served, *end))?;
         let last = runs.iter().filter(|(start, _)| *start <= self.maybe_served).map(|(_, end)| *end).max();
         let maybe_more = last.map_or(self.maybe_served, |last| start + (last - end));
-        Some(Served { asked: start..end, maybe_more })
+        let is_longer = |run: &(usize, usize)| run.0 == start && run.1 > end;
+        let is_open_ended = start > self.maybe_served && runs.iter().any(is_longer);
+        Some(Served { asked: start..end, maybe_more, is_open_ended })
     }
 }
 
@@ -598,4 +601,6 @@ struct Served {
     asked: std::ops::Range<usize>,
     /// So many of those that are then the first may have been served as well.
     maybe_more: usize,
+    /// So may some behind them, which are not the first, as others still wait for the store.
+    is_open_ended: bool,
 }
