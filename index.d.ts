@@ -40,10 +40,11 @@ export declare class NativeBroker {
   nextTickIn(nowMs: number): number
   /** Time has passed. Returns status bits. */
   tick(nowMs: number): number
-  /** Collects the events and says how many bytes they take. */
-  eventBytes(): number
-  /** Moves the events that `eventBytes` has collected to the start of `out`, which is at least as long. */
-  takeEvents(out: Uint8Array): void
+  /**
+   * Moves all events to the start of `out` and says how many bytes that were. Where they do not fit nothing is moved,
+   * and the answer is how many there are, below zero: one more call with as much room takes them.
+   */
+  takeEvents(out: Uint8Array): number
   /**
    * The answer to a question: 0 allows, 1 discards the message, 0x80 and above refuses with this Reason Code.
    * Returns status bits.

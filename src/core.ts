@@ -38,6 +38,8 @@ const RECORD_CLOSES = 0x100
 const RECORDS = 1024
 /** One arena is written by the core and sent before the next is filled. */
 const ARENA_BYTES = 256 * 1024
+/** What events may take and still be copied. */
+const EVENT_ROOM_BYTES = 4_000
 /** What one turn sends at most before the sockets are read again. */
 const ARENAS_A_TURN = 16
 /** The longest time that Node's timers can wait. */
@@ -88,6 +90,7 @@ export class Core {
   readonly #listener: CoreListener
   readonly #connections: (AnyConnection | undefined)[] = []
   readonly #records = new Uint32Array(RECORDS * RECORD_WORDS)
+  readonly #eventRoom = Buffer.allocUnsafeSlow(EVENT_ROOM_BYTES)
   readonly #epoch = Date.now() - performance.now()
   #arena: Buffer = Buffer.allocUnsafeSlow(ARENA_BYTES)
   #openCount = 0
@@ -373,11 +376,8 @@ export class Core {
       this.#collectArrivals()
       do {
         this.#hasMoreQuestions = false
-        const length = this.#native.eventBytes()
-        if (length === 0) break
-        // Questions are short and come one by one: they share a pool.
-        const bytes = Buffer.allocUnsafe(length)
-        this.#native.takeEvents(bytes)
+        const bytes = this.#takeEvents()
+        if (bytes === undefined) break
         const reader = new EventReader(bytes)
         while (!reader.isAtEnd) this.#listener.onEvent(reader.byte(), reader)
       } while (this.#hasMoreQuestions)
@@ -387,6 +387,16 @@ export class Core {
       for (const connection of this.#unsettled) connection.setPaused(connection.isHeld)
       this.#unsettled.clear()
     }
+  }
+
+  /** All events so far. Few bytes, as of a question, come by way of a buffer that is there, and from a pool. */
+  #takeEvents(): Buffer | undefined {
+    const length = this.#native.takeEvents(this.#eventRoom)
+    if (length === 0) return undefined
+    if (length > 0) return Buffer.from(this.#eventRoom.subarray(0, length))
+    const bytes = Buffer.allocUnsafeSlow(-length)
+    this.#native.takeEvents(bytes)
+    return bytes
   }
 
   #drain(): void {

@@ -166,32 +166,30 @@ impl NativeBroker {
         self.status()
     }
 
-    /// Collects the events and says how many bytes they take.
+    /// Moves all events to the start of `out` and says how many bytes that were. Where they do not fit nothing is moved,
+    /// and the answer is how many there are, below zero: one more call with as much room takes them.
     #[napi]
-    pub fn event_bytes(&mut self) -> Result<u32> {
+    pub fn take_events(&mut self, mut out: Uint8ArraySlice<'_>) -> Result<i32> {
+        // SAFETY: JavaScript lends the array for the length of this call, on its own thread; no other thread sees its
+        // memory, and what is in it is copied before the next call.
+        let out = unsafe { out.as_mut() };
         let mut stream = std::mem::take(&mut self.shared.state().events);
-        let length = self.look(|core| {
+        self.look(|core| {
             while let Some(event) = core.poll_event() {
                 events::write(&event, &mut stream);
             }
-            word(stream.len())
-        });
-        self.shared.state().events = stream;
-        length
-    }
-
-    /// Moves the events that `eventBytes` has collected to the start of `out`, which is at least as long.
-    #[napi]
-    pub fn take_events(&mut self, mut out: Uint8ArraySlice<'_>) {
-        // SAFETY: JavaScript lends the array for the length of this call, on its own thread; it has just made it.
-        let out = unsafe { out.as_mut() };
-        let events = &mut self.shared.state().events;
-        if let Some(place) = out.get_mut(..events.len()) {
-            place.copy_from_slice(events);
-        }
-        events.clear();
+        })?;
+        let length = i32::try_from(stream.len()).unwrap_or(i32::MAX);
+        let Some(room) = out.get_mut(..stream.len()) else {
+            self.shared.state().events = stream;
+            return Ok(-length);
+        };
+        room.copy_from_slice(&stream);
+        stream.clear();
         // A burst is not held for ever.
-        events.shrink_to(64 << 10);
+        stream.shrink_to(64 << 10);
+        self.shared.state().events = stream;
+        Ok(length)
     }
 
     /// The answer to a question: 0 allows, 1 discards the message, 0x80 and above refuses with this Reason Code.

@@ -15,7 +15,7 @@ use crate::options::whole;
 pub(crate) mod status {
     /// There is output: call `drain` and `flushSockets` this turn.
     pub(crate) const OUTPUT: u32 = 1;
-    /// There are events: call `eventBytes` and `takeEvents` this turn.
+    /// There are events: call `takeEvents` this turn.
     pub(crate) const EVENTS: u32 = 2;
     /// The connection waits for an answer: stop reading from it.
     pub(crate) const HELD: u32 = 4;
