@@ -9,6 +9,7 @@ use topicwire_loadgen::{
     Failure,
     ledger::Tally,
     relay::{Faithful, Policy},
+    report::Report,
     run,
     scenario::Scenario,
     wire::Version,
