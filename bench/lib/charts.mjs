@@ -47,7 +47,8 @@ export function bars({ title, axis, groups, series, format, isLog = false }) {
       type: 'category',
       data: groups,
       inverse: true,
-      axisLabel: text,
+      // ECharts reckons a long label narrower than a browser draws it.
+      axisLabel: { ...text, width: 280, overflow: 'break' },
       axisTick: { show: false },
       axisLine: { lineStyle: { color: faint } },
     },
