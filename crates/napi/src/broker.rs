@@ -115,7 +115,7 @@ impl NativeBroker {
         mut records: Uint32ArraySlice<'_>,
         now_ms: f64,
     ) -> Result<u32> {
-        // SAFETY: JavaScript lends both arrays for the length of this call, on its own thread; `src/outlet.ts`
+        // SAFETY: JavaScript lends both arrays for the length of this call, on its own thread; `src/core.ts`
         // makes them over memory that no other thread sees, and hands no part of the arena to a transport before
         // the call has returned.
         let (arena, records) = unsafe { (arena.as_mut(), records.as_mut()) };

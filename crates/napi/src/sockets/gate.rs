@@ -193,7 +193,8 @@ impl Gate {
             Ok(count) => count,
             Err(_) => 0,
         };
-        let Newcomer { poll, stream, peer, listener, .. } = self.newcomers.remove(index);
+        // Dropped from the last to the first: libuv lets go of the descriptor before it is closed.
+        let Newcomer { stream, poll, peer, listener, .. } = self.newcomers.remove(index);
         match buffer.first() {
             _ if count == 0 => Spoken::Nothing,
             Some(&CONNECT) => Spoken::Mqtt { stream, poll, peer, count },
