@@ -2,7 +2,7 @@
  * Sockets that the core drives itself, and the same through Node's streams: nobody at the other end can tell them apart.
  * What is only the core's (its event loop, its thread's end, what it costs to be forgotten) is at the end.
  */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect as connectTcp, Socket } from 'node:net'
 import { promisify } from 'node:util'
@@ -312,6 +312,63 @@ describe.runIf(process.platform !== 'win32')('the event loop that drives sockets
       `),
     )
     expect(stdout).toBe('thrown by a handler\nclosed\n')
+  })
+
+  it('drops who says nothing in time, and says so', async () => {
+    const lines: string[] = []
+    const logger = { debug: (_: object, text: string) => lines.push(text), info() {}, warn() {}, error() {} }
+    const port = await start({ logger, limits: { connectTimeoutMs: 1_000 } })
+    const raw = await RawClient.connect(port)
+    clients.push(raw)
+    await until(() => raw.ended || raw.closed, 'the end')
+    expect(lines).toContain('Said nothing for 1000 ms and was dropped.')
+    expect(broker?.metrics().connectionsOpened).toBe(0)
+  })
+
+  it('lets no more say nothing than may be connected', async () => {
+    const port = await start({ limits: { maximumConnections: 2 } })
+    const silent = [await RawClient.connect(port), await RawClient.connect(port)]
+    clients.push(...silent)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const third = await RawClient.connect(port)
+    clients.push(third)
+    await until(() => third.ended || third.closed, 'the end')
+    expect(silent.some((one) => one.ended || one.closed)).toBe(false)
+  })
+
+  it('turns away who comes when there are no descriptors, says so, and goes on when there are', async () => {
+    const body = script(`
+      const logger = { debug() {}, info() {}, warn() {}, error: (_, text) => console.log(text) }
+      const broker = await Broker.start({ port: 0, host: '127.0.0.1', logger })
+      console.log(broker.addresses[0].port)
+      process.stdin.resume().on('end', () => process.exit(0))
+    `)
+    const child = spawn('sh', ['-c', 'ulimit -n 200; exec "$0" "$@"', process.execPath, ...body])
+    let output = ''
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+    })
+    try {
+      await until(() => output.includes('\n'), 'the port')
+      const port = Number(output.split('\n')[0])
+      const many = await Promise.all(Array.from({ length: 250 }, () => RawClient.connect(port)))
+      await until(() => output.includes('could not be accepted'), 'the line in the log')
+      await until(() => many.some((one) => one.ended || one.closed), 'the first that is turned away')
+      for (const one of many) one.destroy()
+      const served = async (): Promise<RawClient | undefined> => {
+        const raw = await RawClient.connect(port)
+        clients.push(raw)
+        raw.send(connect('later'))
+        await until(() => raw.received.length > 0 || raw.ended || raw.closed, 'an answer or the end')
+        return raw.received[0] === CONNACK_TYPE ? raw : undefined
+      }
+      let one = await served()
+      for (let attempt = 0; attempt < 20 && one === undefined; attempt += 1) one = await served()
+      expect(one).toBeDefined()
+    } finally {
+      child.stdin.end()
+      child.kill()
+    }
   })
 
   it('drives nothing of a socket whose peer was refused by Node', async () => {
