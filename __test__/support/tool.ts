@@ -3,7 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import { until } from './until.js'
+
+/** A process that starts on a busy machine takes its time. */
+const PATIENCE_MS = 20_000
 
 /** The command as it is built. */
 export const TOPICWIRE = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
@@ -23,6 +25,7 @@ export class Tool {
   readonly ended: Promise<ToolEnded>
   readonly #out: Buffer[] = []
   #error = ''
+  #hasEnded = false
 
   constructor(program: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
     this.child = spawn(program, args, {
@@ -42,6 +45,9 @@ export class Tool {
       out: this.out,
       error: this.error,
     }))
+    void this.ended.then(() => {
+      this.#hasEnded = true
+    })
     onTestFinished(() => {
       this.child.kill('SIGKILL')
     })
@@ -68,10 +74,13 @@ export class Tool {
 
   /** Waits for output that fits, on either stream. */
   async shows(pattern: RegExp): Promise<void> {
-    await until(
-      () => pattern.test(this.out) || pattern.test(this.error),
-      `output like ${pattern} of ${this.child.spawnargs.join(' ')} (${this.out}${this.error})`,
-    )
+    const deadline = performance.now() + PATIENCE_MS
+    while (!pattern.test(this.out) && !pattern.test(this.error)) {
+      if (performance.now() > deadline || this.#hasEnded) {
+        throw new Error(`${this.child.spawnargs.join(' ')} did not show ${pattern}: ${this.out}${this.error}`)
+      }
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
   }
 }
 
@@ -82,5 +91,8 @@ export function topicwire(args: readonly string[], environment?: NodeJS.ProcessE
 
 /** A line of a shell, where `$topicwire` is the command. */
 export function shell(line: string, environment: NodeJS.ProcessEnv = {}): Tool {
-  return new Tool('bash', ['-c', line], { topicwire: `${process.execPath} ${TOPICWIRE}`, ...environment })
+  return new Tool('bash', ['--norc', '-c', line], {
+    topicwire: `${process.execPath} ${TOPICWIRE}`,
+    ...environment,
+  })
 }

@@ -203,6 +203,7 @@ async function describeFailure(
   said: (text: string) => string,
 ): Promise<unknown> {
   if (error instanceof Exit) return error
+  if (error instanceof MqttError) return new Exit(error.reasonCode ?? EXIT_FAILURE, said(error.message))
   const reasonCode = reasonCodeOf(error)
   if (reasonCode !== undefined) {
     return new Exit(
@@ -210,7 +211,6 @@ async function describeFailure(
       said(`The server refused it: ${await nameOf(reasonCode, version)} (${reasonCode}).`),
     )
   }
-  if (error instanceof MqttError) return new Exit(EXIT_FAILURE, said(error.message))
   const { code, message } = error as NodeJS.ErrnoException
   return new Exit(EXIT_FAILURE, said(sentenceFor(code, server) ?? `${server}: ${message}`))
 }
@@ -269,12 +269,12 @@ function describePacket(packet: Packet): string {
     'sessionPresent',
   ]
   const details = shown
-    .filter((key) => rest[key] !== undefined && rest[key] !== false)
+    .filter((key) => rest[key] !== undefined && rest[key] !== null && rest[key] !== false)
     .map((key) => `${key}=${String(rest[key])}`)
   const payload = rest.payload as Uint8Array | undefined
   return [
     cmd.toUpperCase(),
-    ...(messageId === undefined ? [] : [`packetId=${messageId}`]),
+    ...(messageId ? [`packetId=${messageId}`] : []),
     ...details,
     ...(cmd === 'publish' && payload !== undefined ? [`bytes=${payload.length}`] : []),
   ].join(' ')

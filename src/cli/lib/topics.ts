@@ -15,6 +15,9 @@ export function checkTopicName(topicName: string, flag: string): string {
 /** @throws Exit with 2 */
 export function checkTopicFilter(topicFilter: string, flag: string): string {
   checkString(topicFilter, flag)
+  if (/^\$share(\/|$)/.test(topicFilter) && !/^\$share\/[^/+#]+\/./.test(topicFilter)) {
+    throw wrongUsage(`${flag}: a shared subscription is $share/name/filter, not ${topicFilter}.`)
+  }
   const levels = topicFilter.split('/')
   levels.forEach((level, index) => {
     if (level.includes('#') && (level !== '#' || index !== levels.length - 1)) {

@@ -70,12 +70,19 @@ export class Subscriber {
     }
   }
 
-  /** A subscription that the server refuses would be waited for in vain. */
-  async #granted(subscribing: Promise<readonly { topic: string; qos: number }[]>): Promise<void> {
-    const granted = await subscribing
-    const refused = granted.find(({ qos }) => qos >= 0x80)
-    if (refused === undefined) return
-    throw Object.assign(new Error(`${refused.topic} was refused`), { code: refused.qos })
+  /** A subscription that is refused is waited for in vain: without another one the command ends. */
+  async #granted(subscribing: Promise<unknown>): Promise<void> {
+    try {
+      await subscribing
+    } catch (error) {
+      const codes = grantedOf(error)
+      const refused = codes.findIndex((code) => code >= REFUSED)
+      if (refused === -1) throw error
+      const exit = await this.session.failure(Object.assign(new Error(), { code: codes[refused] }))
+      if (codes.every((code) => code >= REFUSED)) throw exit
+      const filters = this.#topicFilters.filter((_, index) => (codes[index] ?? 0) >= REFUSED)
+      this.session.warn(`The server refused ${filters.join(', ')}; the others go on.`)
+    }
   }
 
   #take(topic: string, payload: Buffer, packet: IPublishPacket): void {
@@ -108,4 +115,12 @@ export class Subscriber {
     this.#isOver = true
     void Promise.allSettled(this.#removals).then(() => this.session.stop(new Exit(0)))
   }
+}
+
+const REFUSED = 0x80
+
+/** What SUBACK said, filter by filter, where that is why subscribing failed. */
+function grantedOf(error: unknown): readonly number[] {
+  const { packet } = (error ?? {}) as { packet?: { granted?: readonly number[] } }
+  return packet?.granted ?? []
 }
