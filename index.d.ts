@@ -114,10 +114,13 @@ export declare class NativeBroker {
 /** The native half of all clients of a thread. */
 export declare class NativeClients {
   /**
-   * No clients. `records` is where events go, `results` where the numbers of commands go, `text` what has no place in
-   * a chunk; nobody else writes to them, shares or transfers their memory.
+   * No clients. Events go to `records` and their words to `record_text`; the numbers of commands to `results`, those that
+   * were refused to `refusals` and their words to `refusal_text`: they are apart, for whoever reads events may command.
+   * Nobody else writes to this memory, shares or transfers it.
    */
-  constructor(records: Uint32Array, results: Float64Array, text: Uint8Array)
+  constructor(records: Uint32Array, recordText: Uint8Array, results: Float64Array, refusals: Uint32Array, refusalText: Uint8Array)
+  /** A Session of that name is at the server, as a program knows that has been started again. */
+  restoreSession(client: number, clientId: string): boolean
   /** A new client, by its number. */
   open(options: NativeClientOptions): number
   /** Forgets a client. Its number may be given to another one. */

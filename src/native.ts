@@ -9,6 +9,8 @@ export {
   metricNames,
   type NativeAuthenticationStep,
   NativeBroker,
+  NativeClients,
+  type NativeClientOptions,
   type NativeOptions,
   type NativeProperties,
   type NativeRefusal,
