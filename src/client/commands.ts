@@ -43,7 +43,7 @@ let payloadApart: Uint8Array = NO_PAYLOAD
 let isDue = false
 /** Whether any of the waiters is somebody. */
 let isAwaited = false
-let waiters: (Waiter | undefined)[] = []
+const waiters: (Waiter | undefined)[] = []
 let commanders: Commander[] = []
 let last: Commander | undefined
 
@@ -89,7 +89,13 @@ export function command(
 }
 
 /** Answers a message: the two halves of its key, and a Reason Code. */
-export function acknowledge(commander: Commander, low: number, high: number, reasonCode: number, waiter?: Waiter): void {
+export function acknowledge(
+  commander: Commander,
+  low: number,
+  high: number,
+  reasonCode: number,
+  waiter?: Waiter,
+): void {
   begin(commander, 10, waiter)
   bytes[at] = ACKNOWLEDGE
   bytes.writeUInt32LE(low, at + 1)

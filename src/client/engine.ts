@@ -16,7 +16,7 @@ import { type NativeSide, nativeSide, now, WORDS } from './native-clients.js'
 import { HeldPublish, ReceivedPublish } from './received.js'
 import type { ClientTransport } from './transport.js'
 
-/** Output is written into memory that is used once; what is left of a piece that is too small is left. */
+/** Memory for output. A part that a transport did not take at once is not used again. */
 const ARENA_BYTES = 256 * 1024
 const LEAST_ARENA_BYTES = 16 * 1024
 /** How long a peer may take to close a connection that has ended. */
@@ -26,7 +26,14 @@ const LONGEST_TIMER_MS = 2_147_483_647
 
 /** How the protocol says that a connection is over. */
 export interface Closing {
-  readonly kind: 'requested' | 'refused' | 'byServer' | 'fault' | 'connackTimeout' | 'pingrespTimeout' | 'transport'
+  readonly kind:
+    | 'requested'
+    | 'refused'
+    | 'byServer'
+    | 'fault'
+    | 'connackTimeout'
+    | 'pingrespTimeout'
+    | 'transport'
   readonly reasonCode: number
   /** What is wrong, of a fault. */
   readonly words: string
@@ -131,6 +138,15 @@ export class Engine implements Commander {
     transport.onClose = (error) => this.#onClose(transport, error)
   }
 
+  /** Reads no more until `resume`, but for what has been read already. */
+  pause(): void {
+    this.#transport?.pause()
+  }
+
+  resume(): void {
+    this.#transport?.resume()
+  }
+
   /** Gives the transport up at once. */
   destroy(): void {
     this.#transport?.destroy()
@@ -213,7 +229,12 @@ export class Engine implements Commander {
   #drain(): void {
     const { drain } = this.#side
     let result = native.OUTPUT
-    while ((result & native.OUTPUT) !== 0 && !this.#isFull && this.#transport !== undefined && !this.#hasEnded) {
+    while (
+      (result & native.OUTPUT) !== 0 &&
+      !this.#isFull &&
+      this.#transport !== undefined &&
+      !this.#hasEnded
+    ) {
       if (arena.bytes.length - arena.used < LEAST_ARENA_BYTES) {
         const bytes = Buffer.allocUnsafeSlow(ARENA_BYTES)
         arena = { bytes, memory: bytes.buffer as ArrayBuffer, used: 0 }
@@ -226,9 +247,10 @@ export class Engine implements Commander {
         return
       }
       const length = result & native.COUNT
-      if (length > 0) {
+      if (length > 0 && !this.#transport.write(viewOf(memory, used, length))) {
+        // It uses that memory until it says that it does not.
         arena.used = used + length
-        if (!this.#transport.write(viewOf(memory, used, length))) this.#isFull = true
+        this.#isFull = true
       }
       if ((result & native.LAST) !== 0) this.#endTransport()
     }

@@ -40,7 +40,10 @@ export function abandonment(cause: number, words: string): MqttError {
     case native.EXPIRED:
       return new MqttError('ERR_MQTT_MESSAGE_EXPIRED')
     case native.DROPPED:
-      return new MqttError('ERR_MQTT_QUEUE_FULL', 'The message was given up for a newer one: the queue is full.')
+      return new MqttError(
+        'ERR_MQTT_QUEUE_FULL',
+        'The message was given up for a newer one: the queue is full.',
+      )
     default:
       return refusal(cause - native.UNSENDABLE, words, 'ERR_MQTT_INVALID_TOPIC_NAME')
   }
@@ -70,13 +73,20 @@ export function closingError(closing: Closing): MqttError | undefined {
         closing.packet,
       )
     case 'fault':
-      return new MqttError(faultCode(closing.reasonCode), `The server broke the protocol: ${closing.words}.`, {
-        reasonCode: closing.reasonCode,
-      })
+      return new MqttError(
+        faultCode(closing.reasonCode),
+        `The server broke the protocol: ${closing.words}.`,
+        {
+          reasonCode: closing.reasonCode,
+        },
+      )
     case 'connackTimeout':
       return new MqttError('ERR_MQTT_TIMEOUT', 'The server did not answer CONNECT in time.')
     case 'pingrespTimeout':
-      return new MqttError('ERR_MQTT_TIMEOUT', 'The server did not answer PINGREQ in time: it is gone, or the network is.')
+      return new MqttError(
+        'ERR_MQTT_TIMEOUT',
+        'The server did not answer PINGREQ in time: it is gone, or the network is.',
+      )
     default:
       return undefined
   }

@@ -52,7 +52,7 @@ export interface MqttOptions {
   /** Whether the session begins and ends with each connection. Default true. */
   clean?: boolean | undefined
   /** 5, 4 (that is 3.1.1) or 3 (3.1). Default: 5, and 4 where the server refuses that. */
-  protocolVersion?: ProtocolVersion | undefined
+  protocolVersion?: ProtocolVersion
   /** Seconds. Default 60; 0 turns it off. */
   keepalive?: number | undefined
   username?: string | undefined
@@ -60,11 +60,11 @@ export interface MqttOptions {
   will?: WillOptions | undefined
   properties?: ConnectProperties | undefined
   /** Milliseconds for the connection and its CONNACK. Default 30,000. */
-  connectTimeout?: number | undefined
+  connectTimeout?: number
   /** Milliseconds before the first attempt to connect again; 0: none. Default 1,000. */
-  reconnectPeriod?: number | undefined
+  reconnectPeriod?: number
   /** Milliseconds that it grows to. Default 30,000. */
-  reconnectPeriodMax?: number | undefined
+  reconnectPeriodMax?: number
   /** Whether to try again after a server has refused. Default true. */
   reconnectOnConnackError?: boolean | undefined
   /** Whether subscriptions are made again in a session that has lost them. Default true. */

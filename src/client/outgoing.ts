@@ -166,7 +166,12 @@ export class Outgoing {
   }
 
   /** A message that nobody waits for was refused. */
-  onRefusedUnawaited(code: number, words: string, packet: Buffer, apart: Uint8Array | undefined): MqttError | undefined {
+  onRefusedUnawaited(
+    code: number,
+    words: string,
+    packet: Buffer,
+    apart: Uint8Array | undefined,
+  ): MqttError | undefined {
     const qos = ((packet[apart === undefined ? 0 : 1] ?? 0) >> 1) & 3
     let problem: MqttError | undefined
     const publication = new Publication(this, qos, undefined)
@@ -183,7 +188,10 @@ export class Outgoing {
     this.#byTicket.delete(ticket)
     const { done, qos } = publication
     if (reasonCode < 0x80) done?.(undefined, { cmd: qos === 1 ? 'puback' : 'pubcomp', reasonCode })
-    else done?.(byServer('ERR_MQTT_PUBLISH_REFUSED', 'The server does not take the message', reasonCode, packet()))
+    else
+      done?.(
+        byServer('ERR_MQTT_PUBLISH_REFUSED', 'The server does not take the message', reasonCode, packet()),
+      )
   }
 
   /** True where it was a message. */

@@ -2,10 +2,10 @@
  * SUBSCRIBE and UNSUBSCRIBE: who waits for their answers, and which subscriptions there are, so that they are made again
  * in a session that has lost them. A request that its connection took with it is made again on the next one.
  */
-import type { SubscribeFilter } from '../codec/packets.js'
+
 import { encode } from '../codec/encode.js'
-import type { Packet, SubackPacket } from '../codec/packets.js'
-import { MqttError } from '../errors.js'
+import type { Packet, SubackPacket, SubscribeFilter } from '../codec/packets.js'
+import type { MqttError } from '../errors.js'
 import { command, type Waiter } from './commands.js'
 import type { Engine } from './engine.js'
 import { abandonment, byServer, refusal } from './failures.js'
@@ -62,14 +62,24 @@ interface Request {
 export class Subscriptions {
   readonly #engine: Engine
   readonly #report: (error: MqttError) => void
-  readonly #active = new Map<string, ClientSubscribeOptions>()
+  readonly #active: Map<string, ClientSubscribeOptions>
   readonly #requests = new Map<number, Request>()
   #waiting: Request[] = []
   isConnected = false
 
-  constructor(engine: Engine, report: (error: MqttError) => void) {
+  constructor(
+    engine: Engine,
+    report: (error: MqttError) => void,
+    active = new Map<string, ClientSubscribeOptions>(),
+  ) {
     this.#engine = engine
     this.#report = report
+    this.#active = active
+  }
+
+  /** The same subscriptions, to be made by another engine. */
+  successor(engine: Engine): Subscriptions {
+    return new Subscriptions(engine, this.#report, this.#active)
   }
 
   get isEmpty(): boolean {
@@ -84,7 +94,10 @@ export class Subscriptions {
   /** @throws MqttError for what no packet can carry. */
   unsubscribe(topicFilters: readonly string[], properties: object | undefined, done: RequestDone): void {
     const own = ownProperties(properties)
-    const packet = encode({ type: 'unsubscribe', packetId: 1, topicFilters, properties: own as never }, { protocolVersion: 5 })
+    const packet = encode(
+      { type: 'unsubscribe', packetId: 1, topicFilters, properties: own as never },
+      { protocolVersion: 5 },
+    )
     for (const topicFilter of topicFilters) this.#active.delete(topicFilter)
     this.#request({ lines: undefined, packet, done })
   }
@@ -122,7 +135,10 @@ export class Subscriptions {
       done(undefined, packet)
       return
     }
-    const what = lines === undefined ? 'The server does not end the subscription' : `The server does not allow the subscription to ${lines[refused]?.topic}`
+    const what =
+      lines === undefined
+        ? 'The server does not end the subscription'
+        : `The server does not allow the subscription to ${lines[refused]?.topic}`
     done(byServer('ERR_MQTT_SUBSCRIBE_REFUSED', what, codes[refused] ?? 0x80, packet), packet)
   }
 
@@ -173,15 +189,13 @@ export class Subscriptions {
 }
 
 function encodeSubscribe(lines: readonly SubscriptionLine[]): Buffer {
-  const filters = lines.map(
-    ({ topic, options }): Partial<SubscribeFilter> & { topicFilter: string } => ({
-      topicFilter: topic,
-      qos: options.qos ?? 0,
-      noLocal: options.nl ?? false,
-      retainAsPublished: options.rap ?? false,
-      retainHandling: options.rh ?? 0,
-    }),
-  )
+  const filters = lines.map(({ topic, options }): Partial<SubscribeFilter> & { topicFilter: string } => ({
+    topicFilter: topic,
+    qos: options.qos ?? 0,
+    noLocal: options.nl ?? false,
+    retainAsPublished: options.rap ?? false,
+    retainHandling: options.rh ?? 0,
+  }))
   const properties = ownProperties(lines[0]?.options.properties)
   return encode({ type: 'subscribe', packetId: 1, filters, properties }, { protocolVersion: 5 })
 }

@@ -90,7 +90,8 @@ export function publishWords(properties: PublishProperties): PublishWords {
 export function packetWords(properties: Properties): Record<string, unknown> {
   const words: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(properties)) {
-    words[theirs.get(name) ?? name] = name === 'userProperties' ? asObject(value as [string, string][]) : value
+    words[theirs.get(name) ?? name] =
+      name === 'userProperties' ? asObject(value as [string, string][]) : value
   }
   return words
 }
@@ -126,9 +127,34 @@ function bytesOf(name: string, value: unknown): unknown {
 function asPairs(value: unknown): readonly (readonly [string, string])[] {
   if (Array.isArray(value)) return value
   if (typeof value !== 'object' || value === null) {
-    throw new MqttError('ERR_MQTT_INVALID_OPTION', 'userProperties must be an object, or pairs of name and value.')
+    throw new MqttError(
+      'ERR_MQTT_INVALID_OPTION',
+      'userProperties must be an object, or pairs of name and value.',
+    )
   }
   return Object.entries(value as Record<string, string | readonly string[]>).flatMap(([name, values]) =>
     typeof values === 'string' ? [[name, values] as const] : values.map((item) => [name, item] as const),
   )
+}
+
+/** A callback that is called once: by what it waits for, or when the signal is aborted. */
+export function aborted<Rest extends unknown[]>(
+  signal: AbortSignal | undefined,
+  callback: (error: MqttError | undefined, ...rest: Rest) => void,
+): (error?: MqttError | undefined, ...rest: Rest) => void {
+  if (signal === undefined) return callback as (error?: MqttError, ...rest: Rest) => void
+  let isDone = false
+  const settle = (error: MqttError | undefined, ...rest: Rest): void => {
+    if (isDone) return
+    isDone = true
+    signal.removeEventListener('abort', onAbort)
+    callback(error, ...rest)
+  }
+  const onAbort = (): void => {
+    const rest = [] as unknown as Rest
+    settle(new MqttError('ERR_MQTT_ABORTED', undefined, { cause: signal.reason }), ...rest)
+  }
+  if (signal.aborted) process.nextTick(onAbort)
+  else signal.addEventListener('abort', onAbort, { once: true })
+  return settle as (error?: MqttError, ...rest: Rest) => void
 }
