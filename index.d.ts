@@ -111,6 +111,48 @@ export declare class NativeBroker {
   letSocketsGo(): void
 }
 
+/** The native half of all clients of a thread. */
+export declare class NativeClients {
+  /**
+   * No clients. Events go to `records` and their words to `record_text`; the numbers of commands to `results`, those that
+   * were refused to `refusals` and their words to `refusal_text`: they are apart, for whoever reads events may command.
+   * Nobody else writes to this memory, shares or transfers it.
+   */
+  constructor(records: Uint32Array, recordText: Uint8Array, results: Float64Array, refusals: Uint32Array, refusalText: Uint8Array)
+  /** A Session of that name is at the server, as a program knows that has been started again. */
+  restoreSession(client: number, clientId: string): boolean
+  /** A new client, by its number. */
+  open(options: NativeClientOptions): number
+  /** Forgets a client. Its number may be given to another one. */
+  forget(client: number): void
+  /** From the next connection on, whether the application acknowledges messages itself. */
+  acknowledgeManually(client: number, isManual: boolean): boolean
+  /** The Client Identifier of the Session that is kept, if one is. */
+  sessionClientId(client: number): string | null
+  /** Messages of QoS 1 and 2 that wait to be sent for the first time. */
+  queuedCount(client: number): number
+  /** Messages, SUBSCRIBEs and UNSUBSCRIBEs that are under way. */
+  inflightCount(client: number): number
+  /** The Keep Alive in use, in seconds. */
+  keepAliveSecs(client: number): number
+  /** When `tick` wants to be called, in milliseconds; -1 where nothing waits for time. */
+  nextTimeoutMs(client: number): number
+  /** Time has passed. Returns what is to do: see `record.rs`. */
+  tick(client: number, nowMs: number): number
+  /** The transport is gone. Returns what is to do. */
+  closed(client: number, nowMs: number): number
+  /** Copies the beginning of the carried bytes, which records may point into. */
+  carried(client: number, target: Uint8Array): void
+  /** Takes a chunk in and fills the table. Returns how many records there are, and what is to do. */
+  receiveFunction(): (client: number, chunk: Uint8Array, length: number, nowMs: number) => number
+  /** Fills the table with what it had no room for. `chunk` is that of the last `receive`. */
+  collectFunction(): (client: number, chunk: Uint8Array, length: number) => number
+  /** Carries out the commands between two places of a buffer. Returns how many were refused; the table says which. */
+  runFunction(): (commands: Uint8Array, start: number, end: number, payload: Uint8Array, nowMs: number) => number
+  /** Moves output to the start of `arena`. Returns how many bytes, and what is to do. */
+  drainFunction(): (client: number, arena: Uint8Array, nowMs: number) => number
+}
+
 /**
  * The native half of `TopicRouter`; `src/topic-router.ts` is what users see.
  *
@@ -183,6 +225,26 @@ export interface NativeAuthenticationStep {
   data?: Uint8Array
   /** Response Information for this client, where the first authentication is complete. */
   responseInformation?: string
+}
+
+/** Limits and habits of a client; `src/client/options.ts` has the words that users have for them. */
+export interface NativeClientOptions {
+  /** Messages of QoS 1 and 2 that may wait. */
+  maximumQueuedMessages: number
+  /** Their bytes. */
+  maximumQueuedBytes: number
+  /** Bytes that may wait for the transport. */
+  maximumOutBufferBytes: number
+  /** Bytes of the largest packet that is read. */
+  maximumPacketSizeBytes: number
+  /** Topic aliases that are set towards the server, at most. */
+  topicAliasLimit: number
+  /** How long CONNACK may take. */
+  connackTimeoutMs: number
+  /** How long PINGRESP may take. */
+  pingrespTimeoutMs: number
+  /** A full queue gives up its oldest message. */
+  dropsOldest: boolean
 }
 
 /**

@@ -773,8 +773,9 @@ if (
   }
 }
 
-const { NativeBroker, NativeTopicRouter, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches } = nativeBinding
+const { NativeBroker, NativeClients, NativeTopicRouter, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches } = nativeBinding
 export { NativeBroker }
+export { NativeClients }
 export { NativeTopicRouter }
 export { dropReasonNames }
 export { metricNames }

@@ -11,6 +11,31 @@ export type {
   SubscribeEvent,
   UnsubscribeEvent,
 } from './broker-events.js'
+export type { Authentication } from './client/authentication.js'
+export {
+  type ClientOptions,
+  type EndCallback,
+  type EndOptions,
+  MqttClient,
+  type PublishCallback,
+  type StreamBuilder,
+  type SubscribeCallback,
+  type UnsubscribeCallback,
+} from './client/client.js'
+export type { ClientEvents, ConnackWords, PacketInWords } from './client/client-events.js'
+export { connect, connectAsync } from './client/connect.js'
+export type {
+  AckHandler,
+  ClientQueueFullPolicy,
+  ConnectProperties,
+  MqttOptions,
+  WillOptions,
+} from './client/options.js'
+export type { ClientPublishOptions, PublishReceipt } from './client/outgoing.js'
+export type { ReceivedPublish } from './client/received.js'
+export type { ClientSubscribeOptions, SubscriptionGrant } from './client/subscriptions.js'
+export type { TopicsToSubscribe } from './client/topics.js'
+export type { GivenPublishProperties, PacketWords, PublishWords, UserProperties } from './client/words.js'
 export { type Decoded, decode } from './codec/decode.js'
 export { encode } from './codec/encode.js'
 export type { DecodeOptions, EncodeOptions } from './codec/options.js'

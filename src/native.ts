@@ -9,6 +9,8 @@ export {
   metricNames,
   type NativeAuthenticationStep,
   NativeBroker,
+  type NativeClientOptions,
+  NativeClients,
   type NativeOptions,
   type NativeProperties,
   type NativeRefusal,

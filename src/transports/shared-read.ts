@@ -73,6 +73,21 @@ function move(accepted: Socket, receive: (bytes: Uint8Array) => void): Socket | 
 }
 
 /**
+ * How a socket that this process opens reads into the shared buffer: for the constructor of `net.Socket`, where it is
+ * documented. undefined on Windows, for the reason that `probeSharedRead` has.
+ */
+export function readShared(receive: (chunk: Uint8Array, length: number) => void): OnReadOpts | undefined {
+  if (process.platform === 'win32') return undefined
+  return {
+    buffer: shared,
+    callback(length) {
+      receive(shared, length)
+      return true
+    },
+  }
+}
+
+/**
  * Drives a connection through what a transport needs: bytes through the shared buffer, pause and resume, an answer,
  * both ends closed, and the old socket off the server's books.
  */

@@ -6,7 +6,7 @@
 
 mod function;
 mod record;
-mod topics;
+pub(crate) mod topics;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

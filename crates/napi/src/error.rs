@@ -8,6 +8,8 @@ use topicwire_topics::TopicError;
 pub enum Code {
     /// The broker is closed, or has been shut down after a bug.
     BrokerClosed,
+    /// The client has ended.
+    ClientEnded,
     /// A wrong argument.
     InvalidOption,
     /// A packet that no receiver could accept.
@@ -26,6 +28,7 @@ impl AsRef<str> for Code {
     fn as_ref(&self) -> &str {
         match self {
             Self::BrokerClosed => "ERR_MQTT_BROKER_CLOSED",
+            Self::ClientEnded => "ERR_MQTT_CLIENT_ENDED",
             Self::InvalidOption => "ERR_MQTT_INVALID_OPTION",
             Self::InvalidPacket => "ERR_MQTT_INVALID_PACKET",
             Self::InvalidTopicFilter => "ERR_MQTT_INVALID_TOPIC_FILTER",

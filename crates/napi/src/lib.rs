@@ -6,13 +6,14 @@
 //! broker it happened in, and nothing else.
 //!
 //! What lives here: [`broker`] with its [`events`] as a byte stream and the sockets that it drives itself
-//! ([`broker_sockets`]), [`topic_router`], and [`codec`].
+//! ([`broker_sockets`]), [`client`], [`topic_router`], and [`codec`].
 //! `src/native.ts` is the only JavaScript that imports it.
 
 #![allow(clippy::needless_pass_by_value, reason = "exports are handed owned values by napi")]
 
 pub mod broker;
 pub mod broker_sockets;
+pub mod client;
 pub mod codec;
 pub mod error;
 pub mod events;

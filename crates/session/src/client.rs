@@ -93,6 +93,26 @@ impl Client {
         self.events.pop_front()
     }
 
+    /// Whether [`Client::poll_event`] has something.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// From now on messages are acknowledged by the application, or are not:
+    /// [`Config::acknowledges_manually`]. Only between connections; false, and nothing done, otherwise.
+    pub fn acknowledge_manually(&mut self, is_manual: bool) -> bool {
+        if self.link.phase != Phase::Idle {
+            return false;
+        }
+        if !is_manual {
+            // They were handed over, and are acknowledged when they come again.
+            self.session.undecided.clear();
+        }
+        self.config.acknowledges_manually = is_manual;
+        true
+    }
+
     /// Whether the server has accepted the connection and it has not ended.
     #[must_use]
     pub fn is_connected(&self) -> bool {

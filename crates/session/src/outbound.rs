@@ -356,6 +356,26 @@ impl<M: Clone> Outbound<M> {
         self.resend.clear();
     }
 
+    /// Ends the QoS 1 exchanges that await their PUBACK, and puts their messages before those of the queue, in the order
+    /// of first sending; past the queue's limits if it must be. `bytes` is what one counts against them.
+    pub fn take_back_qos_1(&mut self, bytes: impl Fn(&M) -> usize) {
+        let awaits = |stage| stage == Some(Stage::AwaitPuback);
+        let mut open: Vec<_> = self
+            .inflight
+            .iter()
+            .filter(|(_, exchange)| awaits(exchange.stage))
+            .map(|(id, exchange)| (exchange.order, id))
+            .collect();
+        open.sort_unstable();
+        for (_, packet_id) in open.into_iter().rev() {
+            if let Some(message) = self.finish(packet_id) {
+                let queued = Queued { qos: QoS::AtLeastOnce, bytes: bytes(&message), message };
+                self.queued_bytes += queued.bytes;
+                self.queue.push_front(queued);
+            }
+        }
+    }
+
     /// Gives up a PUBLISH that is to be sent again and cannot be (too large for the peer now). At QoS 1 the exchange is
     /// over. At QoS 2 the peer may have the message of an earlier connection and hold its identifier: true where PUBREL
     /// has to be sent, so that the identifier means nothing to either side before it is used again.

@@ -17,7 +17,7 @@ const LONGEST: usize = 63;
 
 /// Where the string of a topic is in JavaScript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// In this slot, from 1 on.
     Known(u32),
     /// It has just been given this slot.
@@ -34,19 +34,19 @@ struct Slot {
     bytes: [u8; LONGEST],
 }
 
-pub(super) struct RecentTopics {
+pub(crate) struct RecentTopics {
     /// Empty until the first topic comes.
     slots: Vec<Slot>,
 }
 
 impl RecentTopics {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { slots: Vec::new() }
     }
 
     /// Finds a topic, or gives it a slot.
     #[inline]
-    pub(super) fn place(&mut self, topic_name: &[u8]) -> Place {
+    pub(crate) fn place(&mut self, topic_name: &[u8]) -> Place {
         let length = topic_name.len();
         if length == 0 || length > LONGEST {
             return Place::Nowhere;

@@ -22,6 +22,12 @@ pub struct Config {
     /// The application acknowledges QoS 1 and 2 messages itself, with
     /// [`Client::acknowledge`](super::Client::acknowledge). Otherwise it is done as they are handed over.
     pub acknowledges_manually: bool,
+    /// A full queue gives up its oldest message for the new one, with
+    /// [`Abandonment::Dropped`](super::Abandonment::Dropped). Otherwise the new one is refused.
+    pub drops_oldest: bool,
+    /// QoS 1 messages that were under way in a Session that is gone are sent again, at the front of the queue. They may
+    /// then arrive twice, which QoS 1 allows; QoS 2 does not, and is abandoned in any case.
+    pub resends_lost: bool,
     /// Packets may follow CONNECT without waiting for CONNACK. It saves a round trip and means that what the server
     /// does not take (a QoS, a packet of that size) is found out too late. Never done while an authentication method
     /// is in use [MQTT-3.1.2-30] or a Session has anything to send again.
@@ -38,6 +44,8 @@ impl Default for Config {
             connack_timeout_ms: 30_000,
             pingresp_timeout_ms: 30_000,
             acknowledges_manually: false,
+            drops_oldest: false,
+            resends_lost: false,
             sends_before_connack: false,
         }
     }

@@ -102,6 +102,8 @@ pub enum Abandonment {
     ConnectionLost,
     /// The Session ended, here or at the server, before the exchange did: the message may or may not have arrived.
     SessionEnded,
+    /// The queue was full, and this was its oldest message.
+    Dropped,
     /// The message expired before it was sent. After that it is not looked at again [MQTT-4.3.3-7].
     Expired,
     /// The server that was found after the message had been queued does not take it.

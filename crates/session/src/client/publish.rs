@@ -94,9 +94,21 @@ impl Client {
             }
         } else {
             let queued = Queued { qos: message.qos, bytes: stored.bytes(), message: stored };
+            if self.config.drops_oldest {
+                self.make_room(queued.bytes);
+            }
             self.session.outbound.enqueue(queued, &self.config.queue)?;
         }
         Ok(Some(ticket))
+    }
+
+    fn make_room(&mut self, bytes: usize) {
+        while !self.session.outbound.has_room(bytes, &self.config.queue)
+            && let Some(oldest) = self.session.outbound.drop_oldest()
+        {
+            let cause = Abandonment::Dropped;
+            self.events.push_back(Event::Abandoned { ticket: oldest.message.ticket, cause });
+        }
     }
 
     /// Sends again what a resumed Session has open, in the order of the first time [MQTT-4.4.0-1],

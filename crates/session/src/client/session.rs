@@ -91,7 +91,10 @@ impl Client {
 
     /// The Session State is gone: what was under way comes to nothing.
     pub(super) fn discard_session(&mut self) {
-        let Self { session, events, .. } = self;
+        let Self { session, events, config, .. } = self;
+        if config.resends_lost {
+            session.outbound.take_back_qos_1(|message| message.bytes());
+        }
         session.client_id = None;
         session.lifetime = Lifetime::Connection;
         session.expires_at_ms = None;

@@ -88,6 +88,12 @@ impl Client {
         (length > 0 || is_last).then_some(Transmit { length, is_last })
     }
 
+    /// Whether [`Client::poll_transmit`] has something.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        self.out.len() > 0 || (self.link.phase == Phase::Over && !self.link.is_closing_told)
+    }
+
     /// True where the out-buffer takes another message.
     pub(super) fn has_out_room(&self) -> bool {
         self.out.len() < self.config.maximum_out_buffer_bytes
