@@ -6,11 +6,14 @@
  * figures. docs/conformance-suites.md has those of a thousand cuts, and what the clients do wrong by themselves.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startMosquitto } from '../support/mosquitto.js'
 import { requirePeer } from '../support/peers.js'
 import { type BrokerUnderTest, startBroker } from './broker-under-test.js'
+import { ofMosquitto, ofOurs } from './cuts/brokers.js'
 import { mqttJsPair } from './cuts/mqtt-js.js'
 import { pahoPair } from './cuts/paho.js'
-import { runThroughCuts } from './cuts/run.js'
+import { type CutRun, runThroughCuts } from './cuts/run.js'
+import { topicwirePair } from './cuts/topicwire.js'
 
 const CUTS = Number(process.env.TOPICWIRE_CUTS ?? 50)
 const TELLS = process.env.TOPICWIRE_CUTS !== undefined || process.env.TOPICWIRE_SEED !== undefined
@@ -26,20 +29,35 @@ afterAll(() => broker.close())
 
 const pairs = [mqttJsPair(4), mqttJsPair(5), pahoPair(2, 4), pahoPair(2, 5), pahoPair(1, 4), pahoPair(1, 5)]
 
-describe('through cuts at both ends', () => {
-  test.for(pairs)(
-    '$name loses and doubles nothing, and keeps its order',
-    { timeout: 60_000 + CUTS * 1_000 },
-    async (pair, context) => {
-      if (pair.program !== undefined) requirePeer(pair.program, context)
-      const report = await runThroughCuts({ pair, broker, cuts: CUTS, seed: SEED })
-      if (TELLS) console.log(pair.name, JSON.stringify(report))
-      expect(report, `TOPICWIRE_SEED=${SEED}`).toMatchObject({
-        acknowledged: true,
-        lost: [],
-        doubled: [],
-        inOrder: true,
-      })
-    },
-  )
+/** Pieces wait this long at most where a run delays and splits. */
+const MOST_DELAY_MS = 3
+
+async function expectNothingLost(run: Omit<CutRun, 'cuts' | 'seed'>): Promise<void> {
+  const report = await runThroughCuts({ ...run, cuts: CUTS, seed: SEED })
+  if (TELLS) console.log(run.pair.name, JSON.stringify(report))
+  expect(report, `TOPICWIRE_SEED=${SEED}`).toMatchObject({
+    acknowledged: true,
+    lost: [],
+    doubled: [],
+    inOrder: true,
+  })
+}
+
+describe('through cuts at both ends', { timeout: 60_000 + CUTS * 1_000 }, () => {
+  test.for(pairs)('$name loses and doubles nothing, and keeps its order', async (pair, context) => {
+    if (pair.program !== undefined) requirePeer(pair.program, context)
+    await expectNothingLost({ pair, broker: ofOurs(broker) })
+  })
+
+  const ours = [topicwirePair(4), topicwirePair(5)]
+
+  test.for(ours)('$name loses and doubles nothing, late and in pieces, and keeps its order', async (pair) => {
+    await expectNothingLost({ pair, broker: ofOurs(broker), mostDelayMs: MOST_DELAY_MS })
+  })
+
+  test.for(ours)('$name does so at Mosquitto, too', async (pair, context) => {
+    const lines = ['max_queued_messages 0', 'max_inflight_messages 20']
+    const port = await startMosquitto(context, { lines })
+    await expectNothingLost({ pair, broker: ofMosquitto(port), mostDelayMs: MOST_DELAY_MS })
+  })
 })

@@ -1,7 +1,7 @@
 /**
  * A TCP proxy that cuts: each connection lives for a random number of bytes in one direction, or for a random time, and
  * then both of its sides are gone, mid-packet more often than not. What was read up to then has been passed on and
- * nothing after it, as when a cable is pulled.
+ * nothing after it, as when a cable is pulled. Where it is told to, it also passes bytes on late and in pieces.
  */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
@@ -13,6 +13,8 @@ export interface CutOptions {
   readonly mostBytes?: number
   /** Most milliseconds that a connection lives which is cut by time. */
   readonly mostMs?: number
+  /** Most milliseconds that a piece waits before it is passed on, behind those before it. Default 0: nothing is split. */
+  readonly mostDelayMs?: number
   /** Counts nothing before the client has sent something after its CONNACK, and so has got it. Default false. */
   readonly sparesConnack?: boolean
   /** Makes the choices, though not the timing, repeatable. */
@@ -33,7 +35,7 @@ export class CuttingProxy {
 
   private constructor(targetPort: number, options: CutOptions) {
     this.#targetPort = targetPort
-    this.#options = { mostBytes: 4_000, mostMs: 60, sparesConnack: false, ...options }
+    this.#options = { mostBytes: 4_000, mostMs: 60, mostDelayMs: 0, sparesConnack: false, ...options }
     this.#random = randomFrom(options.seed)
     this.#server = createServer({ noDelay: true }, (client) => this.#take(client))
   }
@@ -86,22 +88,44 @@ export class CuttingProxy {
 
   #pass(from: Socket, to: Socket, direction: Direction, life: Life): void {
     this.#sockets.add(from)
-    from.on('data', (bytes) => {
-      if (to.destroyed) return
+    const forward = (bytes: Buffer) => {
+      if (to.destroyed || life.isOver) return
       const count = life.spend(direction, bytes)
       to.write(bytes.subarray(0, count), () => {
         // The cut follows the bytes: a reset would take back what has not left yet.
         if (life.isOver) setImmediate(life.cut)
       })
       if (life.isOver) from.pause()
+    }
+    const { mostDelayMs } = this.#options
+    let last = Promise.resolve()
+    const inTurn = (work: () => void, ms: number) => {
+      last = last.then(() => pause(ms)).then(work)
+    }
+    from.on('data', (bytes) => {
+      if (mostDelayMs === 0) return forward(bytes)
+      for (const piece of this.#split(bytes)) inTurn(() => forward(piece), this.#random() * mostDelayMs)
     })
-    from.on('end', () => to.end())
+    from.on('end', () => {
+      if (mostDelayMs === 0) to.end()
+      else inTurn(() => to.end(), 0)
+    })
     from.on('error', () => {})
     from.on('close', () => {
       this.#sockets.delete(from)
       life.end()
       to.destroy()
     })
+  }
+
+  /** One to four pieces. */
+  #split(bytes: Buffer): Buffer[] {
+    const cuts = Array.from({ length: Math.floor(this.#random() * 4) }, () =>
+      Math.floor(this.#random() * bytes.length),
+    ).sort((a, b) => a - b)
+    return [0, ...cuts]
+      .map((from, index) => bytes.subarray(from, cuts[index]))
+      .filter(({ length }) => length > 0)
   }
 
   #fate(): Fate {
@@ -158,6 +182,10 @@ class Life {
     if (this.#fate.by === 'time') this.#timer = setTimeout(this.cut, this.#fate.ms)
     else this.#left = this.#fate.bytes
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 /** Numbers from 0 up to 1, the same for the same seed (mulberry32). */

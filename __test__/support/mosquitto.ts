@@ -8,14 +8,23 @@ import { temporaryFile } from './temporary.js'
 
 const PATIENCE_MS = 10_000
 
-/** Starts one at a free port, which is the answer; it ends with the test. Without `open` it refuses everybody. */
+/**
+ * Starts one at a free port, which is the answer; it ends with the test. Without `open` it refuses everybody; `lines` are
+ * further ones of its configuration.
+ */
 export async function startMosquitto(
   context: Pick<TestContext, 'skip'>,
-  { open = true }: { open?: boolean } = {},
+  { open = true, lines = [] }: { open?: boolean; lines?: readonly string[] } = {},
 ): Promise<number> {
   const program = requirePeer('mosquitto', context)
   const port = await freePort()
-  const configuration = [`listener ${port} 127.0.0.1`, `allow_anonymous ${open}`, 'log_type none', '']
+  const configuration = [
+    `listener ${port} 127.0.0.1`,
+    `allow_anonymous ${open}`,
+    'log_type none',
+    ...lines,
+    '',
+  ]
   const path = temporaryFile('mosquitto.conf', configuration.join('\n'))
   const child = spawn(program, ['-c', path], { stdio: 'ignore' })
   onTestFinished(() => {

@@ -1,6 +1,5 @@
 /** One run: a publisher and a subscriber behind proxies that cut, and what came of it. */
 import { CuttingProxy } from '../../support/cutting-proxy.js'
-import type { BrokerUnderTest } from '../broker-under-test.js'
 import { type CutPair, type Handed, qosOf } from './pair.js'
 
 export interface CutReport {
@@ -21,12 +20,21 @@ export interface CutReport {
   readonly overtaken: number
 }
 
+/** The broker between the two, and a way to see what it takes. */
+export interface CutBroker {
+  readonly port: number
+  /** Tells of each message of a topic in the order in which the broker has taken them. Returns how to stop. */
+  watch(topicName: string, listener: (payload: Buffer) => void): Promise<() => Promise<void>>
+}
+
 export interface CutRun {
   readonly pair: CutPair
-  readonly broker: BrokerUnderTest
+  readonly broker: CutBroker
   /** Cuts at the publisher, and as many at the subscriber. */
   readonly cuts: number
   readonly seed: number
+  /** See `CutOptions`. */
+  readonly mostDelayMs?: number
   /** How long to wait for the last messages after the last cut. */
   readonly patienceMs?: number
 }
@@ -39,18 +47,19 @@ export async function runThroughCuts({
   broker,
   cuts,
   seed,
+  mostDelayMs = 0,
   patienceMs = 10_000,
 }: CutRun): Promise<CutReport> {
   const id = `cuts-${seed}-${pair.name.replace(/\W+/g, '-')}`
   const [above, below] = [
-    await CuttingProxy.listen(broker.port, { cuts, seed, sparesConnack: pair.needsConnack }),
-    await CuttingProxy.listen(broker.port, { cuts, seed: seed + 1 }),
+    await CuttingProxy.listen(broker.port, { cuts, seed, mostDelayMs, sparesConnack: pair.needsConnack }),
+    await CuttingProxy.listen(broker.port, { cuts, mostDelayMs, seed: seed + 1 }),
   ]
   const subscriber = await pair.subscriber(below.port, `${id}-subscriber`, id)
   const publisher = await pair.publisher(above.port, `${id}-publisher`, id)
   const arrived = new Arrived(subscriber.handed)
   const taken: number[] = []
-  const subscription = broker.broker.subscribe(id, ({ payload }) => taken.push(Number(payload)))
+  const stopWatching = await broker.watch(id, (payload) => taken.push(Number(payload)))
   try {
     let published = 0
     while (!above.isDone || !below.isDone) {
@@ -73,7 +82,7 @@ export async function runThroughCuts({
       ...compare(published, taken, subscriber.handed),
     }
   } finally {
-    subscription.unsubscribe()
+    await stopWatching()
     await Promise.all([publisher.close(), subscriber.close()])
     await Promise.all([above.close(), below.close()])
   }
