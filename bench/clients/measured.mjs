@@ -11,6 +11,7 @@ const { connectAsync } = name === 'mqttjs' ? (await import('mqtt')).default : aw
 const options = { protocolVersion: 5, clean: true, connectTimeout: 10_000 }
 const payload = Buffer.alloc(64, 'x')
 const topic = 'outbound/telemetry'
+const inbound = `inbound/${name}`
 
 const open = () => connectAsync(`mqtt://127.0.0.1:${port}`, options)
 
@@ -57,10 +58,10 @@ const loads = {
           return
         }
         came += 1
-        bytes += inPayload.length + inTopic.length - 'inbound'.length
+        bytes += inPayload.length + inTopic.length - inbound.length
         if (came % 1_000 === 0) client.publish('progress', String(came))
       })
-      process.send({ receive: count })
+      process.send({ receive: count, topic: inbound })
     })
   },
 
@@ -78,7 +79,7 @@ const loads = {
   },
 }
 
-await client.subscribeAsync('inbound', { qos: 1 })
+await client.subscribeAsync(inbound, { qos: 1 })
 
 process.on('message', async ({ load, count }) => {
   globalThis.gc()

@@ -1,5 +1,5 @@
 /**
- * The other end of a measured client: our broker on the other core. It says its port, and on `{ receive: n }` publishes so
+ * The other end of a measured client: our broker on the other core. It says its port, and on `{ receive, topic }` publishes so
  * many messages, as fast as the client takes them: it never runs ahead by more than it may keep for it.
  */
 import { setImmediate as turn } from 'node:timers/promises'
@@ -15,15 +15,15 @@ broker.subscribe('progress', (message) => {
   seen = Number(message.text())
 })
 
-process.on('message', async ({ receive }) => {
+process.on('message', async ({ receive, topic }) => {
   seen = 0
   for (let sent = 0; sent < receive; sent += 1) {
     if (sent % 100 === 0) {
       do await turn()
       while (sent - seen > AHEAD)
     }
-    broker.publish('inbound', payload)
+    broker.publish(topic, payload)
   }
-  broker.publish('inbound', Buffer.alloc(0), { qos: 1 })
+  broker.publish(topic, Buffer.alloc(0), { qos: 1 })
 })
 process.send({ port: broker.addresses[0].port })
