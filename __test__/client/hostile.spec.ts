@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { expect, test } from 'vitest'
 import { MqttError } from '../../src/index.js'
-import { CONNACK, cleanUp, client, serverThat } from './support.js'
+import { CONNACK, cleanUp, client, next, serverThat } from './support.js'
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex')
 
@@ -12,7 +12,7 @@ async function errorsOf(url: string, options = {}): Promise<MqttError[]> {
   const one = client(url, { reconnectPeriod: 0, protocolVersion: 5, ...options })
   const errors: MqttError[] = []
   one.on('error', (error) => errors.push(error as MqttError))
-  await once(one, 'close')
+  await next(one, 'close')
   for (const error of errors) {
     expect(error).toBeInstanceOf(MqttError)
     expect(error.message).toMatch(/^[A-Zm].*\.$/s)
@@ -85,7 +85,7 @@ test('every byte sequence is taken in any pieces', async () => {
     const said: string[] = []
     one.on('message', (topic, payload) => said.push(`${topic}${payload}`))
     one.on('error', (error) => said.push((error as MqttError).code))
-    await once(one, 'close')
+    await next(one, 'close')
     expect(said, `cut at ${cut}`).toEqual(['ax', 'by', 'ERR_MQTT_MALFORMED_PACKET'])
   }
 })
@@ -107,5 +107,5 @@ test('errors that nobody listens for are not thrown', async () => {
   })
   const one = client(url, { reconnectPeriod: 0 })
   cleanUp(() => one.end(true))
-  await once(one, 'close')
+  await next(one, 'close')
 })

@@ -33,6 +33,13 @@ export async function connected(url: string, options: ClientOptions = {}): Promi
   return made
 }
 
+/** The next event of that name. Unlike `once` of Node an error on the way does not reject. */
+export function next(of: MqttClient, name: 'close' | 'connect' | 'end'): Promise<void> {
+  return new Promise((resolve) => {
+    of.once(name, () => resolve())
+  })
+}
+
 /** A server that does with each connection what `talk` does. `count` says which connection it is, from 0. */
 export async function serverThat(
   talk: (socket: Socket, count: number) => void,

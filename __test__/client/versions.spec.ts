@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import type { MqttError } from '../../src/index.js'
-import { client, serverThat } from './support.js'
+import { client, next, serverThat } from './support.js'
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex')
 /** Where the protocol level of a CONNECT is, behind a Remaining Length of one byte. */
@@ -27,7 +27,7 @@ test.each([
   const one = client(url)
   const errors: unknown[] = []
   one.on('error', (error) => errors.push(error))
-  await once(one, 'connect')
+  await next(one, 'connect')
   expect(levels).toEqual([5, 4])
   expect(errors).toEqual([])
   expect(one.protocolVersion).toBe(4)
@@ -59,7 +59,7 @@ test('after a server that closes on everybody, 5.0 is tried again', async () => 
   const one = client(url)
   const errors: MqttError[] = []
   one.on('error', (error) => errors.push(error as MqttError))
-  await once(one, 'connect')
+  await next(one, 'connect')
   expect(levels).toEqual([5, 4, 5])
   expect(errors.map(({ code }) => code)).toEqual(['ERR_MQTT_CONNECTION_LOST'])
 })
@@ -73,6 +73,6 @@ test('3.1 is spoken on request', async () => {
     })
   })
   const one = client(url, { protocolVersion: 3 })
-  await once(one, 'connect')
+  await next(one, 'connect')
   expect(connect.toString('latin1', 4, 10)).toBe('MQIsdp')
 })

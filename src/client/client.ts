@@ -8,7 +8,7 @@ import { encode } from '../codec/encode.js'
 import type { Packet } from '../codec/packets.js'
 import { MqttError } from '../errors.js'
 import { type ClientEvents, type ConnackWords, type PacketInWords, packetInWords } from './client-events.js'
-import { command } from './commands.js'
+import { command, flushCommands } from './commands.js'
 import { Connections } from './connections.js'
 import { type ConnectionOptions, type Dialer, StreamDialer } from './dialer.js'
 import { type Closing, Engine, type EngineListener } from './engine.js'
@@ -246,6 +246,9 @@ export class MqttClient extends EventEmitter<ClientEvents> {
     if (this.disconnecting && !force) return this
     this.disconnecting = true
     this.#farewell = options
+    // What was published in this turn counts.
+    flushCommands()
+    if (this.disconnected) return this
     if (force) this.#leave(true)
     else if (!this.connected && !(this.#connections.isActive && !this.#isEmpty)) this.#leave(true)
     else this.#leaveWhenEmpty()
