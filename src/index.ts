@@ -65,6 +65,7 @@ export type {
   SocketDriver,
   TlsOptions,
 } from './options.js'
+export { binary, json, type PayloadCodec, type Schema, text } from './payload-codecs.js'
 export {
   type MessageHandler,
   MessageStream,
@@ -72,6 +73,8 @@ export {
   type SubscribeOptions,
   Subscription,
 } from './subscription.js'
+export type { SomeTopicParams, TopicParams } from './topic-pattern.js'
 export { TopicRouter } from './topic-router.js'
 export type { StreamInfo } from './transports/stream.js'
 export type { Protocol } from './transports/transport.js'
+export { type BrokerLike, type TypedMessage, TypedTopic, topic } from './typed-topics.js'
