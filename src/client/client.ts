@@ -8,14 +8,19 @@ import { encode } from '../codec/encode.js'
 import type { Packet } from '../codec/packets.js'
 import { MqttError } from '../errors.js'
 import { type ClientEvents, type ConnackWords, type PacketInWords, packetInWords } from './client-events.js'
+import type { ReceivedMessage } from './client-like.js'
 import { command, flushCommands } from './commands.js'
 import { Connections } from './connections.js'
 import { type ConnectionOptions, type Dialer, StreamDialer } from './dialer.js'
 import { type Closing, Engine, type EngineListener } from './engine.js'
+import { type HandlerOptions, type HandlerSubscription, handle, type ReceivedHandler } from './handlers.js'
 import { Inbox } from './inbox.js'
+import { type ClientMessagesOptions, messages, type ReceivedStream } from './messages.js'
 import { type CheckedOptions, checkOptions, type MqttOptions, nativeOptions } from './options.js'
 import { type ClientPublishOptions, Outgoing, type PublishDone, type PublishReceipt } from './outgoing.js'
 import type { ReceivedPublish } from './received.js'
+import { type RequestOptions, request } from './request.js'
+import { type RequestHandler, type RespondOptions, respond } from './respond.js'
 import { reauthenticate, stepOf } from './steps.js'
 import { type ClientSubscribeOptions, type SubscriptionGrant, Subscriptions } from './subscriptions.js'
 import { Topics, type TopicsToSubscribe } from './topics.js'
@@ -59,6 +64,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   disconnecting = false
   /** `end` has been called, and is done. */
   disconnected = false
+  readonly #chosenVersion: 3 | 4 | 5 | undefined
   #connack: PacketWords | undefined
   readonly #dialer: Dialer
   #engine: Engine
@@ -82,6 +88,8 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   constructor(source: StreamBuilder | Dialer, options: ClientOptions = {}) {
     super()
     this.options = checkOptions(options)
+    this.#chosenVersion = options.protocolVersion
+    this.options.protocolVersion ??= 5
     this.#dialer = typeof source === 'function' ? new StreamDialer(async () => source(this)) : source
     this.#engine = new Engine(nativeOptions(this.options), this.#listener())
     this.#subscriptions = new Subscriptions(this.#engine, (error) => this.#report(error))
@@ -273,6 +281,26 @@ export class MqttClient extends EventEmitter<ClientEvents> {
     return this.#messageCount
   }
 
+  /** Subscribes with a handler of the filter's own; `message` is emitted too. */
+  handle(topicFilter: string, handler: ReceivedHandler, options?: HandlerOptions): Promise<HandlerSubscription> {
+    return handle(this, topicFilter, handler, options)
+  }
+
+  /** Subscribes, and gives the messages one by one: `for await (const message of client.messages('a/#'))`. */
+  messages(topicFilter: string, options?: ClientMessagesOptions): ReceivedStream {
+    return messages(this, topicFilter, options)
+  }
+
+  /** Publishes a request and resolves with the answer. 5.0 only. */
+  request(topic: string, payload: string | Buffer, options?: RequestOptions): Promise<ReceivedMessage> {
+    return request(this, topic, payload, options)
+  }
+
+  /** Answers the requests on a filter. 5.0 only. */
+  respond(topicFilter: string, handler: RequestHandler, options?: RespondOptions): Promise<HandlerSubscription> {
+    return respond(this, topicFilter, handler, options)
+  }
+
   /** Authenticates once more on the open connection, with `options.authentication`. 5.0 only. */
   reauthenticate(): Promise<void> {
     return reauthenticate(this.#engine, this.options.authentication)
@@ -389,7 +417,8 @@ export class MqttClient extends EventEmitter<ClientEvents> {
 
   #makeConnections(): Connections {
     const client = this
-    return new Connections(this.#engine, this.#dialer, this.options, {
+    const chosen = this.#chosenVersion
+    return new Connections(this.#engine, this.#dialer, this.options, chosen, {
       get isManual() {
         return client.#prepareInbox()
       },
@@ -486,6 +515,8 @@ export class MqttClient extends EventEmitter<ClientEvents> {
     this.reconnecting = false
     this.#connack = words.properties
     this.#connections.onConnected(packet)
+    this.options.protocolVersion = this.#connections.version
+    this.options.clientId = this.#connections.clientId
     this.#outgoing.isConnected = true
     this.#subscriptions.onConnected(this.options.resubscribe && !words.sessionPresent)
     this.#received(packet)
