@@ -201,9 +201,12 @@ fn a_message_larger_than_the_queue_takes_its_place_when_all_others_have_gone() {
 #[test]
 fn qos_1_of_a_lost_session_is_sent_again_in_its_order_and_qos_2_is_not() {
     let mut client = connected(Config { resends_lost: true, ..Config::default() }, &CONNACK, 0);
-    for (qos, payload) in
-        [(QoS::AtLeastOnce, b"A"), (QoS::ExactlyOnce, b"B"), (QoS::AtLeastOnce, b"C"), (QoS::AtLeastOnce, b"D")]
-    {
+    for (qos, payload) in [
+        (QoS::AtLeastOnce, b"A"),
+        (QoS::ExactlyOnce, b"B"),
+        (QoS::AtLeastOnce, b"C"),
+        (QoS::AtLeastOnce, b"D"),
+    ] {
         client.publish(&Message { payload, ..message(qos) }, NOW_MS).unwrap();
     }
     drain(&mut client);
