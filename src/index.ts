@@ -23,6 +23,7 @@ export {
   type UnsubscribeCallback,
 } from './client/client.js'
 export type { ClientEvents, ConnackWords, PacketInWords } from './client/client-events.js'
+export { type FilterOptions, ReceivedMessage, type ReceivedPacket } from './client/client-like.js'
 export { connect, connectAsync } from './client/connect.js'
 export type {
   AckHandler,
@@ -33,6 +34,10 @@ export type {
 } from './client/options.js'
 export type { ClientPublishOptions, PublishReceipt } from './client/outgoing.js'
 export type { ReceivedPublish } from './client/received.js'
+export { type HandlerOptions, HandlerSubscription, type ReceivedHandler } from './client/handlers.js'
+export { type ClientMessagesOptions, ReceivedStream } from './client/messages.js'
+export type { RequestOptions } from './client/request.js'
+export type { Answer, RequestHandler, RespondOptions } from './client/respond.js'
 export type { ClientSubscribeOptions, SubscriptionGrant } from './client/subscriptions.js'
 export type { TopicsToSubscribe } from './client/topics.js'
 export type { GivenPublishProperties, PacketWords, PublishWords, UserProperties } from './client/words.js'
@@ -65,6 +70,7 @@ export type {
   SocketDriver,
   TlsOptions,
 } from './options.js'
+export { binary, json, type PayloadCodec, type Schema, text } from './payload-codecs.js'
 export {
   type MessageHandler,
   MessageStream,
@@ -72,6 +78,8 @@ export {
   type SubscribeOptions,
   Subscription,
 } from './subscription.js'
+export type { SomeTopicParams, TopicParams } from './topic-pattern.js'
 export { TopicRouter } from './topic-router.js'
 export type { StreamInfo } from './transports/stream.js'
 export type { Protocol } from './transports/transport.js'
+export { type BrokerLike, type TypedMessage, TypedTopic, topic } from './typed-topics.js'

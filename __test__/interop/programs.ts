@@ -144,7 +144,9 @@ export class Workshop {
     const directory = await mkdtemp(join(tmpdir(), 'topicwire-'))
     await mkdir(join(directory, 'node_modules'))
     await symlink(ROOT, join(directory, 'node_modules/topicwire'), 'dir')
-    await symlink(join(ROOT, 'node_modules/mqtt'), join(directory, 'node_modules/mqtt'), 'dir')
+    for (const name of ['mqtt', 'zod']) {
+      await symlink(join(ROOT, 'node_modules', name), join(directory, 'node_modules', name), 'dir')
+    }
     return new Workshop(directory)
   }
 

@@ -8,14 +8,19 @@ import { encode } from '../codec/encode.js'
 import type { Packet } from '../codec/packets.js'
 import { MqttError } from '../errors.js'
 import { type ClientEvents, type ConnackWords, type PacketInWords, packetInWords } from './client-events.js'
-import { command } from './commands.js'
+import type { ReceivedMessage } from './client-like.js'
+import { command, flushCommands } from './commands.js'
 import { Connections } from './connections.js'
 import { type ConnectionOptions, type Dialer, StreamDialer } from './dialer.js'
 import { type Closing, Engine, type EngineListener } from './engine.js'
+import { type HandlerOptions, type HandlerSubscription, handle, type ReceivedHandler } from './handlers.js'
 import { Inbox } from './inbox.js'
+import { type ClientMessagesOptions, messages, type ReceivedStream } from './messages.js'
 import { type CheckedOptions, checkOptions, type MqttOptions, nativeOptions } from './options.js'
 import { type ClientPublishOptions, Outgoing, type PublishDone, type PublishReceipt } from './outgoing.js'
 import type { ReceivedPublish } from './received.js'
+import { type RequestOptions, request } from './request.js'
+import { type RequestHandler, type RespondOptions, respond } from './respond.js'
 import { reauthenticate, stepOf } from './steps.js'
 import { type ClientSubscribeOptions, type SubscriptionGrant, Subscriptions } from './subscriptions.js'
 import { Topics, type TopicsToSubscribe } from './topics.js'
@@ -59,6 +64,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   disconnecting = false
   /** `end` has been called, and is done. */
   disconnected = false
+  readonly #chosenVersion: 3 | 4 | 5 | undefined
   #connack: PacketWords | undefined
   readonly #dialer: Dialer
   #engine: Engine
@@ -69,7 +75,9 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   #messageCount = 0
   #wasEmpty = true
   readonly #whenEnded: EndCallback[] = []
-  /** What is said in a DISCONNECT as soon as everything has left. */
+  /** The DISCONNECT has been said. */
+  #isLeaving = false
+  /** What is said in it as soon as everything has left. */
   #farewell: EndOptions | undefined
 
   /**
@@ -80,6 +88,8 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   constructor(source: StreamBuilder | Dialer, options: ClientOptions = {}) {
     super()
     this.options = checkOptions(options)
+    this.#chosenVersion = options.protocolVersion
+    this.options.protocolVersion ??= 5
     this.#dialer = typeof source === 'function' ? new StreamDialer(async () => source(this)) : source
     this.#engine = new Engine(nativeOptions(this.options), this.#listener())
     this.#subscriptions = new Subscriptions(this.#engine, (error) => this.#report(error))
@@ -244,6 +254,9 @@ export class MqttClient extends EventEmitter<ClientEvents> {
     if (this.disconnecting && !force) return this
     this.disconnecting = true
     this.#farewell = options
+    // What was published in this turn counts.
+    flushCommands()
+    if (this.disconnected) return this
     if (force) this.#leave(true)
     else if (!this.connected && !(this.#connections.isActive && !this.#isEmpty)) this.#leave(true)
     else this.#leaveWhenEmpty()
@@ -266,6 +279,26 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   /** How many QoS 1 and 2 messages, SUBSCRIBEs and UNSUBSCRIBEs were asked for: numbers on the wire are the core's. */
   getLastMessageId(): number {
     return this.#messageCount
+  }
+
+  /** Subscribes with a handler of the filter's own; `message` is emitted too. */
+  handle(topicFilter: string, handler: ReceivedHandler, options?: HandlerOptions): Promise<HandlerSubscription> {
+    return handle(this, topicFilter, handler, options)
+  }
+
+  /** Subscribes, and gives the messages one by one: `for await (const message of client.messages('a/#'))`. */
+  messages(topicFilter: string, options?: ClientMessagesOptions): ReceivedStream {
+    return messages(this, topicFilter, options)
+  }
+
+  /** Publishes a request and resolves with the answer. 5.0 only. */
+  request(topic: string, payload: string | Buffer, options?: RequestOptions): Promise<ReceivedMessage> {
+    return request(this, topic, payload, options)
+  }
+
+  /** Answers the requests on a filter. 5.0 only. */
+  respond(topicFilter: string, handler: RequestHandler, options?: RespondOptions): Promise<HandlerSubscription> {
+    return respond(this, topicFilter, handler, options)
   }
 
   /** Authenticates once more on the open connection, with `options.authentication`. 5.0 only. */
@@ -326,7 +359,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   }
 
   #leaveWhenEmpty(): void {
-    if (this.connected && this.#isEmpty) this.#leave(false)
+    if (this.connected && !this.#isLeaving && this.#isEmpty) this.#leave(false)
   }
 
   /** Says DISCONNECT where there is somebody to hear it, and closes. */
@@ -340,6 +373,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
       this.#engine.destroy()
       return
     }
+    this.#isLeaving = true
     const { reasonCode = 0, properties } = this.#farewell ?? {}
     const isV5 = this.protocolVersion === 5
     const packet = encode(
@@ -373,6 +407,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   #revive(): void {
     this.disconnected = false
     this.disconnecting = false
+    this.#isLeaving = false
     this.#farewell = undefined
     this.#engine = new Engine(nativeOptions(this.options), this.#listener())
     this.#subscriptions = this.#subscriptions.successor(this.#engine)
@@ -382,7 +417,8 @@ export class MqttClient extends EventEmitter<ClientEvents> {
 
   #makeConnections(): Connections {
     const client = this
-    return new Connections(this.#engine, this.#dialer, this.options, {
+    const chosen = this.#chosenVersion
+    return new Connections(this.#engine, this.#dialer, this.options, chosen, {
       get isManual() {
         return client.#prepareInbox()
       },
@@ -479,6 +515,8 @@ export class MqttClient extends EventEmitter<ClientEvents> {
     this.reconnecting = false
     this.#connack = words.properties
     this.#connections.onConnected(packet)
+    this.options.protocolVersion = this.#connections.version
+    this.options.clientId = this.#connections.clientId
     this.#outgoing.isConnected = true
     this.#subscriptions.onConnected(this.options.resubscribe && !words.sessionPresent)
     this.#received(packet)

@@ -45,13 +45,23 @@ export class Connections {
   #problem: MqttError | undefined
   #timer: NodeJS.Timeout | undefined
 
-  /** @throws MqttError for options that no CONNECT can carry. */
-  constructor(engine: Engine, dialer: Dialer, options: CheckedOptions, listener: ConnectionsListener) {
+  /**
+   * `chosenVersion` is undefined where that is left to the servers.
+   *
+   * @throws MqttError for options that no CONNECT can carry.
+   */
+  constructor(
+    engine: Engine,
+    dialer: Dialer,
+    options: CheckedOptions,
+    chosenVersion: ProtocolVersion | undefined,
+    listener: ConnectionsListener,
+  ) {
     this.#engine = engine
     this.#dialer = dialer
     this.#options = options
     this.#listener = listener
-    this.#versions = new Versions(options.protocolVersion, needsV5(options))
+    this.#versions = new Versions(chosenVersion, needsV5(options))
     this.#backoff = new Backoff(options)
     this.#clientId = dialer.login.clientId ?? options.clientId
     this.#packet(undefined)

@@ -78,9 +78,9 @@ export async function dial(
 export function overDuplex(duplex: Duplex): ClientTransport {
   const isSocket = duplex instanceof Socket
   const encrypted = duplex instanceof TLSSocket
-  if (isSocket) return overSocket(duplex.setNoDelay(true), 'The stream', encrypted)
+  if (isSocket) return overSocket(duplex.setNoDelay(true), 'the stream', encrypted)
   const inner = new StreamTransport(duplex)
-  const transport = new StreamedTransport(inner, 'The stream', encrypted)
+  const transport = new StreamedTransport(inner, 'the stream', encrypted)
   inner.open(transport)
   // A stream that has ended already says nothing more.
   if (duplex.destroyed) setImmediate(() => transport.closed(duplex.errored ?? undefined))

@@ -38,6 +38,8 @@ export type PublishDone = (error?: MqttError, receipt?: PublishReceipt) => void
 
 /** Commands that are carried out before the next are looked at. */
 const RELEASED_AT_ONCE = 1_000
+/** Their bytes: less than the buffer of commands holds. */
+const RELEASED_BYTES = 128 * 1024
 
 /** One message that somebody waits for, or that waits itself. */
 class Publication implements Waiter {
@@ -122,7 +124,9 @@ export class Outgoing {
     const retain = options?.retain === true
     const properties = options?.properties
     const waiter = done === undefined ? undefined : new Publication(this, qos, done)
-    const mustWait = this.backlogCount > 0 && (this.isConnected || qos === 0)
+    // What was commanded before goes before, and may have to wait itself.
+    if (this.#mustWait(qos)) flushCommands()
+    const mustWait = this.#mustWait(qos)
     if (!mustWait && properties === undefined && typeof topic === 'string' && isQos(qos)) {
       const isPlain = typeof payload === 'string' || payload instanceof Uint8Array
       if (isPlain && publish(this.#engine, topic, payload, (qos << 1) | (retain ? 1 : 0), waiter)) return
@@ -146,6 +150,10 @@ export class Outgoing {
     const publication = waiter ?? new Publication(this, qos, undefined)
     publication.packet = Buffer.from(packet)
     this.#wait(publication)
+  }
+
+  #mustWait(qos: number): boolean {
+    return this.backlogCount > 0 && (this.isConnected || qos === 0)
   }
 
   onAccepted(publication: Publication, ticket: number): void {
@@ -236,14 +244,9 @@ export class Outgoing {
   /** Offers the backlog to the native client, in its order, until that refuses or all is gone. */
   release(): void {
     if (this.#returned !== undefined) return
+    flushCommands()
     while (this.isConnected && this.backlogCount > 0 && !this.#engine.isFull) {
-      const end = Math.min(this.#backlog.length, this.#backlogAt + RELEASED_AT_ONCE)
-      const batch = this.#backlog.slice(this.#backlogAt, end)
-      this.#backlogAt = end
-      if (end === this.#backlog.length || end > 10 * RELEASED_AT_ONCE) {
-        this.#backlog = this.#backlog.slice(end)
-        this.#backlogAt = 0
-      }
+      const batch = this.#takeBatch()
       this.#returned = []
       for (const publication of batch) {
         this.#backlogBytes -= publication.bytes
@@ -260,6 +263,32 @@ export class Outgoing {
       this.#backlogAt = 0
       return
     }
+  }
+
+  /**
+   * What is carried out in one go, so that nothing is drained between two of it: of two messages the first might be
+   * refused and the second not, and overtake it.
+   */
+  #takeBatch(): Publication[] {
+    const start = this.#backlogAt
+    let end = start
+    let bytes = 0
+    for (; end < this.#backlog.length && end - start < RELEASED_AT_ONCE; end += 1) {
+      const publication = this.#backlog[end] as Publication
+      bytes += publication.bytes
+      if (end > start && (publication.apart !== undefined || bytes > RELEASED_BYTES)) break
+      if (publication.apart !== undefined || bytes > RELEASED_BYTES) {
+        end += 1
+        break
+      }
+    }
+    const batch = this.#backlog.slice(start, end)
+    this.#backlogAt = end
+    if (end === this.#backlog.length || end > 10 * RELEASED_AT_ONCE) {
+      this.#backlog = this.#backlog.slice(end)
+      this.#backlogAt = 0
+    }
+    return batch
   }
 
   #wait(publication: Publication): void {

@@ -14,6 +14,9 @@ export interface Attempt {
 
 type Sentence = (attempt: Attempt, error: NodeJS.ErrnoException) => string
 
+/** `…error:0A00010B:SSL routines:ssl3_get_record:wrong version number:…` */
+const OPENSSL_MESSAGE = /:SSL routines:[^:]*:([^:]+):/
+
 /** By the code of Node's error: what the network says. */
 const NETWORK: ReadonlyMap<string, Sentence> = new Map<string, Sentence>([
   [
@@ -93,16 +96,18 @@ const TLS: ReadonlyMap<string, Sentence> = new Map<string, Sentence>([
 export function failedAttempt(error: unknown, attempt: Attempt): MqttError {
   const problem = innermost(error)
   const { place } = attempt
-  const tls = TLS.get(problem.code ?? '')
+  const code = codeOf(problem)
+  if (code.startsWith('ERR_OSSL_')) return badTlsOptions(error)
+  const tls = TLS.get(code)
   if (tls !== undefined) return new MqttError('ERR_MQTT_TLS', tls(attempt, problem), { cause: error })
-  const network = NETWORK.get(problem.code ?? '')
+  const network = NETWORK.get(code)
   if (network !== undefined) return unreachableError(network(attempt, problem), error)
   if (isTls(attempt.address) && isEarlyEnd(problem)) {
     const hint = 'it is not for TLS (mqtt:// and ws:// are without), or wants a client certificate'
     const sentence = `${place} ended the connection during the TLS handshake: the port may be wrong, ${hint}.`
     return new MqttError('ERR_MQTT_TLS', sentence, { cause: error })
   }
-  if (problem.code?.startsWith('ERR_SSL_') || problem.code === 'EPROTO') {
+  if (code.startsWith('ERR_SSL_') || code === 'EPROTO') {
     const sentence = `The TLS handshake with ${place} failed: ${reasonOf(problem)}.`
     return new MqttError('ERR_MQTT_TLS', sentence, { cause: error })
   }
@@ -205,17 +210,22 @@ export function unexpectedAnswer(
   ) {
     return new MqttError(
       'ERR_MQTT_TLS',
-      `${place} answers with TLS: use mqtts://, or the server's port without TLS.`,
+      `${beginning(place)} answers with TLS: use mqtts://, or the server's port without TLS.`,
     )
   }
   if (length >= 4 && Buffer.from(chunk.buffer, chunk.byteOffset, 4).toString('latin1') === 'HTTP') {
     const scheme = encrypted ? 'wss://' : 'ws://'
     return new MqttError(
       'ERR_MQTT_CONNECT',
-      `${place} answers with HTTP: use ${scheme}, or the server's port for MQTT.`,
+      `${beginning(place)} answers with HTTP: use ${scheme}, or the server's port for MQTT.`,
     )
   }
   return undefined
+}
+
+/** A place at the beginning of a sentence. */
+export function beginning(place: string): string {
+  return place.replace(/^the /, 'The ')
 }
 
 function unreachableError(sentence: string, cause: unknown): MqttError {
@@ -276,6 +286,14 @@ function innermost(error: unknown): NodeJS.ErrnoException {
   return error instanceof Error ? error : new Error(String(error))
 }
 
+/** Where OpenSSL fails in the middle of a write, Node has its words in the message only. */
+function codeOf({ code = '', message }: NodeJS.ErrnoException): string {
+  const [, reason] = OPENSSL_MESSAGE.exec(message) ?? []
+  return code === 'EPROTO' && reason !== undefined
+    ? `ERR_SSL_${reason.toUpperCase().replaceAll(' ', '_')}`
+    : code
+}
+
 function isEarlyEnd({ code }: NodeJS.ErrnoException): boolean {
   return code === 'ECONNRESET' || code === 'EPIPE'
 }
@@ -287,7 +305,8 @@ function isTls({ protocol }: ServerAddress): boolean {
 /** OpenSSL's own words, without its numbers and file names; other messages as they are, without their full stop. */
 function reasonOf(error: Error): string {
   const { reason } = error as { reason?: unknown }
-  const text = typeof reason === 'string' && reason !== '' ? reason : error.message
+  const [, words] = OPENSSL_MESSAGE.exec(error.message) ?? []
+  const text = typeof reason === 'string' && reason !== '' ? reason : (words ?? error.message)
   return text.replace(/\.$/, '')
 }
 

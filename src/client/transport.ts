@@ -7,7 +7,7 @@
  */
 import { MqttError } from '../errors.js'
 import type { Transport, TransportSink } from '../transports/transport.js'
-import { lostConnection, unexpectedAnswer } from './problems.js'
+import { beginning, lostConnection, unexpectedAnswer } from './problems.js'
 
 /** One Network Connection to a server. The three handlers are set by whoever uses it; what came before waits for them. */
 export interface ClientTransport {
@@ -160,6 +160,6 @@ export class StreamedTransport extends HandlerSlots implements ClientTransport, 
 function silentEnd(place: string): MqttError {
   return new MqttError(
     'ERR_MQTT_CONNECTION_LOST',
-    `${place} ended the connection without a word: the port may be for something else (TLS, HTTP), or the server has no room.`,
+    `${beginning(place)} ended the connection without a word: the port may be for something else (TLS, HTTP), or the server has no room.`,
   )
 }
