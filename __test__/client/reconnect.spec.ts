@@ -190,9 +190,8 @@ describe('acknowledgements', () => {
     await broker.publish('ack', 'second', { qos: 1 })
     await until(() => seen.length === 2, 'two messages')
     broker.disconnect('manual')
-    await until(() => seen.length === 3, 'the second one again')
+    await until(() => seen.find(([payload, dup]) => payload === 'second' && dup), 'the second one again')
     expect(seen[0]).toEqual(['first', false])
-    expect(seen[2]).toEqual(['second', true])
   })
 
   test('wait for handleMessage, which also slows the server down', async () => {
