@@ -11,7 +11,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { inRoot, main } from '../scripts/lib/project.mjs'
 import { start, stop, tieChildren } from './lib/children.mjs'
-import { count as people, kibibytes, times, withSpread } from './lib/format.mjs'
+import { kibibytes, count as people, times, withSpread } from './lib/format.mjs'
 import { machine } from './lib/machine.mjs'
 import { parseOptions, positive } from './lib/options.mjs'
 import { ratioSpread, spread } from './lib/stats.mjs'
@@ -33,7 +33,11 @@ const share = options.quick ? 0.1 : 1
 
 /** A child that answers. */
 function talk(role, args) {
-  const child = start(role, [process.execPath, '--expose-gc', ...args], ['ignore', 'inherit', 'inherit', 'ipc'])
+  const child = start(
+    role,
+    [process.execPath, '--expose-gc', ...args],
+    ['ignore', 'inherit', 'inherit', 'ipc'],
+  )
   const waiting = []
   child.on('message', (message) => {
     if (message.receive !== undefined) child.forward(message)

@@ -239,7 +239,9 @@ describe('what is not sent', () => {
     const { url } = await startBroker({ features: { maximumQos: 1, retain: false } })
     const one = await connected(url)
     expect(one.serverProperties).toMatchObject({ maximumQoS: 1, retainAvailable: false })
-    await expect(one.publishAsync('a', 'x', { qos: 2 })).rejects.toMatchObject({ code: 'ERR_MQTT_NOT_SUPPORTED' })
+    await expect(one.publishAsync('a', 'x', { qos: 2 })).rejects.toMatchObject({
+      code: 'ERR_MQTT_NOT_SUPPORTED',
+    })
     await expect(one.publishAsync('a', 'x', { retain: true })).rejects.toMatchObject({
       code: 'ERR_MQTT_NOT_SUPPORTED',
     })

@@ -282,7 +282,11 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   }
 
   /** Subscribes with a handler of the filter's own; `message` is emitted too. */
-  handle(topicFilter: string, handler: ReceivedHandler, options?: HandlerOptions): Promise<HandlerSubscription> {
+  handle(
+    topicFilter: string,
+    handler: ReceivedHandler,
+    options?: HandlerOptions,
+  ): Promise<HandlerSubscription> {
     return handle(this, topicFilter, handler, options)
   }
 
@@ -297,7 +301,11 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   }
 
   /** Answers the requests on a filter. 5.0 only. */
-  respond(topicFilter: string, handler: RequestHandler, options?: RespondOptions): Promise<HandlerSubscription> {
+  respond(
+    topicFilter: string,
+    handler: RequestHandler,
+    options?: RespondOptions,
+  ): Promise<HandlerSubscription> {
     return respond(this, topicFilter, handler, options)
   }
 
