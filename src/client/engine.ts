@@ -304,7 +304,9 @@ export class Engine implements Commander {
     const known = fromNative(error)
     this.destroy()
     this.end()
-    this.#listener.failed(known instanceof MqttError ? known : new MqttError('ERR_MQTT_PANIC', undefined, { cause: error }))
+    this.#listener.failed(
+      known instanceof MqttError ? known : new MqttError('ERR_MQTT_PANIC', undefined, { cause: error }),
+    )
   }
 
   /** Sees that the deadline of the native client is kept. It only moves away while nothing rare happens. */
