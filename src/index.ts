@@ -25,6 +25,8 @@ export {
 export type { ClientEvents, ConnackWords, PacketInWords } from './client/client-events.js'
 export { type FilterOptions, ReceivedMessage, type ReceivedPacket } from './client/client-like.js'
 export { connect, connectAsync } from './client/connect.js'
+export { type HandlerOptions, HandlerSubscription, type ReceivedHandler } from './client/handlers.js'
+export { type ClientMessagesOptions, ReceivedStream } from './client/messages.js'
 export type {
   AckHandler,
   ClientQueueFullPolicy,
@@ -34,8 +36,6 @@ export type {
 } from './client/options.js'
 export type { ClientPublishOptions, PublishReceipt } from './client/outgoing.js'
 export type { ReceivedPublish } from './client/received.js'
-export { type HandlerOptions, HandlerSubscription, type ReceivedHandler } from './client/handlers.js'
-export { type ClientMessagesOptions, ReceivedStream } from './client/messages.js'
 export type { RequestOptions } from './client/request.js'
 export type { Answer, RequestHandler, RespondOptions } from './client/respond.js'
 export type { ClientSubscribeOptions, SubscriptionGrant } from './client/subscriptions.js'

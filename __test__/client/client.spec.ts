@@ -170,7 +170,7 @@ describe('messages', () => {
     },
   )
 
-  test('a hundred thousand QoS 0 messages of one turn all arrive, in order', async () => {
+  test('more QoS 0 messages in one turn than any buffer holds all arrive, in order', async () => {
     const { url } = await startBroker({
       limits: { maximumOutBufferBytes: 64 * 1024 * 1024, maximumBufferedBytes: 256 * 1024 * 1024 },
     })
@@ -180,13 +180,13 @@ describe('messages', () => {
       if (payload.readUInt32BE(0) === next) next += 1
     })
     await to.subscribeAsync('flood')
-    for (let index = 0; index < 100_000; index += 1) {
-      const payload = Buffer.alloc(100)
+    for (let index = 0; index < 10_000; index += 1) {
+      const payload = Buffer.alloc(1_000)
       payload.writeUInt32BE(index)
       from.publish('flood', payload)
     }
     await from.publishAsync('flood-is-over', '')
-    await until(() => next === 100_000, 'the last message')
+    await until(() => next === 10_000, 'the last message')
   }, 20_000)
 
   test('a handler that throws is an uncaught exception, and the messages behind it come', async () => {
@@ -239,7 +239,9 @@ describe('what is not sent', () => {
     const { url } = await startBroker({ features: { maximumQos: 1, retain: false } })
     const one = await connected(url)
     expect(one.serverProperties).toMatchObject({ maximumQoS: 1, retainAvailable: false })
-    await expect(one.publishAsync('a', 'x', { qos: 2 })).rejects.toMatchObject({ code: 'ERR_MQTT_NOT_SUPPORTED' })
+    await expect(one.publishAsync('a', 'x', { qos: 2 })).rejects.toMatchObject({
+      code: 'ERR_MQTT_NOT_SUPPORTED',
+    })
     await expect(one.publishAsync('a', 'x', { retain: true })).rejects.toMatchObject({
       code: 'ERR_MQTT_NOT_SUPPORTED',
     })

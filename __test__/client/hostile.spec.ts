@@ -26,10 +26,22 @@ test.each([
   ['a message before CONNACK', hex('30 05 00 01 61 00 78'), 'ERR_MQTT_PROTOCOL_ERROR'],
   ['a second CONNACK', Buffer.concat([CONNACK, CONNACK]), 'ERR_MQTT_PROTOCOL_ERROR'],
   ['an answer to nothing', Buffer.concat([CONNACK, hex('40 02 00 07')]), 'ERR_MQTT_PROTOCOL_ERROR'],
-  ['a message of QoS 3', Buffer.concat([CONNACK, hex('36 07 00 01 61 00 01 00 78')]), 'ERR_MQTT_MALFORMED_PACKET'],
-  ['a topic that is not UTF-8', Buffer.concat([CONNACK, hex('30 04 00 01 ff 00')]), 'ERR_MQTT_MALFORMED_PACKET'],
+  [
+    'a message of QoS 3',
+    Buffer.concat([CONNACK, hex('36 07 00 01 61 00 01 00 78')]),
+    'ERR_MQTT_MALFORMED_PACKET',
+  ],
+  [
+    'a topic that is not UTF-8',
+    Buffer.concat([CONNACK, hex('30 04 00 01 ff 00')]),
+    'ERR_MQTT_MALFORMED_PACKET',
+  ],
   ['a topic with a wildcard', Buffer.concat([CONNACK, hex('30 04 00 01 23 00')]), 'ERR_MQTT_PROTOCOL_ERROR'],
-  ['an alias that was never set', Buffer.concat([CONNACK, hex('30 06 00 00 03 23 00 01')]), 'ERR_MQTT_PROTOCOL_ERROR'],
+  [
+    'an alias that was never set',
+    Buffer.concat([CONNACK, hex('30 06 00 00 03 23 00 01')]),
+    'ERR_MQTT_PROTOCOL_ERROR',
+  ],
   ['a packet of a client', Buffer.concat([CONNACK, hex('c0 00')]), 'ERR_MQTT_PROTOCOL_ERROR'],
   ['a refusal', hex('20 03 00 87 00'), 'ERR_MQTT_CONNECTION_REFUSED'],
 ])('%s', async (_what, bytes, code) => {
@@ -73,7 +85,12 @@ test('a server that falls silent is found out by the Keep Alive', async () => {
 }, 10_000)
 
 test('every byte sequence is taken in any pieces', async () => {
-  const bytes = Buffer.concat([CONNACK, hex('30 05 00 01 61 00 78'), hex('30 05 00 01 62 00 79'), hex('30 04 00 01 ff 00')])
+  const bytes = Buffer.concat([
+    CONNACK,
+    hex('30 05 00 01 61 00 78'),
+    hex('30 05 00 01 62 00 79'),
+    hex('30 04 00 01 ff 00'),
+  ])
   for (let cut = 1; cut < bytes.length; cut += 1) {
     const { url } = await serverThat((socket) => {
       socket.once('data', () => {

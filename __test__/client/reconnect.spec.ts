@@ -79,13 +79,21 @@ describe('messages', () => {
     ['a session that is lost', {}],
   ])('no QoS 1 message is lost to cuts, in %s', async (_what, options) => {
     const { broker, url } = await startBroker()
-    const proxy = await CuttingProxy.listen(Number(new URL(url).port), { cuts: 30, seed: 7, mostBytes: 3_000 })
+    const proxy = await CuttingProxy.listen(Number(new URL(url).port), {
+      cuts: 30,
+      seed: 7,
+      mostBytes: 3_000,
+    })
     cleanUp(() => proxy.close())
     const got = new Set<string>()
     broker.subscribe('cut', (message) => {
       got.add(message.text())
     })
-    const one = client(`mqtt://127.0.0.1:${proxy.port}`, { ...options, reconnectPeriod: 2, reconnectPeriodMax: 5 })
+    const one = client(`mqtt://127.0.0.1:${proxy.port}`, {
+      ...options,
+      reconnectPeriod: 2,
+      reconnectPeriodMax: 5,
+    })
     const sent: Promise<unknown>[] = []
     for (let index = 0; proxy.cuts < 30 || index < 300; index += 1) {
       sent.push(one.publishAsync('cut', `${index}`, { qos: 1 }))
@@ -190,9 +198,8 @@ describe('acknowledgements', () => {
     await broker.publish('ack', 'second', { qos: 1 })
     await until(() => seen.length === 2, 'two messages')
     broker.disconnect('manual')
-    await until(() => seen.length === 3, 'the second one again')
+    await until(() => seen.find(([payload, dup]) => payload === 'second' && dup), 'the second one again')
     expect(seen[0]).toEqual(['first', false])
-    expect(seen[2]).toEqual(['second', true])
   })
 
   test('wait for handleMessage, which also slows the server down', async () => {
@@ -223,7 +230,13 @@ describe('acknowledgements', () => {
           if (packet.type === 'connect') {
             socket.write(Buffer.from([0x20, 3, 0, 0, 0]))
             for (const [index, payload] of ['good', 'bad'].entries()) {
-              const message = { type: 'publish', topicName: 't', payload, qos: 1, packetId: index + 1 } as const
+              const message = {
+                type: 'publish',
+                topicName: 't',
+                payload,
+                qos: 1,
+                packetId: index + 1,
+              } as const
               socket.write(encode(message, { protocolVersion: 5 }))
             }
           }

@@ -7,7 +7,8 @@ import { once } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
 
 const [, , name, port] = process.argv
-const { connectAsync } = name === 'mqttjs' ? (await import('mqtt')).default : await import('../../dist/index.js')
+const { connectAsync } =
+  name === 'mqttjs' ? (await import('mqtt')).default : await import('../../dist/index.js')
 const options = { protocolVersion: 5, clean: true, connectTimeout: 10_000 }
 const payload = Buffer.alloc(64, 'x')
 const topic = 'outbound/telemetry'

@@ -9,13 +9,15 @@ import type { Packet } from '../codec/packets.js'
 import { MqttError } from '../errors.js'
 import { type ClientEvents, type ConnackWords, type PacketInWords, packetInWords } from './client-events.js'
 import type { ReceivedMessage } from './client-like.js'
-import { command, flushCommands } from './commands.js'
+import { ACKNOWLEDGE, command, flushCommands } from './commands.js'
 import { Connections } from './connections.js'
 import { type ConnectionOptions, type Dialer, StreamDialer } from './dialer.js'
 import { type Closing, Engine, type EngineListener } from './engine.js'
+import { refusal } from './failures.js'
 import { type HandlerOptions, type HandlerSubscription, handle, type ReceivedHandler } from './handlers.js'
 import { Inbox } from './inbox.js'
 import { type ClientMessagesOptions, messages, type ReceivedStream } from './messages.js'
+import { UNKNOWN_DELIVERY } from './native-clients.js'
 import { type CheckedOptions, checkOptions, type MqttOptions, nativeOptions } from './options.js'
 import { type ClientPublishOptions, Outgoing, type PublishDone, type PublishReceipt } from './outgoing.js'
 import type { ReceivedPublish } from './received.js'
@@ -75,6 +77,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   #messageCount = 0
   #wasEmpty = true
   readonly #whenEnded: EndCallback[] = []
+  #onAbort: (() => void) | undefined
   /** The DISCONNECT has been said. */
   #isLeaving = false
   /** What is said in it as soon as everything has left. */
@@ -97,7 +100,10 @@ export class MqttClient extends EventEmitter<ClientEvents> {
     this.#connections = this.#makeConnections()
     const { signal } = options
     if (signal?.aborted === true) process.nextTick(() => this.end(true))
-    else signal?.addEventListener('abort', () => this.end(true), { once: true })
+    else if (signal !== undefined) {
+      this.#onAbort = () => this.end(true)
+      signal.addEventListener('abort', this.#onAbort, { once: true })
+    }
     if (this.options.manualConnect !== true) this.#connections.open()
   }
 
@@ -282,7 +288,11 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   }
 
   /** Subscribes with a handler of the filter's own; `message` is emitted too. */
-  handle(topicFilter: string, handler: ReceivedHandler, options?: HandlerOptions): Promise<HandlerSubscription> {
+  handle(
+    topicFilter: string,
+    handler: ReceivedHandler,
+    options?: HandlerOptions,
+  ): Promise<HandlerSubscription> {
     return handle(this, topicFilter, handler, options)
   }
 
@@ -297,7 +307,11 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   }
 
   /** Answers the requests on a filter. 5.0 only. */
-  respond(topicFilter: string, handler: RequestHandler, options?: RespondOptions): Promise<HandlerSubscription> {
+  respond(
+    topicFilter: string,
+    handler: RequestHandler,
+    options?: RespondOptions,
+  ): Promise<HandlerSubscription> {
     return respond(this, topicFilter, handler, options)
   }
 
@@ -369,7 +383,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
       process.nextTick(() => this.#ended())
       return
     }
-    if (force && !this.connected) {
+    if (force && (!this.connected || this.#engine.isFull)) {
       this.#engine.destroy()
       return
     }
@@ -386,16 +400,16 @@ export class MqttClient extends EventEmitter<ClientEvents> {
     )
     command(this.#engine, packet, {
       accepted: () => {},
-      refused: () => this.#engine.destroy(),
+      refused: () => process.nextTick(() => this.#engine.destroy()),
     })
   }
 
-  #ended(): void {
+  #ended(error = new MqttError('ERR_MQTT_CLIENT_ENDED')): void {
     if (this.disconnected) return
+    if (this.#onAbort !== undefined) this.options.signal?.removeEventListener('abort', this.#onAbort)
     this.disconnected = true
     this.connected = false
     this.reconnecting = false
-    const error = new MqttError('ERR_MQTT_CLIENT_ENDED')
     this.#outgoing.failAll(error)
     this.#subscriptions.failAll(error)
     this.#engine.end()
@@ -486,6 +500,12 @@ export class MqttClient extends EventEmitter<ClientEvents> {
         this.#received(packet)
       },
       refused: (code, words, packet, apart) => {
+        if (packet[0] === ACKNOWLEDGE) {
+          // Too late is no mistake: the server sends the message again.
+          const error = refusal(code, words, 'ERR_MQTT_INVALID_TOPIC_NAME')
+          if (code !== UNKNOWN_DELIVERY) process.nextTick(() => this.#report(error))
+          return
+        }
         const error = this.#outgoing.onRefusedUnawaited(code, words, packet, apart)
         if (error !== undefined) process.nextTick(() => this.#report(error))
       },
@@ -495,6 +515,12 @@ export class MqttClient extends EventEmitter<ClientEvents> {
       },
       closing: (closing) => this.#onClosing(closing),
       gone: (error) => this.#connections.onGone(error),
+      failed: (error) => {
+        this.disconnecting = true
+        this.#connections.stop()
+        this.#report(error)
+        this.#ended(error)
+      },
     }
   }
 

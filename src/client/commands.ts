@@ -14,7 +14,9 @@ const ROOM_BYTES = 256 * 1024
 const APART_BYTES = 16 * 1024
 const PAYLOAD_APART = 0x01
 const CLIENT_BYTES = 4
-const ACKNOWLEDGE = 0x40
+const PUBLISH = 3
+/** The first byte of an answer to a message. */
+export const ACKNOWLEDGE = 0x40
 const NO_PAYLOAD = Buffer.alloc(0)
 /** Up to this length a loop is faster than a call that leaves JavaScript. */
 const SHORT_BYTES = 24
@@ -30,6 +32,8 @@ export interface Waiter {
 /** A client whose commands are here. */
 export interface Commander {
   readonly id: number
+  /** A command may have brought a deadline that is nearer than any before. Those of messages do not. */
+  hasNewDeadline: boolean
   /** Nobody else waited for the command. */
   refused(code: number, words: string, packet: Buffer, apart: Uint8Array | undefined): void
   /** Its commands have been carried out; there may be output. */
@@ -83,6 +87,8 @@ export function command(
   begin(commander, packet.length, waiter)
   bytes.set(packet, at)
   at += packet.length
+  const [first = 0] = packet
+  if (first >> 4 !== PUBLISH && first !== PAYLOAD_APART) commander.hasNewDeadline = true
   if (apart === undefined) return
   payloadApart = apart
   flushCommands()

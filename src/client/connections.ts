@@ -179,7 +179,8 @@ export class Connections {
       accepted: () => {},
       refused: (code, words) => {
         this.#problem = refusal(code, words, 'ERR_MQTT_INVALID_TOPIC_NAME')
-        transport.destroy()
+        // Nobody's code may run while commands are carried out.
+        process.nextTick(() => transport.destroy())
       },
     })
   }

@@ -7,7 +7,7 @@ import { decode } from '../codec/decode.js'
 import type { Packet } from '../codec/packets.js'
 import { viewOf } from '../codec/publish.js'
 import { decodeAscii, decodeText } from '../codec/reader.js'
-import type { MqttError } from '../errors.js'
+import { MqttError } from '../errors.js'
 import type { ProtocolVersion } from '../hooks/types.js'
 import { fromNative, type NativeClientOptions } from '../native.js'
 import { acknowledge, type Commander, flushCommands } from './commands.js'
@@ -57,6 +57,8 @@ export interface EngineListener {
   closing(closing: Closing): void
   /** The transport is gone. */
   gone(error: MqttError | undefined): void
+  /** The native client met a bug and is gone. */
+  failed(error: MqttError): void
 }
 
 const kinds = new Map<number, Closing['kind']>([
@@ -80,6 +82,7 @@ const forgotten = new FinalizationRegistry<number>((id) => nativeSide().clients.
 /** See the head of this file. */
 export class Engine implements Commander {
   readonly id: number
+  hasNewDeadline = false
   readonly #side: NativeSide
   readonly #listener: EngineListener
   #version: ProtocolVersion = 5
@@ -158,7 +161,7 @@ export class Engine implements Commander {
     this.#hasEnded = true
     clearTimeout(this.#timer)
     forgotten.unregister(this)
-    // What it was told in this turn is still in the buffer.
+    // What it was told in this turn is still in the buffer; it comes to nothing, and whoever waits hears so.
     flushCommands()
     this.#side.clients.forget(this.id)
   }
@@ -166,6 +169,8 @@ export class Engine implements Commander {
   afterCommands(): void {
     if (this.#hasEnded) return
     this.#drain()
+    if (!this.hasNewDeadline) return
+    this.hasNewDeadline = false
     this.#armTimer()
   }
 
@@ -296,11 +301,12 @@ export class Engine implements Commander {
 
   /** The native client met a bug and is gone. */
   #fail(error: unknown): void {
-    const words = error instanceof Error ? error.message : String(error)
     const known = fromNative(error)
-    this.#listener.closing({ kind: 'fault', reasonCode: 0, words, packet: undefined })
     this.destroy()
-    if (known === error) throw error
+    this.end()
+    this.#listener.failed(
+      known instanceof MqttError ? known : new MqttError('ERR_MQTT_PANIC', undefined, { cause: error }),
+    )
   }
 
   /** Sees that the deadline of the native client is kept. It only moves away while nothing rare happens. */

@@ -30,6 +30,7 @@ pub(super) struct Command<'b> {
     body: Body<'b>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it lives for one call")]
 enum Body<'b> {
     Packet { packet: Result<Packet<'b>, String>, is_apart: bool },
     Acknowledge { key: DeliveryKey, reason_code: ReasonCode },
