@@ -773,9 +773,10 @@ if (
   }
 }
 
-const { NativeBroker, NativeTopicRouter, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches } = nativeBinding
+const { NativeBroker, NativeTopicRouter, argon2id, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches } = nativeBinding
 export { NativeBroker }
 export { NativeTopicRouter }
+export { argon2id }
 export { dropReasonNames }
 export { metricNames }
 export { nativeDecoder }
