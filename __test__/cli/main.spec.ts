@@ -31,6 +31,31 @@ describe('what ends by itself', () => {
   })
 })
 
+describe('the first word', () => {
+  it('start is what happens without a word', async () => {
+    expect(await runCommand(['start', '--version'])).toEqual(await runCommand(['--version']))
+  })
+
+  it.each([[['help']], [['help', 'start']], [['start', '--help']], [['help', 'help']]])(
+    '%j prints the help of the broker, which lists the commands',
+    async (args) => {
+      const { exitCode, out } = await runCommand(args)
+      expect(exitCode).toBe(0)
+      expect(out).toContain('\nCommands:\n  start ')
+    },
+  )
+
+  it.each([
+    ['strat', "topicwire: there is no command 'strat'. Did you mean start?"],
+    ['hepl', "topicwire: there is no command 'hepl'. Did you mean help?"],
+    ['x.yaml', "topicwire: there is no command 'x.yaml'.\n"],
+  ])('%s ends with 2 and the nearest word', async (word, expected) => {
+    const { exitCode, out, error } = await runCommand([word])
+    expect(error).toContain(expected)
+    expect({ exitCode, out }).toEqual({ exitCode: 2, out: '' })
+  })
+})
+
 describe('wrong usage and configuration end with 2', () => {
   it.each([
     ['an unknown flag', ['--prot', '1'], {}, 'Did you mean --port?'],

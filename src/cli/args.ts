@@ -1,6 +1,8 @@
-/** The command line: which flags there are, what `--help` says of them, and what was given. */
+/** The command line of the broker: which flags there are, what `--help` says of them, and what was given. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { listCommands } from './commands.js'
 import type { Configuration, LogFormat } from './config-schema.js'
+import type { Io } from './lib/io.js'
 
 /** What the command line asks for. */
 export type Arguments =
@@ -16,12 +18,6 @@ export type Arguments =
       /** The flags that are options, under the options' names. */
       readonly configuration: Configuration
     }
-
-/** Where the text of `--help`, `--version` and mistakes goes. */
-export interface Output {
-  readonly out: (text: string) => void
-  readonly error: (text: string) => void
-}
 
 interface Flags {
   port?: number
@@ -53,8 +49,8 @@ TOPICWIRE_LIMITS__MAXIMUM_PACKET_SIZE_BYTES=2000000. Flags win over the environm
 Exit codes: 0 ended in order, 1 something failed while running, 2 wrong usage or configuration.`
 
 /** Reads the arguments after the program's name. */
-export function parseArguments(args: readonly string[], version: string, output: Output): Arguments {
-  const command = describeCommand(version, output)
+export function parseArguments(args: readonly string[], version: string, io: Io): Arguments {
+  const command = describeCommand(version, io)
   try {
     command.parse(args, { from: 'user' })
   } catch (error) {
@@ -72,8 +68,9 @@ export function parseArguments(args: readonly string[], version: string, output:
   }
 }
 
-function describeCommand(version: string, output: Output): Command {
+function describeCommand(version: string, io: Io): Command {
   return new Command('topicwire')
+    .usage('[start] [options]\n       topicwire <command> [options]')
     .description('An MQTT broker: devices over TCP and browsers over WebSocket meet on one port.')
     .option(
       '-p, --port <port>',
@@ -98,10 +95,10 @@ function describeCommand(version: string, output: Output): Command {
     .option('--test-config', 'check the configuration, say what is wrong with it, and end')
     .version(version, '--version', 'print the version and end')
     .helpOption('-h, --help', 'print this and end')
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', listCommands() + EXAMPLES)
     .allowExcessArguments(false)
     .showHelpAfterError('(topicwire --help lists the flags)')
-    .configureOutput({ writeOut: output.out, writeErr: output.error })
+    .configureOutput({ writeOut: io.out, writeErr: io.error })
     .exitOverride()
 }
 
