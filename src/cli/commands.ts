@@ -15,7 +15,23 @@ export interface CommandEntry {
   readonly load: () => Promise<(io: Io) => Command>
 }
 
-export const commands: readonly CommandEntry[] = []
+export const commands: readonly CommandEntry[] = [
+  {
+    name: 'pub',
+    summary: 'publish messages',
+    load: async () => (await import('./pub/command.js')).pubCommand,
+  },
+  {
+    name: 'sub',
+    summary: 'subscribe, and print the messages that arrive',
+    load: async () => (await import('./sub/command.js')).subCommand,
+  },
+  {
+    name: 'rr',
+    summary: 'publish a request and print its response',
+    load: async () => (await import('./rr/command.js')).rrCommand,
+  },
+]
 
 /** The list of commands in `topicwire --help`. */
 export function listCommands(): string {

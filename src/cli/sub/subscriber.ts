@@ -1,0 +1,111 @@
+/** What `sub` does with its subscriptions and with each message. */
+import { receivedMessage } from '../format/message.js'
+import type { IPublishPacket } from '../lib/client.js'
+import type { ConnectionSettings } from '../lib/connection-flags.js'
+import { Exit } from '../lib/exit.js'
+import type { Io } from '../lib/io.js'
+import type { Printer } from '../lib/printer.js'
+import { Session } from '../lib/session.js'
+import { matches } from '../lib/topics.js'
+import type { SubFlags } from './command.js'
+
+export class Subscriber {
+  readonly session: Session
+  readonly #settings: ConnectionSettings
+  readonly #flags: SubFlags
+  readonly #topicFilters: readonly string[]
+  readonly #printer: Printer
+  /** Removals of retained messages that the server has not taken yet. */
+  readonly #removals = new Set<Promise<unknown>>()
+  #count = 0
+  #isOver = false
+  /** The message at hand came after the end. */
+  #isLate = false
+
+  constructor(
+    settings: ConnectionSettings,
+    flags: SubFlags,
+    topicFilters: readonly string[],
+    printer: Printer,
+    io: Io,
+  ) {
+    this.#settings = settings
+    this.#flags = flags
+    this.#topicFilters = topicFilters
+    this.#printer = printer
+    const sink = {
+      take: (topic: string, payload: Buffer, packet: IPublishPacket) => this.#take(topic, payload, packet),
+      // What came after the end was not printed; without an acknowledgement the session keeps it.
+      whenReady: (ready: () => void) => {
+        if (!this.#isLate) printer.whenReady(ready)
+      },
+    }
+    this.session = new Session(settings, io, sink, flags.W)
+  }
+
+  /** Never returns: it is over with an `Exit`. */
+  async run(): Promise<void> {
+    const { session } = this
+    await session.connected()
+    await session.race(this.#subscribe())
+    if (this.#flags.E) throw new Exit(0)
+    await session.over
+  }
+
+  async #subscribe(): Promise<void> {
+    const { client } = this.session
+    if (this.#topicFilters.length > 0) {
+      const properties = this.#settings.properties.get('subscribe')
+      const options = {
+        qos: this.#flags.qos ?? 0,
+        rap: this.#flags.retainAsPublished ?? false,
+        ...(properties !== undefined && { properties }),
+      }
+      await this.#granted(client.subscribeAsync([...this.#topicFilters], options))
+    }
+    const { unsubscribe } = this.#flags
+    if (unsubscribe !== undefined) {
+      const properties = this.#settings.properties.get('unsubscribe')
+      await client.unsubscribeAsync([...unsubscribe], properties === undefined ? {} : { properties })
+    }
+  }
+
+  /** A subscription that the server refuses would be waited for in vain. */
+  async #granted(subscribing: Promise<readonly { topic: string; qos: number }[]>): Promise<void> {
+    const granted = await subscribing
+    const refused = granted.find(({ qos }) => qos >= 0x80)
+    if (refused === undefined) return
+    throw Object.assign(new Error(`${refused.topic} was refused`), { code: refused.qos })
+  }
+
+  #take(topic: string, payload: Buffer, packet: IPublishPacket): void {
+    this.#isLate = this.#isOver
+    if (this.#isLate) return
+    const { retainedOnly, filterOut = [], removeRetained, R: noRetained, randomFilter = 100, C } = this.#flags
+    if (retainedOnly && !packet.retain) {
+      this.#isLate = true
+      this.#finish()
+      return
+    }
+    if (filterOut.some((filter) => matches(filter, topic))) return
+    if (removeRetained && packet.retain) this.#remove(topic)
+    if (noRetained && packet.retain) return
+    if (Math.random() * 100 < randomFilter) this.#printer.print(receivedMessage(topic, payload, packet))
+    this.#count++
+    if (this.#count === C) this.#finish()
+  }
+
+  #remove(topic: string): void {
+    const removal = this.session.client.publishAsync(topic, '', { retain: true, qos: 1 })
+    this.#removals.add(removal)
+    removal.then(
+      () => this.#removals.delete(removal),
+      (error: unknown) => void this.session.failure(error).then((exit) => this.session.stop(exit)),
+    )
+  }
+
+  #finish(): void {
+    this.#isOver = true
+    void Promise.allSettled(this.#removals).then(() => this.session.stop(new Exit(0)))
+  }
+}
