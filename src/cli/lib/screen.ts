@@ -45,8 +45,9 @@ export class Screen {
     this.#events = events
   }
 
+  /** One less than there are: erasing the rest of a line behind its last column would take that column with it. */
   get columns(): number {
-    return this.#output.columns || 80
+    return (this.#output.columns || 80) - 1
   }
 
   get rows(): number {
