@@ -78,13 +78,13 @@ fn hash(
 mod tests {
     use super::*;
 
-    /// From the tests of the reference implementation (phc-winner-argon2, test.c): m = 2^16, t = 2, p = 1.
+    /// From the tests of the reference implementation (phc-winner-argon2, test.c): m = 2^8, t = 2, p = 1.
     #[test]
     fn argon2id_is_that_of_the_reference() {
-        let params = Params::new(65_536, 2, 1, Some(32)).unwrap();
+        let params = Params::new(256, 2, 1, Some(32)).unwrap();
         let hash = hash(b"password", b"somesalt", &params, 32).unwrap();
         let text: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(text, "09316115d5cf24ed5a15a31a3ba326e5cf32edc24702987c02b6566f61913cf7");
+        assert_eq!(text, "9dfeb910e80bad0311fee20f9c0e2b12c17987b4cac90c2ef54d5b3021c68bfe");
     }
 
     #[test]
