@@ -4,8 +4,7 @@ import { Turnstile } from '../../src/cli/passwords/turnstile.js'
 import { authenticateUsers, hashPassword, readUsers } from '../../src/cli/users.js'
 
 /** From the tests of the reference implementation (phc-winner-argon2, test.c). */
-const ARGON2ID =
-  '$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4'
+const ARGON2ID = '$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4'
 
 /** Made by mosquitto_passwd 2.0.11 -H sha512 and -H sha512-pbkdf2: `secret`, and `pä:ss wörd`. */
 const MOSQUITTO = [
@@ -121,7 +120,13 @@ describe('a flood of log-ins', () => {
 
   it('is told that the server is busy', async () => {
     const authenticate = authenticateUsers(readUsers({ alice: CHEAP }), false)
-    const request = { clientId: 'c', remoteAddress: 'm', protocol: 'memory', version: 5, cleanStart: true } as const
+    const request = {
+      clientId: 'c',
+      remoteAddress: 'm',
+      protocol: 'memory',
+      version: 5,
+      cleanStart: true,
+    } as const
     const wrong = { ...request, username: 'alice', password: Buffer.from('x') }
     // Two are checked and a thousand wait; this is one more.
     const last = Array.from({ length: 1_003 }, () => authenticate(wrong)).at(-1)

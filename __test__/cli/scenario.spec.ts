@@ -86,8 +86,16 @@ describe('a scenario file', () => {
   })
 
   it.each([
-    ['count: 2', 'count: two', /:3:5: devices\[0\]\.count must be a whole number from 1 to 100000, not "two"\.$/],
-    ['count: 2', 'cuont: 2', /devices\[0\]\.cuont is not a known option\. Did you mean devices\[0\]\.count\?/],
+    [
+      'count: 2',
+      'count: two',
+      /:3:5: devices\[0\]\.count must be a whole number from 1 to 100000, not "two"\.$/,
+    ],
+    [
+      'count: 2',
+      'cuont: 2',
+      /devices\[0\]\.cuont is not a known option\. Did you mean devices\[0\]\.count\?/,
+    ],
     [
       '{temperature}"',
       '{temprature}"',
@@ -96,7 +104,11 @@ describe('a scenario file', () => {
     ['x/{id}', 'x/#', /topic must be a topic name: no \+ and no #\.$/],
     ['periodSecs: 1', 'periodSecs: 0', /periodSecs must be a number of seconds from 0\.01 on\.$/],
     ['periodSecs: 1', 'periodSecs: 1, jitterSecs: 2', /jitterSecs must not be more than periodSecs\.$/],
-    ['counter: {}', 'counter: {}, timestamp: ms', /values\.temperature must have exactly one of randomWalk, /],
+    [
+      'counter: {}',
+      'counter: {}, timestamp: ms',
+      /values\.temperature must have exactly one of randomWalk, /,
+    ],
     ['count: 2', 'count: 2\n    clientId: same', /clientId must have \{n\} in it, or all devices/],
     ['payload: "{temperature}", ', '', /publish\[0\]\.payload is missing\.$/],
     ['- name: a', '- name: [', /scenario\.yaml:\d+:\d+: /],

@@ -114,7 +114,14 @@ describe('latencies', () => {
     const summary = latencies.summary()
     expect(summary).toMatchObject({ count: 1_000, min: 1 })
     for (const [name, value] of [
-      ...([['p50', 500], ['p90', 900], ['p99', 990], ['p999', 999], ['max', 1_000], ['mean', 500.5]] as const),
+      ...([
+        ['p50', 500],
+        ['p90', 900],
+        ['p99', 990],
+        ['p999', 999],
+        ['max', 1_000],
+        ['mean', 500.5],
+      ] as const),
     ])
       expect(Math.abs((summary?.[name] ?? 0) / value - 1), name).toBeLessThan(0.002)
   })

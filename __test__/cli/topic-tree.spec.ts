@@ -8,7 +8,9 @@ function message(value: string, atMs: number, retain = false) {
 }
 
 function topicsOf(tree: TopicTree, order: 'name' | 'rate' | 'time', nowMs = 10_000): string[] {
-  return [...tree.walk(order, nowMs)].filter(([node]) => node.message !== undefined).map(([{ topic }]) => topic)
+  return [...tree.walk(order, nowMs)]
+    .filter(([node]) => node.message !== undefined)
+    .map(([{ topic }]) => topic)
 }
 
 describe('a tree of topics', () => {

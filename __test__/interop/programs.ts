@@ -145,6 +145,9 @@ export class Workshop {
     await mkdir(join(directory, 'node_modules'))
     await symlink(ROOT, join(directory, 'node_modules/topicwire'), 'dir')
     await symlink(join(ROOT, 'node_modules/mqtt'), join(directory, 'node_modules/mqtt'), 'dir')
+    await mkdir(join(directory, 'node_modules/.bin'))
+    const command = `#!/bin/sh\nexec '${process.execPath}' '${join(ROOT, 'dist/cli/main.js')}' "$@"\n`
+    await writeFile(join(directory, 'node_modules/.bin/topicwire'), command, { mode: 0o755 })
     return new Workshop(directory)
   }
 
