@@ -1,5 +1,5 @@
 /** `passwd`, `ls`, `simulate` and `bench` as people run them: in a pipe and on a terminal, against both brokers. */
-import { readFileSync, statSync } from 'node:fs'
+import { appendFileSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 import { startBroker } from '../interop/broker-under-test.js'
@@ -58,12 +58,13 @@ describe('passwd', () => {
 
   it("reads Mosquitto's file, and hashes what stands there in the clear", LIMIT, async (context) => {
     requirePeer('mosquitto', context)
-    const path = temporaryFile('users', '# people\ncarol:plain\n')
-    const made = new Tool('mosquitto_passwd', ['-b', path, 'dave', 'secret'])
+    const path = join(temporaryDirectory(), 'users')
+    const made = new Tool('mosquitto_passwd', ['-c', '-b', path, 'dave', 'secret'])
     expect((await made.ended).exitCode).toBe(0)
+    appendFileSync(path, '# people\ncarol:plain\n')
     const updated = await topicwire(['passwd', '-U', path]).ended
     expect(updated.out).toBe(`1 password was hashed in ${path}.\n`)
-    expect((await topicwire(['passwd', '-l', path]).ended).out).toBe('carol\targon2id\ndave\t$7$\n')
+    expect((await topicwire(['passwd', '-l', path]).ended).out).toBe('dave\t$7$\ncarol\targon2id\n')
   })
 
   it.each([
