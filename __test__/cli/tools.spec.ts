@@ -26,7 +26,8 @@ async function start(name: (typeof BROKERS)[number], context: TestContext): Prom
 /** A command on a pseudo terminal of 90 columns and 14 rows; what is typed goes to `child.stdin`. */
 function onTerminal(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Tool {
   const words = [process.execPath, TOPICWIRE, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`)
-  const line = `stty cols 90 rows 14; ${words.join(' ')}; echo "ended with $?"; stty -a`
+  // Ctrl+C goes to the shell too, which is to tell how the command ended.
+  const line = `trap : INT; stty cols 90 rows 14; ${words.join(' ')}; echo "ended with $?"; stty -a`
   return new Tool('script', ['--quiet', '--flush', '--command', line, '/dev/null'], {
     TERM: 'xterm-256color',
     ...environment,
