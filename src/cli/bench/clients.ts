@@ -1,5 +1,6 @@
 /** The clients of a benchmark: they come by schedule, one every so many milliseconds. */
-import { connect, type IClientOptions, type MqttClient } from '../lib/client.js'
+import { connect, type MqttClient } from '../lib/client.js'
+import type { ConnectOptions } from '../lib/client-types.js'
 import { connectionExit, connectionFailure } from '../lib/failure.js'
 import type { Server } from '../lib/server-flags.js'
 import { Latencies } from './latency.js'
@@ -85,7 +86,7 @@ export class Clients {
       clientId: clientId.replaceAll('%i', String(number)),
       reconnectPeriod: 0,
       queueQoSZero: false,
-    } as IClientOptions)
+    } as ConnectOptions)
     this.#clients.push(client)
     let state: 'connecting' | 'connected' | 'over' = 'connecting'
     const over = (error?: unknown) => {

@@ -1,5 +1,6 @@
 /** `bench sub`: many subscribers, what arrives at them, and how long it was under way. */
-import type { IPublishPacket, MqttClient } from '../lib/client.js'
+import type { MqttClient } from '../lib/client.js'
+import type { ReceivedPacket } from '../lib/client-types.js'
 import { EXIT_FAILURE, Exit } from '../lib/exit.js'
 import type { Io } from '../lib/io.js'
 import { Clients } from './clients.js'
@@ -63,7 +64,7 @@ class Subscribers {
   add(client: MqttClient, number: number): void {
     const { topics, qos, username } = this.#settings
     const filters = topics.map((topic) => fillTopic(topic, number, client.options.clientId ?? '', username))
-    client.on('message', (_topic: string, payload: Buffer, { retain }: IPublishPacket) =>
+    client.on('message', (_topic: string, payload: Buffer, { retain }: ReceivedPacket) =>
       this.#count(payload, retain),
     )
     client.subscribe(filters, { qos }, (error, granted) => {

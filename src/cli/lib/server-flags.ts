@@ -3,7 +3,7 @@
  * and the like are theirs to choose, and some letters mean something else there.
  */
 import type { Command } from 'commander'
-import type { IClientOptions } from './client.js'
+import type { ConnectOptions } from './client-types.js'
 import { type ConnectionFlags, readConnectionFlags } from './connection-flags.js'
 import { protocolVersionOf, wholeNumber } from './values.js'
 
@@ -31,7 +31,7 @@ export interface Server {
   readonly name: string
   /** For `connect`. */
   readonly url: string
-  readonly options: IClientOptions
+  readonly options: ConnectOptions
 }
 
 /** Adds the flags. `-h` is the host, so that help is `--help` alone. */

@@ -1,5 +1,6 @@
 /** The connection behind `ls`: subscribes, and puts what comes into the tree. */
-import { connect, type IPublishPacket, type MqttClient } from '../lib/client.js'
+import { connect, type MqttClient } from '../lib/client.js'
+import type { ReceivedPacket } from '../lib/client-types.js'
 import { wrongUsage } from '../lib/exit.js'
 import { connectionFailure } from '../lib/failure.js'
 import { payloadText } from '../lib/plain-text.js'
@@ -59,7 +60,7 @@ export function watch(watched: Watched, tree: TopicTree, events: WatchEvents): {
       events.onReady()
     })
   })
-  client.on('message', (topic: string, payload: Buffer, { qos, retain }: IPublishPacket) => {
+  client.on('message', (topic: string, payload: Buffer, { qos, retain }: ReceivedPacket) => {
     const value = payloadText(payload, MAXIMUM_VALUE_BYTES)
     tree.add(topic, { value, bytes: payload.length, qos, retain, atMs: performance.now() })
   })

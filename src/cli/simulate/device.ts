@@ -1,5 +1,6 @@
 /** One device: its connection, its values, and its messages when they are due. */
-import { connect, type IClientOptions, type MqttClient } from '../lib/client.js'
+import { connect, type MqttClient } from '../lib/client.js'
+import type { ConnectOptions } from '../lib/client-types.js'
 import { connectionFailure } from '../lib/failure.js'
 import type { Server } from '../lib/server-flags.js'
 import type { FleetCounts } from './fleet.js'
@@ -72,7 +73,7 @@ export class Device {
       ...this.#identity(),
       reconnectPeriod: RECONNECT_MS.minimum + Math.floor(this.#random() * RECONNECT_MS.spread),
       queueQoSZero: false,
-    } as IClientOptions)
+    } as ConnectOptions)
     this.#client = client
     this.#listen(client)
     for (const message of this.#group.publish ?? []) this.#schedule(message)
@@ -91,7 +92,7 @@ export class Device {
     this.#client?.end(true)
   }
 
-  #identity(): Partial<IClientOptions> {
+  #identity(): Partial<ConnectOptions> {
     const { username, password, keepAliveSecs, will } = this.#group
     const filled = (text: string) => textTemplate(text).render(this.#lookUp(this.#surroundings.startedMs))
     return {
@@ -103,7 +104,7 @@ export class Device {
     }
   }
 
-  #will(message: Message): NonNullable<IClientOptions['will']> {
+  #will(message: Message): NonNullable<ConnectOptions['will']> {
     const { topic, payload } = publicationOf(message).render(this.#lookUp(this.#surroundings.startedMs))
     return { topic, payload: Buffer.from(payload), qos: message.qos ?? 0, retain: message.retain ?? false }
   }
