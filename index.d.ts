@@ -189,6 +189,9 @@ export declare class NativeTopicRouter {
   matchManyFunction(): (topicNames: string, count: number) => number
 }
 
+/** The Argon2id hash (version 0x13) of a password: `length` bytes, with `memory_kib`, `iterations` and `lanes` for costs. */
+export declare function argon2id(password: Uint8Array, salt: Uint8Array, memoryKib: number, iterations: number, lanes: number, length: number): Promise<Buffer>
+
 /** The words for drop reasons, in the order of the numbers that events carry. */
 export declare function dropReasonNames(): Array<string>
 

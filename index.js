@@ -773,10 +773,11 @@ if (
   }
 }
 
-const { NativeBroker, NativeClients, NativeTopicRouter, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches } = nativeBinding
+const { NativeBroker, NativeClients, NativeTopicRouter, argon2id, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches } = nativeBinding
 export { NativeBroker }
 export { NativeClients }
 export { NativeTopicRouter }
+export { argon2id }
 export { dropReasonNames }
 export { metricNames }
 export { nativeDecoder }

@@ -239,7 +239,8 @@ class SectionRun {
         return this.#workshop.start('node', [join(ROOT, 'dist/cli/main.js'), '-c', path, '--test-config'])
       }
       case 'sh': {
-        const path = `${dirname(this.#interpreter())}:${process.env.PATH}`
+        const commands = join(this.#workshop.directory, 'node_modules/.bin')
+        const path = `${commands}:${dirname(this.#interpreter())}:${process.env.PATH}`
         const command = ['bash', '-euo', 'pipefail', '-c', text]
         const terminal = ['script', '--quiet', '--return', '--command', text, '/dev/null']
         const [program = '', ...args] = block.words.has('terminal') ? terminal : command

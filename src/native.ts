@@ -5,6 +5,7 @@
 import { type ErrorCode, errorCodes, MqttError } from './errors.js'
 
 export {
+  argon2id,
   dropReasonNames,
   metricNames,
   type NativeAuthenticationStep,

@@ -147,6 +147,9 @@ export class Workshop {
     for (const name of ['mqtt', 'zod']) {
       await symlink(join(ROOT, 'node_modules', name), join(directory, 'node_modules', name), 'dir')
     }
+    await mkdir(join(directory, 'node_modules/.bin'))
+    const command = `#!/bin/sh\nexec '${process.execPath}' '${join(ROOT, 'dist/cli/main.js')}' "$@"\n`
+    await writeFile(join(directory, 'node_modules/.bin/topicwire'), command, { mode: 0o755 })
     return new Workshop(directory)
   }
 

@@ -31,6 +31,26 @@ export const commands: readonly CommandEntry[] = [
     summary: 'publish a request and print its response',
     load: async () => (await import('./rr/command.js')).rrCommand,
   },
+  {
+    name: 'ls',
+    summary: 'watch the topics of a server, their values and rates',
+    load: async () => (await import('./ls/command.js')).lsCommand,
+  },
+  {
+    name: 'passwd',
+    summary: 'create and change a file of users',
+    load: async () => (await import('./passwd/command.js')).passwdCommand,
+  },
+  {
+    name: 'simulate',
+    summary: 'play a fleet of devices from a scenario file',
+    load: async () => (await import('./simulate/command.js')).simulateCommand,
+  },
+  {
+    name: 'bench',
+    summary: 'load a server with connections or messages, and measure it',
+    load: async () => (await import('./bench/command.js')).benchCommand,
+  },
 ]
 
 /** The list of commands in `topicwire --help`. */

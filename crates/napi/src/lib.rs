@@ -6,7 +6,7 @@
 //! broker it happened in, and nothing else.
 //!
 //! What lives here: [`broker`] with its [`events`] as a byte stream and the sockets that it drives itself
-//! ([`broker_sockets`]), [`client`], [`topic_router`], and [`codec`].
+//! ([`broker_sockets`]), [`client`], [`topic_router`], [`codec`], and [`password`] hashes.
 //! `src/native.ts` is the only JavaScript that imports it.
 
 #![allow(clippy::needless_pass_by_value, reason = "exports are handed owned values by napi")]
@@ -20,6 +20,7 @@ pub mod events;
 pub mod metrics;
 pub mod objects;
 pub mod options;
+pub mod password;
 mod shared;
 #[cfg(unix)]
 mod sockets;

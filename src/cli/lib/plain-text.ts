@@ -1,0 +1,69 @@
+/**
+ * What strangers send, as text for a terminal: one line, cut to a width, and nothing in it that a terminal would obey.
+ * Control characters, escape sequences, characters that turn the direction of writing and other invisible ones are shown
+ * as escapes.
+ */
+import stringWidth from 'string-width'
+
+const ELLIPSIS = '…'
+/** More than one base character and the marks that a living language puts on it; a pile of marks covers other lines. */
+const MAXIMUM_GRAPHEME_UNITS = 16
+/** Cc, Cf, Cs, Co, Cn, and the separators of lines and paragraphs. */
+const INVISIBLES = /[\p{C}\p{Zl}\p{Zp}]/gu
+const NAMED: ReadonlyMap<string, string> = new Map([
+  ['\n', '\\n'],
+  ['\r', '\\r'],
+  ['\t', '\\t'],
+])
+
+const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Columns that a text takes on a terminal. */
+export { stringWidth as widthOf }
+
+/** A text of a peer, all of it, with escapes. */
+export function escapeText(text: string): string {
+  return text.replace(INVISIBLES, escapeOf)
+}
+
+/** A payload: its text with escapes where it is UTF-8, else `0x` and hexadecimal digits. */
+export function payloadText(payload: Uint8Array, maximumBytes = payload.length): string {
+  const part = payload.subarray(0, maximumBytes)
+  // A character that the cut goes through is left out; a wrong one anywhere else makes it binary.
+  for (let dropped = 0; dropped <= (part.length < payload.length ? 3 : 0); dropped++) {
+    try {
+      const text = utf8.decode(part.subarray(0, part.length - dropped))
+      return escapeText(text) + (part.length < payload.length ? ELLIPSIS : '')
+    } catch {
+      // not here
+    }
+  }
+  return `0x${Buffer.from(part).toString('hex')}${part.length < payload.length ? ELLIPSIS : ''}`
+}
+
+/** Cut to so many columns, with an ellipsis where something is missing, and filled with spaces if `fill`. */
+export function cutTo(text: string, columns: number, fill = false): string {
+  if (columns <= 0) return ''
+  const padded = (kept: string, width: number) => (fill ? kept + ' '.repeat(columns - width) : kept)
+  let [whole, width] = ['', 0]
+  // The longest beginning that leaves a column for the ellipsis.
+  let [shorter, shorterWidth] = ['', 0]
+  for (const { segment } of graphemes.segment(text)) {
+    const one = segment.length > MAXIMUM_GRAPHEME_UNITS ? '\uFFFD' : segment
+    const oneWidth = stringWidth(one)
+    if (width + oneWidth > columns) return padded(shorter + ELLIPSIS, shorterWidth + 1)
+    whole += one
+    width += oneWidth
+    if (width < columns) [shorter, shorterWidth] = [whole, width]
+  }
+  return padded(whole, width)
+}
+
+function escapeOf(character: string): string {
+  const named = NAMED.get(character)
+  if (named !== undefined) return named
+  const code = character.codePointAt(0) ?? 0
+  if (code < 0x100) return `\\x${code.toString(16).padStart(2, '0')}`
+  return `\\u{${code.toString(16)}}`
+}
