@@ -98,9 +98,9 @@ impl Model {
         let conn = self.conns.get(&link)?;
         let repeated = self.groups.values().filter(|group| self.is_repeated(group.number));
         let others = repeated.filter(|group| group.winner.as_ref().is_some_and(|winner| winner != client_id));
-        let fitting =
+        let mut fitting =
             others.filter_map(|group| group.due_of(client_id)).filter(|due| due.fits(conn, got, written));
-        fitting.last().cloned()
+        fitting.next_back().cloned()
     }
 }
 
