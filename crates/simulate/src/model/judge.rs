@@ -163,14 +163,7 @@ impl Model {
             },
         };
         let Some(conn) = self.conns.get_mut(&link) else { return Ok(None) };
-        if due.origin == Origin::Retained {
-            due.check_any(&self.routed, conn, got, written)?;
-        } else {
-            due.check(conn, got, written)?;
-        }
-        if due.expires_at_ms <= written.not_before_ms && !got.dup {
-            return violation(format!("message {} has expired", due.message.number));
-        }
+        due.check_first(&self.routed, conn, got, written)?;
         if got.dup && due.routed_on == Some(link) && rank_passed(&due, &self.routed) != 0 {
             return violation(format!("message {} for the first time, with DUP", due.message.number));
         }
@@ -262,10 +255,7 @@ impl Model {
             && let Some(due) = self.take_other(link, &client_id, got, written)
         {
             let Some(conn) = self.conns.get(&link) else { return Ok(()) };
-            if due.expires_at_ms <= written.not_before_ms {
-                return violation(format!("message {} has expired", due.message.number));
-            }
-            return due.check(conn, got, written);
+            return due.check_first(&self.routed, conn, got, written);
         }
         let Some(conn) = self.conns.get_mut(&link) else { return Ok(()) };
         let Some(at) = fitting.or_else(|| find_same(&conn.qos_0, conn, got, written)) else {
@@ -289,10 +279,7 @@ impl Model {
         let mut waiting = std::mem::take(&mut conn.qos_0);
         let due = take(&mut waiting, (at, rank), conn, written.now_ms);
         conn.qos_0 = waiting;
-        due.check(conn, got, written)?;
-        if due.expires_at_ms <= written.not_before_ms {
-            return violation(format!("message {} has expired", due.message.number));
-        }
+        due.check_first(&self.routed, conn, got, written)?;
         for (group, is_excused) in lost {
             self.lose_candidate(group, &client_id, is_excused);
         }

@@ -39,6 +39,24 @@ impl Due {
         if fits { Ok(()) } else { self.check(conn, got, written) }
     }
 
+    /// It leaves for the first time: in time, and with the right properties. What is retained is what was published last,
+    /// and of a message that was published again nobody can tell which of the two that was.
+    pub(super) fn check_first(
+        &self,
+        routed: &Routed,
+        conn: &Conn,
+        got: &PublishGot,
+        written: Written,
+    ) -> Verdict {
+        let is_retained = self.origin == Origin::Retained;
+        let times = routed.get(&self.message.number).filter(|_| is_retained);
+        let latest_ms = times.into_iter().flatten().map(|(_, expires_at_ms)| *expires_at_ms).max();
+        if latest_ms.unwrap_or(self.expires_at_ms) <= written.not_before_ms && !got.dup {
+            return violation(format!("message {} has expired", self.message.number));
+        }
+        if is_retained { self.check_any(routed, conn, got, written) } else { self.check(conn, got, written) }
+    }
+
     /// The properties are what they should be.
     pub(super) fn check(&self, conn: &Conn, got: &PublishGot, written: Written) -> Verdict {
         let left = |at_ms: u64| match self.expires_at_ms {
