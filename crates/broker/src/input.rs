@@ -50,18 +50,38 @@ impl Broker {
             topic_url.write_publish(bytes, &mut connection.input);
             return self.continue_input(key, now_ms);
         }
-        if connection.is_held() || !connection.input.is_empty() {
-            connection.input.extend_from_slice(bytes);
-            return self.continue_input(key, now_ms);
+        let mut rest = bytes;
+        while let Some(connection) = self.connection_mut(key)
+            && connection.phase != Phase::Over
+        {
+            if connection.is_held() {
+                connection.input.extend_from_slice(rest);
+                break;
+            }
+            if connection.input.is_empty() {
+                let used = self.consume(key, rest, now_ms);
+                self.keep_input(key, rest.get(used..).unwrap_or_default());
+                break;
+            }
+            // Of a packet that has begun only what it lacks is copied: what follows is read where it is.
+            let (lacking, after) = rest.split_at(connection.lacking_bytes().min(rest.len()));
+            connection.input.extend_from_slice(lacking);
+            rest = after;
+            self.consume_kept(key, now_ms);
+            if rest.is_empty() {
+                break;
+            }
         }
-        let used = self.consume(key, bytes, now_ms);
+        self.settle_input(key, now_ms)
+    }
+
+    /// What follows the last whole packet of a chunk.
+    fn keep_input(&mut self, key: ConnectionKey, rest: &[u8]) {
         if let Some(connection) = self.connection_mut(key)
-            && let Some(rest) = bytes.get(used..)
             && connection.phase != Phase::Over
         {
             connection.input.extend_from_slice(rest);
         }
-        self.settle_input(key, now_ms)
     }
 
     /// The host's answer to a question. Reading goes on where it stopped.
@@ -85,15 +105,21 @@ impl Broker {
     pub(crate) fn continue_input(&mut self, key: ConnectionKey, now_ms: u64) -> InputStatus {
         let Some(connection) = self.connection_mut(key) else { return InputStatus::default() };
         if !connection.is_held() {
-            let (input, head) = connection.take_input();
-            let used = self.consume(key, input.get(head..).unwrap_or_default(), now_ms);
-            if let Some(connection) = self.connection_mut(key)
-                && connection.phase != Phase::Over
-            {
-                connection.put_input(input, head + used);
-            }
+            self.consume_kept(key, now_ms);
         }
         self.settle_input(key, now_ms)
+    }
+
+    /// Handles every whole packet that is kept.
+    fn consume_kept(&mut self, key: ConnectionKey, now_ms: u64) {
+        let Some(connection) = self.connection_mut(key) else { return };
+        let (input, head) = connection.take_input();
+        let used = self.consume(key, input.get(head..).unwrap_or_default(), now_ms);
+        if let Some(connection) = self.connection_mut(key)
+            && connection.phase != Phase::Over
+        {
+            connection.put_input(input, head + used);
+        }
     }
 
     /// Counts what is kept of a connection's input. Where all connections together keep too much, those that keep
