@@ -8,6 +8,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Server, Socket } from 'node:net'
+import { Answers } from './answers.js'
 import { type AnyConnection, Connection, TopicConnection } from './connection.js'
 import { CoreSockets } from './core-sockets.js'
 import { MqttError } from './errors.js'
@@ -99,6 +100,7 @@ export class Core {
   #isTurnDue = false
   #isDispatching = false
   #hasMoreQuestions = false
+  readonly #answers = new Answers()
   /** Connections that began or ceased to wait for an answer since the last dispatch. */
   readonly #unsettled = new Set<AnyConnection>()
   #timer: NodeJS.Timeout | undefined
@@ -183,6 +185,7 @@ export class Core {
   receive(connection: AnyConnection, bytes: Uint8Array): void {
     if (this.#failure !== undefined) return
     try {
+      this.#giveAnswers()
       const status = this.#native.receive(connection.id, bytes, bytes.length, this.now())
       if (status !== 0) this.#follow(connection, status)
     } catch (error) {
@@ -213,10 +216,27 @@ export class Core {
     const connection = this.#connections[connectionId]
     if (connection === undefined || this.#failure?.code === 'ERR_MQTT_PANIC') return
     try {
+      this.#giveAnswers()
       this.#follow(connection, this.#decide(connectionId, token, answer))
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  /** Whether a question that was asked ahead is in its turn. Otherwise it is void, and comes again. */
+  isInTurn(connection: AnyConnection, token: number): boolean {
+    return this.#answers.isInTurn(connection, token)
+  }
+
+  /** Answers a question about a message while it is being read. */
+  decideNow(connection: AnyConnection, token: number, answer: number): void {
+    this.#answers.add(connection, token, answer)
+  }
+
+  /** Whatever the core is told comes after the answers to what it has asked before. */
+  #giveAnswers(): void {
+    if (this.#answers.isEmpty) return
+    this.#schedule(this.#answers.give(this.#native, this.now(), this.#followHeld))
   }
 
   #decide(id: number, token: number, answer: Answer): number {
@@ -299,15 +319,17 @@ export class Core {
 
   /** Does what a status asks for. Questions are answered now, as far as their hooks answer now. */
   #follow(connection: AnyConnection, status: number): void {
-    const isHeld = (status & HELD) !== 0
+    this.#followHeld(connection, (status & HELD) !== 0)
+    this.#schedule(status)
+  }
+
+  readonly #followHeld = (connection: AnyConnection, isHeld: boolean): void => {
     const changed = isHeld || connection.isHeld
     connection.isHeld = isHeld
-    if (changed) {
-      this.#unsettled.add(connection)
-      if (isHeld) this.#hasMoreQuestions = true
-      if (!this.#isDispatching) this.#dispatch()
-    }
-    this.#schedule(status)
+    if (!changed) return
+    this.#unsettled.add(connection)
+    if (isHeld) this.#hasMoreQuestions = true
+    if (!this.#isDispatching) this.#dispatch()
   }
 
   #schedule(status: number): void {
@@ -380,6 +402,7 @@ export class Core {
         if (bytes === undefined) break
         const reader = new EventReader(bytes)
         while (!reader.isAtEnd) this.#listener.onEvent(reader.byte(), reader)
+        this.#giveAnswers()
       } while (this.#hasMoreQuestions)
     } finally {
       this.#isDispatching = false
@@ -447,6 +470,7 @@ export class Core {
   #run(work: () => void): void {
     if (this.#failure?.code === 'ERR_MQTT_PANIC') return
     try {
+      this.#giveAnswers()
       work()
     } catch (error) {
       this.#fail(error)
@@ -457,6 +481,7 @@ export class Core {
   #call<Result>(work: () => Result): Result {
     if (this.#failure !== undefined) throw this.#failure
     try {
+      this.#giveAnswers()
       const result = work()
       this.#schedule(OUTPUT | EVENTS)
       return result
