@@ -19,18 +19,27 @@ const NONE = -1
 export class Answers {
   #words = new Uint32Array(USUAL_COUNT * WORDS)
   readonly #connections: AnyConnection[] = []
+  /** Whose hooks are being asked, or were last. */
+  #asking: AnyConnection | undefined
 
   get isEmpty(): boolean {
     return this.#connections.length === 0
   }
 
-  /** Whether a question that was asked ahead is in its turn. */
-  isInTurn(connection: AnyConnection, token: number): boolean {
-    return connection.nextToken === token
+  /** Whether a question is in its turn, which is then about to be put to its hooks. */
+  begin(connection: AnyConnection, token: number, isAhead: boolean): boolean {
+    if (isAhead && connection.nextToken !== token) return false
+    connection.nextToken = token
+    this.#asking = connection
+    return true
   }
 
-  /** `answer` is a number as `NativeBroker.decide` has it. */
-  add(connection: AnyConnection, token: number, answer: number): void {
+  /**
+   * Takes the answer to the question that was begun last, a number as `NativeBroker.decide` has it. False where the core
+   * has been used since: then the answer has to be given alone, and what was asked behind it is void.
+   */
+  add(connection: AnyConnection, token: number, answer: number): boolean {
+    if (connection.nextToken !== token) return false
     const at = this.#connections.length * WORDS
     if (at === this.#words.length) this.#grow()
     this.#words[at] = connection.id
@@ -38,6 +47,13 @@ export class Answers {
     this.#words[at + 2] = answer
     this.#connections.push(connection)
     connection.nextToken = (token + 1) >>> 0
+    return true
+  }
+
+  /** The core is about to be used. */
+  interrupt(): void {
+    if (this.#asking !== undefined) this.#asking.nextToken = NONE
+    this.#asking = undefined
   }
 
   /** Gives them to the core. `follow` hears for each connection whether it is held now. Returns status bits. */

@@ -223,18 +223,19 @@ export class Core {
     }
   }
 
-  /** Whether a question that was asked ahead is in its turn. Otherwise it is void, and comes again. */
-  isInTurn(connection: AnyConnection, token: number): boolean {
-    return this.#answers.isInTurn(connection, token)
+  /** A question about a message is about to be put to its hooks. False where it is void: then it comes again. */
+  beginQuestion(connection: AnyConnection, token: number, isAhead: boolean): boolean {
+    return this.#answers.begin(connection, token, isAhead)
   }
 
-  /** Answers a question about a message while it is being read. */
-  decideNow(connection: AnyConnection, token: number, answer: number): void {
-    this.#answers.add(connection, token, answer)
+  /** Answers it, where that is possible at once. */
+  endQuestion(connection: AnyConnection, token: number, answer: number): void {
+    if (!this.#answers.add(connection, token, answer)) this.decide(connection.id, token, answer)
   }
 
   /** Whatever the core is told comes after the answers to what it has asked before. */
   #giveAnswers(): void {
+    this.#answers.interrupt()
     if (this.#answers.isEmpty) return
     this.#schedule(this.#answers.give(this.#native, this.now(), this.#followHeld))
   }

@@ -42,10 +42,10 @@ type Changed = number | PublishReplacement | undefined
 export interface HookHost {
   connection(id: number): AnyConnection | undefined
   decide(connectionId: number, token: number, answer: Answer): void
-  /** The same for an answer that a hook has given at once. */
-  decideNow(connection: AnyConnection, token: number, answer: number): void
-  /** Whether a question that was asked ahead is to be asked; otherwise it comes again. */
-  isInTurn(connection: AnyConnection, token: number): boolean
+  /** A question about a message is about to be put to its hooks. False where it is void: then it comes again. */
+  beginQuestion(connection: AnyConnection, token: number, isAhead: boolean): boolean
+  /** The same as `decide` for a question that was begun and is answered before anything else is done. */
+  endQuestion(connection: AnyConnection, token: number, answer: number): void
 }
 
 /** See the head of this file. */
@@ -97,10 +97,10 @@ export class HookRunner {
     const topicName = reader.repeatedString()
     const payload = reader.span()
     if (connection === undefined || client === undefined) return
-    if ((flags & 16) !== 0 && !this.#host.isInTurn(connection, token)) return
+    if (!this.#host.beginQuestion(connection, token, (flags & 16) !== 0)) return
     const request = new LazyPublishRequest(client, topicName, qos, (flags & 8) !== 0, payload)
     const answer = this.#answerToPublish(request, (flags & 2) !== 0, (flags & 4) !== 0)
-    if (typeof answer === 'number') this.#host.decideNow(connection, token, answer)
+    if (typeof answer === 'number') this.#host.endQuestion(connection, token, answer)
     else this.#answer(id, token, answer)
   }
 
