@@ -208,7 +208,7 @@ impl NativeBroker {
         let answers = unsafe { answers.as_mut() };
         let (all, _) = answers.as_chunks_mut::<ANSWER_WORDS>();
         let all = all.get_mut(..count as usize).unwrap_or_default();
-        for together in all.chunk_by_mut(|one, next| is_next(one, next)) {
+        for together in all.chunk_by_mut(is_next) {
             let Some(&[connection, token, _]) = together.first() else { continue };
             let verdicts = together.iter().map(|&[.., answer]| simple_verdict(answer));
             let input = self.run(now_ms, |core, now_ms| {
