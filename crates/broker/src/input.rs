@@ -86,6 +86,20 @@ impl Broker {
 
     /// The host's answer to a question. Reading goes on where it stopped.
     pub fn decide(&mut self, key: ConnectionKey, token: Token, verdict: Verdict, now_ms: u64) -> InputStatus {
+        if let Some(connection) = self.connection_mut(key) {
+            connection.held.most_ahead = 0;
+        }
+        self.take_verdict(key, token, verdict, now_ms)
+    }
+
+    /// The same, and who asked for it: that is the caller's affair.
+    pub(crate) fn take_verdict(
+        &mut self,
+        key: ConnectionKey,
+        token: Token,
+        verdict: Verdict,
+        now_ms: u64,
+    ) -> InputStatus {
         let Some(connection) = self.connection_mut(key) else { return InputStatus::default() };
         if connection.authentication.as_ref().is_some_and(|it| it.awaits(token)) {
             self.decide_authentication(key, verdict, now_ms);
@@ -140,7 +154,7 @@ impl Broker {
         self.input_status(key)
     }
 
-    fn input_status(&self, key: ConnectionKey) -> InputStatus {
+    pub(crate) fn input_status(&self, key: ConnectionKey) -> InputStatus {
         let connection = self.connections.get(key.index());
         InputStatus { is_held: connection.is_some_and(Connection::is_held) }
     }
@@ -164,7 +178,12 @@ impl Broker {
                             used += frame.length;
                             count += 1;
                         }
-                        Ok(Flow::Hold) => break Ok(()),
+                        Ok(Flow::Hold) => {
+                            if frame.packet_type() == PacketType::Publish {
+                                self.ask_ahead(key, rest.get(frame.length..).unwrap_or_default());
+                            }
+                            break Ok(());
+                        }
                         Ok(Flow::Stop) => {
                             count += 1;
                             used = bytes.len();
@@ -198,7 +217,7 @@ impl Broker {
     }
 
     /// What a client may send at once: less before its CONNECT is accepted.
-    fn longest_packet(&self, key: ConnectionKey) -> u32 {
+    pub(crate) fn longest_packet(&self, key: ConnectionKey) -> u32 {
         let limits = &self.config.limits;
         let is_accepted = self.connections.get(key.index()).is_some_and(|it| it.session.is_some());
         let most = if is_accepted { u32::MAX } else { limits.maximum_connect_packet_bytes };
