@@ -143,10 +143,11 @@ impl<'a> Publish<'a> {
     #[inline]
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         // The frequent case, written out where it is needed: a small packet in which nothing is wrong.
-        if check_delivery(self.dup, self.qos, self.packet_id).is_ok()
+        let is_plain = !version.is_v5() || self.properties.is_empty();
+        if is_plain
             && !self.topic_name.is_empty()
             && utf8::is_short_ascii_without_nul(self.topic_name.as_bytes())
-            && !(version.is_v5() && !self.properties.is_empty())
+            && check_delivery(self.dup, self.qos, self.packet_id).is_ok()
         {
             let first_byte = publish_first_byte(self.dup, self.qos, self.retain);
             let (topic_name, packet_id, payload) = (self.topic_name, self.packet_id, self.payload);
