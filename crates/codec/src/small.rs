@@ -14,7 +14,8 @@ const MOST: usize = 0x7F;
 /// Fixed header and body, and a little more: a multiple of a register's width is cleared without a remainder.
 const ROOM: usize = 144;
 
-/// Appends a PUBLISH without properties, or leaves `out` as it was where the packet is not a small one.
+/// Appends a PUBLISH without properties. Leaves `out` as it was where the packet is not a small one, and where there is not
+/// room for the largest of them: a buffer does not grow for bytes that are cut off again.
 #[inline(always)]
 pub(crate) fn put_publish(
     first_byte: u8,
@@ -38,6 +39,9 @@ pub(crate) fn put_publish(
         return None;
     }
     let start = out.len();
+    if out.capacity().wrapping_sub(start) < ROOM {
+        return None;
+    }
     out.extend_from_slice(&[0; ROOM]);
     #[expect(clippy::cast_possible_truncation, reason = "at most 127")]
     let header = [first_byte, remaining_length as u8, 0, topic_name.len() as u8];

@@ -332,3 +332,36 @@ impl PropertyList for PublishProperties<'_> {
         self.write_forwarded(sink);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    /// The short way and the one for every packet, at each length of both fields, with and without room, behind other bytes.
+    #[test]
+    fn a_small_packet_is_encoded_like_every_other() {
+        let (name, bytes) = ("n".repeat(130), vec![0xEE; 130]);
+        let packet_id = PacketId::new(0xABCD);
+        for version in [Version::V3_1_1, Version::V5_0] {
+            for (qos, packet_id) in [(QoS::AtMostOnce, None), (QoS::AtLeastOnce, packet_id)] {
+                for (topic_name, payload_len) in (1..=130).flat_map(|to| (0..=130).map(move |of| (to, of))) {
+                    let publish = Publish {
+                        qos,
+                        packet_id,
+                        ..Publish::new(&name[..topic_name], &bytes[..payload_len])
+                    };
+                    let mut expected = vec![1, 2, 3];
+                    publish.encode_any(version, &mut expected).unwrap();
+                    for capacity in [0, 3 + 143, 3 + 144, 1000] {
+                        let mut out = Vec::with_capacity(capacity);
+                        out.extend_from_slice(&[1, 2, 3]);
+                        publish.encode(version, &mut out).unwrap();
+                        assert_eq!(out, expected, "{publish:?}");
+                    }
+                }
+            }
+        }
+    }
+}
