@@ -50,6 +50,12 @@ export declare class NativeBroker {
    * Returns status bits.
    */
   decide(connection: number, token: number, answer: number, nowMs: number): number
+  /**
+   * `decide` for the first `count` of `answers`, in three words each: the connection, the token and the answer. Those to
+   * questions that were asked ahead stand behind that which they were asked with. In the place of each answer it says
+   * whether the connection waits for one again: 1 or 0. Returns status bits without `HELD`.
+   */
+  decideMany(answers: Uint32Array, count: number, nowMs: number): number
   /** The answer of an `authenticate` hook that has Response Information for the client that it lets in. */
   decideAccept(connection: number, token: number, responseInformation: string, nowMs: number): number
   /** A refusal in words. */

@@ -77,6 +77,12 @@ describe('TopicRouter', () => {
     )
     // @ts-expect-error: what callers without types do.
     expect(() => router.match(7)).toThrow(expect.objectContaining({ code: 'ERR_MQTT_INVALID_OPTION' }))
+    for (const wrong of [7, undefined, ['a']]) {
+      // @ts-expect-error: as above.
+      expect(() => router.matchMany(['a', wrong])).toThrow(
+        expect.objectContaining({ code: 'ERR_MQTT_INVALID_OPTION', message: 'Topic 1 must be a string.' }),
+      )
+    }
     // Nothing of that has stopped it.
     router.add('a', 1)
     expect(router.match('a')).toEqual([1])

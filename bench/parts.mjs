@@ -11,6 +11,7 @@ import { codecFile, memoryFile, memoryRows, routerFile } from './lib/parts.mjs'
 const benches = [
   ['cargo', ['bench', '--package', 'topicwire-bench-codecs', '--features', 'peers']],
   ['cargo', ['bench', '--package', 'topicwire-topics', '--bench', 'matching']],
+  ['cargo', ['bench', '--package', 'topicwire-topics', '--bench', 'memory']],
   [process.execPath, [inRoot('bench', 'codec', 'run.mjs'), `--json=${codecFile}`]],
   [process.execPath, ['--expose-gc', inRoot('bench', 'router', 'run.mjs'), `--json=${routerFile}`]],
 ]

@@ -27,6 +27,8 @@ abstract class AnyConnection implements TransportSink {
   hookClient: HookClient | undefined
   /** A hook is deciding about this connection's next packet. */
   isHeld = false
+  /** Of the question that may be asked next although it was asked ahead: see answers.ts. */
+  nextToken = -1
   /** Why the core is ending the connection, in words, where it has said so. */
   detail: string | undefined
   protected readonly core: Core

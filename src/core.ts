@@ -8,8 +8,11 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Server, Socket } from 'node:net'
+import { Answers } from './answers.js'
 import { type AnyConnection, Connection, TopicConnection } from './connection.js'
+import { CoreOutput, closeReason } from './core-output.js'
 import { CoreSockets } from './core-sockets.js'
+import { CoreTimer } from './core-timer.js'
 import { MqttError } from './errors.js'
 import { EventReader } from './events.js'
 import type { Features } from './features.js'
@@ -26,24 +29,13 @@ import {
   type NativeRefusal,
   type NativeReplacement,
   OUTPUT,
-  reasonCodeName,
 } from './native.js'
 import type { SocketDriver } from './options.js'
 import type { Adoption, Listening } from './transports/native-socket.js'
 import type { PayloadTransport, TopicUrlRequest, Transport } from './transports/transport.js'
 
-/** Words of a record of output; `crates/napi/src/broker.rs` has the same. */
-const RECORD_WORDS = 4
-const RECORD_CLOSES = 0x100
-const RECORDS = 1024
-/** One arena is written by the core and sent before the next is filled. */
-const ARENA_BYTES = 256 * 1024
 /** What events may take and still be copied. */
 const EVENT_ROOM_BYTES = 4_000
-/** What one turn sends at most before the sockets are read again. */
-const ARENAS_A_TURN = 16
-/** The longest time that Node's timers can wait. */
-const LONGEST_TIMER_MS = 2_147_483_647
 
 /** What the core is made with. */
 export interface CoreOptions {
@@ -89,22 +81,21 @@ export class Core {
   readonly #native: NativeBroker
   readonly #listener: CoreListener
   readonly #connections: (AnyConnection | undefined)[] = []
-  readonly #records = new Uint32Array(RECORDS * RECORD_WORDS)
   readonly #eventRoom = Buffer.allocUnsafeSlow(EVENT_ROOM_BYTES)
   readonly #epoch = Date.now() - performance.now()
-  #arena: Buffer = Buffer.allocUnsafeSlow(ARENA_BYTES)
   #openCount = 0
   /** Connections whose transport is gone since the last turn. */
   readonly #gone: AnyConnection[] = []
   #isTurnDue = false
   #isDispatching = false
   #hasMoreQuestions = false
+  readonly #answers = new Answers()
   /** Connections that began or ceased to wait for an answer since the last dispatch. */
   readonly #unsettled = new Set<AnyConnection>()
-  #timer: NodeJS.Timeout | undefined
-  #timerAt = Number.POSITIVE_INFINITY
+  readonly #timer = new CoreTimer(() => this.#tick())
   #failure: MqttError | undefined
   readonly #sockets: CoreSockets
+  readonly #output: CoreOutput
 
   constructor(options: CoreOptions, listener: CoreListener) {
     this.#listener = listener
@@ -122,6 +113,7 @@ export class Core {
       this.now(),
     )
     this.#sockets = new CoreSockets(this.#native, socketDriver, this.#turn)
+    this.#output = new CoreOutput(this.#native, (id) => this.#connections[id])
     this.#armTimer()
   }
 
@@ -183,6 +175,7 @@ export class Core {
   receive(connection: AnyConnection, bytes: Uint8Array): void {
     if (this.#failure !== undefined) return
     try {
+      this.#giveAnswers()
       const status = this.#native.receive(connection.id, bytes, bytes.length, this.now())
       if (status !== 0) this.#follow(connection, status)
     } catch (error) {
@@ -213,10 +206,28 @@ export class Core {
     const connection = this.#connections[connectionId]
     if (connection === undefined || this.#failure?.code === 'ERR_MQTT_PANIC') return
     try {
+      this.#giveAnswers()
       this.#follow(connection, this.#decide(connectionId, token, answer))
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  /** A question about a message is about to be put to its hooks. False where it is void: then it comes again. */
+  beginQuestion(connection: AnyConnection, token: number, isAhead: boolean): boolean {
+    return this.#answers.begin(connection, token, isAhead)
+  }
+
+  /** Answers it, where that is possible at once. */
+  endQuestion(connection: AnyConnection, token: number, answer: number): void {
+    if (!this.#answers.add(connection, token, answer)) this.decide(connection.id, token, answer)
+  }
+
+  /** Whatever the core is told comes after the answers to what it has asked before. */
+  #giveAnswers(): void {
+    this.#answers.interrupt()
+    if (this.#answers.isEmpty) return
+    this.#schedule(this.#answers.give(this.#native, this.now(), this.#followHeld))
   }
 
   #decide(id: number, token: number, answer: Answer): number {
@@ -282,7 +293,7 @@ export class Core {
 
   /** Nothing is called after this. */
   stop(): void {
-    clearTimeout(this.#timer)
+    this.#timer.stop()
     this.#native.letSocketsGo()
     this.#failure ??= new MqttError('ERR_MQTT_BROKER_CLOSED')
   }
@@ -299,15 +310,17 @@ export class Core {
 
   /** Does what a status asks for. Questions are answered now, as far as their hooks answer now. */
   #follow(connection: AnyConnection, status: number): void {
-    const isHeld = (status & HELD) !== 0
+    this.#followHeld(connection, (status & HELD) !== 0)
+    this.#schedule(status)
+  }
+
+  readonly #followHeld = (connection: AnyConnection, isHeld: boolean): void => {
     const changed = isHeld || connection.isHeld
     connection.isHeld = isHeld
-    if (changed) {
-      this.#unsettled.add(connection)
-      if (isHeld) this.#hasMoreQuestions = true
-      if (!this.#isDispatching) this.#dispatch()
-    }
-    this.#schedule(status)
+    if (!changed) return
+    this.#unsettled.add(connection)
+    if (isHeld) this.#hasMoreQuestions = true
+    if (!this.#isDispatching) this.#dispatch()
   }
 
   #schedule(status: number): void {
@@ -327,7 +340,7 @@ export class Core {
       this.#dispatch()
       for (const connection of gone) this.#forget(connection)
       this.#flushSockets()
-      this.#drain()
+      this.#output.drain(() => this.now())
       this.#armTimer()
       this.#schedule(this.#native.status())
     } catch (error) {
@@ -380,6 +393,7 @@ export class Core {
         if (bytes === undefined) break
         const reader = new EventReader(bytes)
         while (!reader.isAtEnd) this.#listener.onEvent(reader.byte(), reader)
+        this.#giveAnswers()
       } while (this.#hasMoreQuestions)
     } finally {
       this.#isDispatching = false
@@ -399,44 +413,12 @@ export class Core {
     return bytes
   }
 
-  #drain(): void {
-    const records = this.#records
-    for (let arenas = 0; arenas < ARENAS_A_TURN; arenas += 1) {
-      const arena = this.#arena
-      const count = this.#native.drain(arena, records, this.now())
-      if (count === 0) return
-      let isArenaInUse = false
-      for (let at = 0; at < count * RECORD_WORDS; at += RECORD_WORDS) {
-        const connection = this.#connections[records[at] as number]
-        if (connection === undefined) continue
-        const offset = records[at + 1] as number
-        const length = records[at + 2] as number
-        const closing = records[at + 3] as number
-        if (length > 0 && !connection.write(arena.subarray(offset, offset + length))) {
-          isArenaInUse = true
-          this.#native.blocked(connection.id)
-        }
-        if (closing !== 0) connection.end(closeReason(connection, closing & ~RECORD_CLOSES))
-      }
-      // A transport that could not take everything still reads from the arena: the next one is another.
-      if (isArenaInUse) this.#arena = Buffer.allocUnsafeSlow(ARENA_BYTES)
-    }
-  }
-
   #armTimer(): void {
     const now = this.now()
-    const wait = this.#native.nextTickIn(now)
-    if (wait < 0 || now + wait >= this.#timerAt) return
-    clearTimeout(this.#timer)
-    this.#timerAt = now + wait
-    // Rounded up: a timer that is early by a fraction would be armed again for nothing.
-    this.#timer = setTimeout(this.#tick, Math.min(Math.ceil(wait), LONGEST_TIMER_MS))
-    // A broker that listens nowhere does not keep its process alive.
-    this.#timer.unref()
+    this.#timer.arm(now, this.#native.nextTickIn(now))
   }
 
-  readonly #tick = (): void => {
-    this.#timerAt = Number.POSITIVE_INFINITY
+  #tick(): void {
     this.#run(() => {
       this.#schedule(this.#native.tick(this.now()))
       this.#armTimer()
@@ -447,6 +429,7 @@ export class Core {
   #run(work: () => void): void {
     if (this.#failure?.code === 'ERR_MQTT_PANIC') return
     try {
+      this.#giveAnswers()
       work()
     } catch (error) {
       this.#fail(error)
@@ -457,6 +440,7 @@ export class Core {
   #call<Result>(work: () => Result): Result {
     if (this.#failure !== undefined) throw this.#failure
     try {
+      this.#giveAnswers()
       const result = work()
       this.#schedule(OUTPUT | EVENTS)
       return result
@@ -473,16 +457,10 @@ export class Core {
     if (!(mqttError instanceof MqttError) || mqttError.code !== 'ERR_MQTT_PANIC') throw error
     if (this.#failure?.code === 'ERR_MQTT_PANIC') return
     this.#failure = mqttError
-    clearTimeout(this.#timer)
+    this.#timer.stop()
     this.destroyConnections()
     // The core's own sockets have nobody else to say that they are gone.
     this.#openCount -= this.#sockets.takeEnded().length
     this.#listener.onFailure(mqttError)
   }
-}
-
-function closeReason(connection: AnyConnection, reasonCode: number): { reasonCode: number; text: string } {
-  const name = reasonCodeName(reasonCode)
-  const { detail } = connection
-  return { reasonCode, text: detail === undefined ? name : `${name}: ${detail}` }
 }

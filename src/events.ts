@@ -20,10 +20,21 @@ export const EventKind = {
   reAuthenticated: 13,
 } as const
 
+/** In place of a length: the text is the one that was read last as a repeated one. */
+const AS_BEFORE = 0xffff_ffff
+
+/** Bytes that have been passed over. */
+export interface Span {
+  readonly memory: Buffer
+  readonly from: number
+  readonly to: number
+}
+
 /** Reads fields from the front. Every event must be read to its end, or `skip`ped field by field. */
 export class EventReader {
   readonly #bytes: Buffer
   #at = 0
+  #repeated = ''
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes
@@ -65,8 +76,26 @@ export class EventReader {
     this.#at += length
   }
 
-  string(): string {
+  /** Where bytes lie that `bytes` would read, for whoever may want them later. */
+  span(): Span {
     const length = this.word()
+    const from = this.#at
+    this.#at += length
+    return { memory: this.#bytes, from, to: this.#at }
+  }
+
+  /** A string that is often the same as the one before: it is made once. */
+  repeatedString(): string {
+    const length = this.word()
+    if (length !== AS_BEFORE) this.#repeated = this.#string(length)
+    return this.#repeated
+  }
+
+  string(): string {
+    return this.#string(this.word())
+  }
+
+  #string(length: number): string {
     const value = this.#bytes.toString('utf8', this.#at, this.#at + length)
     this.#at += length
     return value

@@ -39,7 +39,7 @@ export function criterionRatios(figures, group, ours, theirs) {
 /** Where the benches in JavaScript leave their figures: see bench/parts.mjs. */
 export const codecFile = inRoot('bench', 'results', 'parts', 'codec.json')
 export const routerFile = inRoot('bench', 'results', 'parts', 'router.json')
-/** What bench/parts.mjs found in the output of the topics' matching bench. */
+/** What bench/parts.mjs found in the output of the topics' memory bench. */
 export const memoryFile = inRoot('bench', 'results', 'parts', 'memory.json')
 
 function rowsOf(path) {
@@ -73,22 +73,29 @@ export function matchParts(rows, criterion) {
     })
 }
 
-/** The lines in which the topics' matching bench tells what a filter costs, as rows. */
+/** The lines in which the topics' memory bench tells what a filter costs, as rows. */
 export function memoryRows(output) {
-  const lines = output.matchAll(/^(\d+) filters: (\d+) B each counted, Some\((\d+)\) B each resident$/gm)
-  return [...lines].map(([, filters, countedBytes, residentBytes]) => ({
+  const lines = output.matchAll(
+    /^(\d+) filters, (.+): (\d+) B each allocated, (\d+) B each counted, (\d+) B each resident$/gm,
+  )
+  return [...lines].map(([, filters, kind, allocatedBytes, countedBytes, residentBytes]) => ({
     filters: Number(filters),
+    kind,
+    allocatedBytes: Number(allocatedBytes),
     countedBytes: Number(countedBytes),
     residentBytes: Number(residentBytes),
   }))
 }
 
-/** Resident bytes of each of a million filters. */
+/** The kinds of filters whose text is of a usual length. A long one costs its text on top. */
+const judgedKinds = ['as in the match', 'exact and short']
+
+/** What the allocator was asked for, for each of a million filters of one kind. */
 export function memoryParts(rows) {
   return rows
-    .filter(({ filters }) => filters === 1_000_000)
-    .map(({ filters, residentBytes: bytes }) => ({
-      label: `${filtersOf(filters)}, resident`,
+    .filter(({ filters, kind }) => filters === 1_000_000 && judgedKinds.includes(kind))
+    .map(({ filters, kind, allocatedBytes: bytes }) => ({
+      label: `${filtersOf(filters)}, ${kind}`,
       value: { median: bytes, min: bytes, max: bytes },
     }))
 }

@@ -5,7 +5,7 @@
  */
 import type { AnyConnection } from '../connection.js'
 import type { Answer } from '../core.js'
-import type { EventReader } from '../events.js'
+import type { EventReader, Span } from '../events.js'
 import { checkText, resolveFarewell } from '../farewell.js'
 import type { Logger } from '../logger.js'
 import type { NativeRefusal, NativeReplacement } from '../native.js'
@@ -42,6 +42,10 @@ type Changed = number | PublishReplacement | undefined
 export interface HookHost {
   connection(id: number): AnyConnection | undefined
   decide(connectionId: number, token: number, answer: Answer): void
+  /** A question about a message is about to be put to its hooks. False where it is void: then it comes again. */
+  beginQuestion(connection: AnyConnection, token: number, isAhead: boolean): boolean
+  /** The same as `decide` for a question that was begun and is answered before anything else is done. */
+  endQuestion(connection: AnyConnection, token: number, answer: number): void
 }
 
 /** See the head of this file. */
@@ -90,20 +94,27 @@ export class HookRunner {
     const flags = reader.byte()
     const connection = this.#host.connection(id)
     const client = readClient(reader, connection)
-    const topicName = reader.string()
-    const payload = reader.bytes()
+    const topicName = reader.repeatedString()
+    const payload = reader.span()
     if (connection === undefined || client === undefined) return
+    if (!this.#host.beginQuestion(connection, token, (flags & 16) !== 0)) return
     const request = new LazyPublishRequest(client, topicName, qos, (flags & 8) !== 0, payload)
+    const answer = this.#answerToPublish(request, (flags & 2) !== 0, (flags & 4) !== 0)
+    if (typeof answer === 'number') this.#host.endQuestion(connection, token, answer)
+    else this.#answer(id, token, answer)
+  }
+
+  #answerToPublish(
+    request: PublishRequest,
+    isToAuthorize: boolean,
+    isToChange: boolean,
+  ): MaybePromise<Answer> {
     const { authorizePublish, onPublish } = this.#options
-    const allowed = (flags & 2) === 0 ? ALLOW : this.#authorize(authorizePublish, topicName, request)
-    if ((flags & 4) === 0) {
-      this.#answer(id, token, allowed)
-      return
-    }
-    const changed = then<Permission, Answer>(allowed, (permission) =>
+    const allowed = isToAuthorize ? this.#authorize(authorizePublish, request) : ALLOW
+    if (!isToChange) return allowed
+    return then<Permission, Answer>(allowed, (permission) =>
       permission === ALLOW ? this.#change(onPublish, request) : permission,
     )
-    this.#answer(id, token, changed)
   }
 
   /** Reads and answers the question about the filters of a SUBSCRIBE. */
@@ -128,17 +139,13 @@ export class HookRunner {
     else this.#answer(id, token, settle(permissions))
   }
 
-  #authorize(
-    hooks: ResolvedOptions['authorizePublish'],
-    topicName: string,
-    request: PublishRequest,
-  ): MaybePromise<Permission> {
+  #authorize(hooks: ResolvedOptions['authorizePublish'], request: PublishRequest): MaybePromise<Permission> {
     const [only] = hooks
     if (hooks.length === 1 && only !== undefined) {
       // The core has matched its filter already.
       return this.#ask('authorizePublish', only.handler, request, permissionOf)
     }
-    const concerned = hooks.filter((hook) => concernsTopic(hook.filter, topicName))
+    const concerned = hooks.filter((hook) => concernsTopic(hook.filter, request.topicName))
     return this.#askInOrder('authorizePublish', concerned, request)
   }
 
@@ -216,19 +223,20 @@ class LazyPublishRequest implements PublishRequest {
   readonly topicName: string
   readonly qos: QoS
   readonly retain: boolean
-  readonly #view: Buffer
+  readonly #span: Span
   #payload: Buffer | undefined
 
-  constructor(client: HookClient, topicName: string, qos: QoS, retain: boolean, view: Buffer) {
+  constructor(client: HookClient, topicName: string, qos: QoS, retain: boolean, span: Span) {
     this.client = client
     this.topicName = topicName
     this.qos = qos
     this.retain = retain
-    this.#view = view
+    this.#span = span
   }
 
   get payload(): Buffer {
-    this.#payload ??= Buffer.from(this.#view)
+    const { memory, from, to } = this.#span
+    this.#payload ??= Buffer.from(memory.subarray(from, to))
     return this.#payload
   }
 }

@@ -267,6 +267,12 @@ impl Fleet {
         Ok(())
     }
 
+    /// Whether a connection had more than one read takes: the next [`read`](Self::read) has work to do.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.readable.is_empty()
+    }
+
     /// Reads each readable connection once and hands its packets to `peer`. One that had more than fits the
     /// buffer stays readable and is read again in the next round, so that no connection starves the others.
     ///

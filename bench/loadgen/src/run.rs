@@ -160,7 +160,10 @@ impl<'a> Load<'a> {
                 fleet.wait(Some(Duration::from_millis(10)))?;
                 fleet.read(self)?;
                 self.send_saturated(fleet)?;
-                self.pacer.pause(self.ledger.delivered());
+                // With large payloads a socket holds more than one read takes; the round is over when it is empty.
+                if !fleet.has_more() {
+                    self.pacer.pause(self.ledger.delivered());
+                }
             }
         }
         Ok(())

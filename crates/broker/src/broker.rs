@@ -24,6 +24,7 @@ use topicwire_codec::ReasonCode;
 use topicwire_session::Timers;
 use topicwire_topics::{Retained, Subscriptions};
 
+use crate::ahead::Answers;
 use crate::config::{Config, HookFilters};
 use crate::connection::{Connection, Framing};
 use crate::drops::Drops;
@@ -114,6 +115,8 @@ pub struct Broker {
     pub(crate) assigned_count: u64,
     /// Of the last question that was put to a hook.
     pub(crate) last_token: Token,
+    /// Of the call that is under way.
+    pub(crate) answers: Answers,
     /// The broker is going down: what a new client is told.
     pub(crate) draining: Option<Refusal>,
 }
@@ -146,6 +149,7 @@ impl Broker {
             kept_matches: 0,
             assigned_count: 0,
             last_token: 0,
+            answers: Answers::default(),
             draining: None,
             config,
         };

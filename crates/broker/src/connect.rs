@@ -166,6 +166,7 @@ impl Broker {
             subjects.push(Subject::Publish {
                 client_id: connect.client_id.into(),
                 is_will: true,
+                is_ahead: false,
                 authorize: true,
                 on_publish: false,
                 topic_name: will.topic_name.into(),

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use smallvec::SmallVec;
-use topicwire_codec::{ReasonCode, Version};
+use topicwire_codec::{ReasonCode, Split, Version, split_frame};
 use topicwire_session::{Armed, InboundAliases, KeepAlive, OutboundAliases};
 
 use crate::auth::Authentication;
@@ -164,6 +164,15 @@ impl Connection {
         }
         self.input = input;
         self.input_head = head;
+    }
+
+    /// How many more bytes the packet at the front of what is kept wants, at the least one; all there are where that
+    /// cannot be seen.
+    pub(crate) fn lacking_bytes(&self) -> usize {
+        match split_frame(self.input.get(self.input_head..).unwrap_or_default(), u32::MAX) {
+            Ok(Split::Partial { needed }) => needed.max(1),
+            Ok(Split::Frame(_)) | Err(_) => usize::MAX,
+        }
     }
 
     /// True where input waits for an answer. Not so before an enhanced authentication is complete: what comes then is

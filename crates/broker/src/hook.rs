@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use topicwire_codec::{PacketType, QoS, ReasonCode, Version};
 
@@ -62,15 +63,18 @@ pub enum Subject {
     /// May this message be published, and as what?
     Publish {
         /// The identifier of the publisher.
-        client_id: Box<str>,
+        client_id: Arc<str>,
         /// True for a Will, asked once at CONNECT.
         is_will: bool,
+        /// True where messages before it still wait for their answers. It counts only when all of those have been
+        /// answered at once, and is answered with them: see [`crate::Broker::decide_in_order`].
+        is_ahead: bool,
         /// Whether `authorizePublish` is asked.
         authorize: bool,
         /// Whether `onPublish` is asked.
         on_publish: bool,
         /// The Topic Name.
-        topic_name: Box<str>,
+        topic_name: Arc<str>,
         /// The payload.
         payload: Box<[u8]>,
         /// Its QoS.
@@ -224,6 +228,10 @@ pub(crate) struct Held {
     /// The question that waits for its answer.
     waiting: Option<Token>,
     verdict: Option<Verdict>,
+    /// Questions that have been asked with it and after it: see `ahead.rs`.
+    pub(crate) ahead: u16,
+    /// As many as may be.
+    pub(crate) most_ahead: u16,
 }
 
 impl Held {
@@ -231,6 +239,7 @@ impl Held {
     pub(crate) fn ask(&mut self, token: Token) {
         self.waiting = Some(token);
         self.verdict = None;
+        self.ahead = 0;
     }
 
     /// Takes the answer in; false for one to another question.
@@ -245,6 +254,10 @@ impl Held {
 
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting.is_some()
+    }
+
+    pub(crate) fn awaits(&self, token: Token) -> bool {
+        self.waiting == Some(token)
     }
 
     /// The answer to the packet that is being read again.

@@ -50,22 +50,56 @@ impl Broker {
             topic_url.write_publish(bytes, &mut connection.input);
             return self.continue_input(key, now_ms);
         }
-        if connection.is_held() || !connection.input.is_empty() {
-            connection.input.extend_from_slice(bytes);
-            return self.continue_input(key, now_ms);
-        }
-        let used = self.consume(key, bytes, now_ms);
-        if let Some(connection) = self.connection_mut(key)
-            && let Some(rest) = bytes.get(used..)
+        let mut rest = bytes;
+        while let Some(connection) = self.connection_mut(key)
             && connection.phase != Phase::Over
         {
-            connection.input.extend_from_slice(rest);
+            if connection.is_held() {
+                connection.input.extend_from_slice(rest);
+                break;
+            }
+            if connection.input.is_empty() {
+                let used = self.consume(key, rest, now_ms);
+                self.keep_input(key, rest.get(used..).unwrap_or_default());
+                break;
+            }
+            // Of a packet that has begun only what it lacks is copied: what follows is read where it is.
+            let (lacking, after) = rest.split_at(connection.lacking_bytes().min(rest.len()));
+            connection.input.extend_from_slice(lacking);
+            rest = after;
+            self.consume_kept(key, now_ms);
+            if rest.is_empty() {
+                break;
+            }
         }
         self.settle_input(key, now_ms)
     }
 
+    /// What follows the last whole packet of a chunk.
+    fn keep_input(&mut self, key: ConnectionKey, rest: &[u8]) {
+        if let Some(connection) = self.connection_mut(key)
+            && connection.phase != Phase::Over
+        {
+            connection.input.extend_from_slice(rest);
+        }
+    }
+
     /// The host's answer to a question. Reading goes on where it stopped.
     pub fn decide(&mut self, key: ConnectionKey, token: Token, verdict: Verdict, now_ms: u64) -> InputStatus {
+        if let Some(connection) = self.connection_mut(key) {
+            connection.held.most_ahead = 0;
+        }
+        self.take_verdict(key, token, verdict, now_ms)
+    }
+
+    /// The same, and who asked for it: that is the caller's affair.
+    pub(crate) fn take_verdict(
+        &mut self,
+        key: ConnectionKey,
+        token: Token,
+        verdict: Verdict,
+        now_ms: u64,
+    ) -> InputStatus {
         let Some(connection) = self.connection_mut(key) else { return InputStatus::default() };
         if connection.authentication.as_ref().is_some_and(|it| it.awaits(token)) {
             self.decide_authentication(key, verdict, now_ms);
@@ -85,15 +119,21 @@ impl Broker {
     pub(crate) fn continue_input(&mut self, key: ConnectionKey, now_ms: u64) -> InputStatus {
         let Some(connection) = self.connection_mut(key) else { return InputStatus::default() };
         if !connection.is_held() {
-            let (input, head) = connection.take_input();
-            let used = self.consume(key, input.get(head..).unwrap_or_default(), now_ms);
-            if let Some(connection) = self.connection_mut(key)
-                && connection.phase != Phase::Over
-            {
-                connection.put_input(input, head + used);
-            }
+            self.consume_kept(key, now_ms);
         }
         self.settle_input(key, now_ms)
+    }
+
+    /// Handles every whole packet that is kept.
+    fn consume_kept(&mut self, key: ConnectionKey, now_ms: u64) {
+        let Some(connection) = self.connection_mut(key) else { return };
+        let (input, head) = connection.take_input();
+        let used = self.consume(key, input.get(head..).unwrap_or_default(), now_ms);
+        if let Some(connection) = self.connection_mut(key)
+            && connection.phase != Phase::Over
+        {
+            connection.put_input(input, head + used);
+        }
     }
 
     /// Counts what is kept of a connection's input. Where all connections together keep too much, those that keep
@@ -114,7 +154,7 @@ impl Broker {
         self.input_status(key)
     }
 
-    fn input_status(&self, key: ConnectionKey) -> InputStatus {
+    pub(crate) fn input_status(&self, key: ConnectionKey) -> InputStatus {
         let connection = self.connections.get(key.index());
         InputStatus { is_held: connection.is_some_and(Connection::is_held) }
     }
@@ -138,7 +178,12 @@ impl Broker {
                             used += frame.length;
                             count += 1;
                         }
-                        Ok(Flow::Hold) => break Ok(()),
+                        Ok(Flow::Hold) => {
+                            if frame.packet_type() == PacketType::Publish {
+                                self.ask_ahead(key, rest.get(frame.length..).unwrap_or_default());
+                            }
+                            break Ok(());
+                        }
                         Ok(Flow::Stop) => {
                             count += 1;
                             used = bytes.len();
@@ -172,7 +217,7 @@ impl Broker {
     }
 
     /// What a client may send at once: less before its CONNECT is accepted.
-    fn longest_packet(&self, key: ConnectionKey) -> u32 {
+    pub(crate) fn longest_packet(&self, key: ConnectionKey) -> u32 {
         let limits = &self.config.limits;
         let is_accepted = self.connections.get(key.index()).is_some_and(|it| it.session.is_some());
         let most = if is_accepted { u32::MAX } else { limits.maximum_connect_packet_bytes };

@@ -10,6 +10,7 @@
 
 mod accept;
 mod acknowledge;
+mod ahead;
 mod auth;
 mod bad_connect;
 mod broker;

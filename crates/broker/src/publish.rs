@@ -48,11 +48,28 @@ impl Broker {
         if topic_name.is_empty() && connection.version.is_v5() {
             return Err(AliasError::NoTopicName.into());
         }
-        let verdict = connection.held.take_verdict().map(Box::new);
+        let verdict = connection.held.take_verdict().or_else(|| self.answers.next_for(key)).map(Box::new);
         let mut route = self.take_route(key);
         self.refresh_route(&mut route, topic_name)?;
         if verdict.is_none() && (route.authorize || route.on_publish) && !route.is_reserved {
-            self.ask_about_publish(key, session_key, publish, &route);
+            if let Some(token) = self.answers.take_unanswered(key) {
+                if let Some(connection) = self.connections.get_mut(key.index()) {
+                    connection.held.ask(token);
+                }
+            } else if let Some(session) = self.sessions.get(session_key.index()) {
+                let subject = Subject::Publish {
+                    client_id: Arc::clone(&session.client_id),
+                    is_will: false,
+                    is_ahead: false,
+                    authorize: route.authorize,
+                    on_publish: route.on_publish,
+                    topic_name: Arc::clone(&route.topic_name),
+                    payload: publish.payload.into(),
+                    qos: publish.qos,
+                    retain: publish.retain,
+                };
+                self.ask(key, subject);
+            }
             self.keep_route(key, route);
             return Ok(Flow::Hold);
         }
@@ -224,29 +241,6 @@ impl Broker {
         Ok(self.publish_message(Some(session_key), &Arc::new(message), now_ms))
     }
 
-    fn ask_about_publish(
-        &mut self,
-        key: ConnectionKey,
-        session_key: SessionKey,
-        publish: &Publish<'_>,
-        route: &Route,
-    ) {
-        let client_id = self.sessions.get(session_key.index()).map(|session| Box::from(&*session.client_id));
-        self.ask(
-            key,
-            Subject::Publish {
-                client_id: client_id.unwrap_or_default(),
-                is_will: false,
-                authorize: route.authorize,
-                on_publish: route.on_publish,
-                topic_name: Box::from(&*route.topic_name),
-                payload: publish.payload.into(),
-                qos: publish.qos,
-                retain: publish.retain,
-            },
-        );
-    }
-
     /// PUBACK or PUBREC, as the QoS asks [MQTT-3.3.4-1, 4.3.2-4, 4.3.3-8]. 3.x has no way to say no: the codec writes what it has.
     /// Asked for by v3.1.1 [MQTT-2.3.1-6], v3.1.1 [MQTT-3.3.4-1], v3.1.1 [MQTT-3.3.5-2].
     fn answer_publish(
@@ -297,7 +291,7 @@ fn reserved_topic() -> Refusal {
 }
 
 /// What a client must not say in a PUBLISH, and what it must say well.
-fn check_properties(properties: &PublishProperties<'_>) -> Result<(), Fault> {
+pub(crate) fn check_properties(properties: &PublishProperties<'_>) -> Result<(), Fault> {
     if !properties.subscription_ids.is_empty() {
         return Err(Fault::protocol_error("a client's PUBLISH carries a subscription identifier"));
     }

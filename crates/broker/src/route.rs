@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use slab::Slab;
 use smallvec::SmallVec;
 use topicwire_codec::fanout::{self, PublishLayout};
 use topicwire_codec::{PacketId, Publish, QoS, Version};
@@ -58,6 +59,14 @@ impl Route {
     pub(crate) fn weight(&self) -> usize {
         let capacity = self.matches.plain.capacity();
         if capacity > Self::SMALL { capacity } else { 0 }
+    }
+
+    /// Whether a message to this topic can be an event for the host; also where that is not known.
+    pub(crate) fn may_reach_host(&self, sessions: &Slab<Session>) -> bool {
+        let is_local = |key: &SessionKey| sessions.get(key.index()).is_none_or(Session::is_local);
+        self.generation == u64::MAX
+            || !self.matches.groups.is_empty()
+            || self.matches.plain.iter().any(|(key, _)| is_local(key))
     }
 
     /// Lets go of the matches.

@@ -64,18 +64,30 @@ pub fn split_frame(bytes: &[u8], maximum_packet_size: u32) -> Result<Split<'_>, 
             return Ok(Split::Frame(Frame { first_byte: *first_byte, body, length, packet_type }));
         }
     }
-    split_any_frame(bytes, maximum_packet_size)
+    match find_frame(bytes, maximum_packet_size)? {
+        Found::Partial { needed } => Ok(Split::Partial { needed }),
+        Found::Whole { first_byte, packet_type, body, length } => {
+            Ok(Split::Frame(Frame { first_byte, body, length, packet_type }))
+        }
+    }
+}
+
+/// A [`Split`] in another form, on purpose. Were it the same, it would be written to memory where the result of
+/// [`split_frame`] goes, and the frequent case would have to write there, too, and read it again.
+enum Found<'a> {
+    Whole { body: &'a [u8], length: usize, first_byte: u8, packet_type: PacketType },
+    Partial { needed: usize },
 }
 
 /// What [`split_frame`] does, for packets of every size and for what is not one.
 #[inline(never)]
-fn split_any_frame(bytes: &[u8], maximum_packet_size: u32) -> Result<Split<'_>, DecodeError> {
+fn find_frame(bytes: &[u8], maximum_packet_size: u32) -> Result<Found<'_>, DecodeError> {
     let Some((&first_byte, after_first)) = bytes.split_first() else {
-        return Ok(Split::Partial { needed: 2 });
+        return Ok(Found::Partial { needed: 2 });
     };
     let packet_type = check_first_byte(first_byte)?;
     let Some((remaining_length, after_header)) = varint::decode(after_first)? else {
-        return Ok(Split::Partial { needed: 1 });
+        return Ok(Found::Partial { needed: 1 });
     };
     let header_length = bytes.len().saturating_sub(after_header.len());
     // At most five and 2^28: it cannot overflow where a usize has 32 bits.
@@ -85,8 +97,8 @@ fn split_any_frame(bytes: &[u8], maximum_packet_size: u32) -> Result<Split<'_>, 
         return Err(Limit::PacketTooLarge { length, maximum: maximum_packet_size }.into());
     }
     match after_header.get(..remaining_length as usize) {
-        Some(body) => Ok(Split::Frame(Frame { first_byte, body, length, packet_type })),
-        None => Ok(Split::Partial { needed: length.saturating_sub(bytes.len()) }),
+        Some(body) => Ok(Found::Whole { body, length, first_byte, packet_type }),
+        None => Ok(Found::Partial { needed: length.saturating_sub(bytes.len()) }),
     }
 }
 
@@ -175,7 +187,14 @@ mod tests {
                 for end in [0, 1, 2, 3, 4, 51, 52, 53, 128, 129, 130, 140] {
                     for maximum in [0, 1, 2, 3, 4, 51, 52, 53, 128, 129, 1000] {
                         let bytes = &bytes[..end];
-                        assert_eq!(split_frame(bytes, maximum), split_any_frame(bytes, maximum));
+                        let expected = match find_frame(bytes, maximum) {
+                            Ok(Found::Whole { first_byte, packet_type, body, length }) => {
+                                Ok(Split::Frame(Frame { first_byte, body, length, packet_type }))
+                            }
+                            Ok(Found::Partial { needed }) => Ok(Split::Partial { needed }),
+                            Err(error) => Err(error),
+                        };
+                        assert_eq!(split_frame(bytes, maximum), expected);
                     }
                 }
             }

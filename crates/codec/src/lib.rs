@@ -55,6 +55,7 @@ mod properties;
 mod qos;
 mod reader;
 mod reason_code;
+mod small;
 mod utf8;
 mod varint;
 mod version;

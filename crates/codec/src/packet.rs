@@ -191,7 +191,18 @@ impl<'a> Packet<'a> {
     ///
     /// # Errors
     /// Whatever keeps it from being a packet of that version; [`DecodeError::reason_code`] tells the peer.
+    #[inline]
     pub fn decode(frame: &Frame<'a>, version: Version) -> Result<Self, DecodeError> {
+        // The frequent case, written out where it is needed.
+        match frame.packet_type() {
+            PacketType::Publish => Publish::decode_as(frame, version, Self::Publish),
+            _ => Self::decode_other(frame, version),
+        }
+    }
+
+    /// What [`Self::decode`] does, for packets of every kind.
+    #[inline(never)]
+    fn decode_other(frame: &Frame<'a>, version: Version) -> Result<Self, DecodeError> {
         Ok(match frame.packet_type() {
             PacketType::Connect => Self::Connect(Connect::decode(frame, version)?),
             PacketType::Connack => Self::Connack(Connack::decode(frame, version)?),
@@ -216,7 +227,17 @@ impl<'a> Packet<'a> {
     ///
     /// # Errors
     /// A packet that its receiver would have to refuse; `out` is then as it was.
+    #[inline]
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        match self {
+            Self::Publish(publish) => publish.encode(version, out),
+            _ => self.encode_other(version, out),
+        }
+    }
+
+    /// What [`Self::encode`] does, for packets of every kind.
+    #[inline(never)]
+    fn encode_other(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match self {
             Self::Connect(connect) => connect.encode(version, out),
             Self::Connack(connack) => connack.encode(version, out),

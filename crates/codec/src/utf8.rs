@@ -16,8 +16,9 @@ const SHORT: usize = 64;
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<&str, Malformed> {
     // Most names are short and ASCII: eight bytes at a time.
-    if is_short_ascii_without_nul(bytes)
+    if bytes.len() <= SHORT
         && let Ok(text) = AsciiStr::from_ascii(bytes)
+        && is_short_ascii_without_nul(bytes)
     {
         return Ok(text.as_str());
     }
@@ -39,7 +40,7 @@ pub(crate) fn contains_nul(bytes: &[u8]) -> bool {
 
 /// Says no to many a string that is one: then somebody has to look closer.
 #[inline]
-fn is_short_ascii_without_nul(bytes: &[u8]) -> bool {
+pub(crate) fn is_short_ascii_without_nul(bytes: &[u8]) -> bool {
     if bytes.len() > SHORT {
         return false;
     }

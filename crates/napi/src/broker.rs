@@ -5,13 +5,12 @@ use std::rc::Rc;
 use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
 use napi_derive::napi;
 use topicwire_broker::{
-    Acceptance, Broker, ConnectionKey, InputStatus, LocalHandle, LocalPublish, Replacement, Secret,
+    Acceptance, Broker, ConnectionKey, InputStatus, LocalHandle, LocalPublish, Refusal, Replacement, Secret,
     TopicUrlRequest, Verdict,
 };
 use topicwire_codec::{PublishProperties, UserProperties};
 
 use crate::error::{Result, from_local};
-use crate::events;
 use crate::metrics::metric_values;
 use crate::objects::{
     NativeAuthenticationStep, NativeProperties, NativeRefusal, NativeReplacement, NativeTopicUrl, quality,
@@ -21,6 +20,8 @@ use crate::options::{NativeOptions, whole};
 use crate::shared::Shared;
 use crate::state::{State, status_after, status_of};
 
+/// Words of one answer in `decideMany`.
+const ANSWER_WORDS: usize = 3;
 /// Words of one record of `drain`.
 const RECORD_WORDS: usize = 4;
 /// Set in a record's fourth word, beside the Reason Code: close the transport after these bytes.
@@ -176,18 +177,16 @@ impl NativeBroker {
         let mut stream = std::mem::take(&mut self.shared.state().events);
         self.look(|core| {
             while let Some(event) = core.poll_event() {
-                events::write(&event, &mut stream);
+                stream.push(&event);
             }
         })?;
-        let length = i32::try_from(stream.len()).unwrap_or(i32::MAX);
-        let Some(room) = out.get_mut(..stream.len()) else {
+        let length = i32::try_from(stream.bytes.len()).unwrap_or(i32::MAX);
+        let Some(room) = out.get_mut(..stream.bytes.len()) else {
             self.shared.state().events = stream;
             return Ok(-length);
         };
-        room.copy_from_slice(&stream);
+        room.copy_from_slice(&stream.bytes);
         stream.clear();
-        // A burst is not held for ever.
-        stream.shrink_to(64 << 10);
         self.shared.state().events = stream;
         Ok(length)
     }
@@ -196,12 +195,31 @@ impl NativeBroker {
     /// Returns status bits.
     #[napi]
     pub fn decide(&mut self, connection: u32, token: u32, answer: u32, now_ms: f64) -> Result<u32> {
-        let verdict = match answer {
-            0 => Verdict::Allow,
-            1 => Verdict::Discard,
-            code => Verdict::Deny(topicwire_broker::Refusal::from_code(refusal(code))),
-        };
-        self.answer(connection, token, verdict, now_ms)
+        self.answer(connection, token, simple_verdict(answer), now_ms)
+    }
+
+    /// `decide` for the first `count` of `answers`, in three words each: the connection, the token and the answer. Those to
+    /// questions that were asked ahead stand behind that which they were asked with. In the place of each answer it says
+    /// whether the connection waits for one again: 1 or 0. Returns status bits without `HELD`.
+    #[napi]
+    pub fn decide_many(&mut self, mut answers: Uint32ArraySlice<'_>, count: u32, now_ms: f64) -> Result<u32> {
+        // SAFETY: JavaScript lends the array for the length of this call, on its own thread; `src/answers.ts` makes it over
+        // memory that no other thread sees.
+        let answers = unsafe { answers.as_mut() };
+        let (all, _) = answers.as_chunks_mut::<ANSWER_WORDS>();
+        let all = all.get_mut(..count as usize).unwrap_or_default();
+        for together in all.chunk_by_mut(is_next) {
+            let Some(&[connection, token, _]) = together.first() else { continue };
+            let verdicts = together.iter().map(|&[.., answer]| simple_verdict(answer));
+            let input = self.run(now_ms, |core, now_ms| {
+                core.decide_in_order(ConnectionKey(connection), token, verdicts, now_ms)
+            })?;
+            self.shared.set_held(connection, input.is_held);
+            for [.., answer] in together {
+                *answer = u32::from(input.is_held);
+            }
+        }
+        self.look(|core| status_of(core))
     }
 
     /// The answer of an `authenticate` hook that has Response Information for the client that it lets in.
@@ -396,6 +414,19 @@ impl NativeBroker {
     fn look<R>(&mut self, work: impl FnOnce(&mut Broker) -> R) -> Result<R> {
         self.run(0.0, |core, _| work(core))
     }
+}
+
+fn simple_verdict(answer: u32) -> Verdict {
+    match answer {
+        0 => Verdict::Allow,
+        1 => Verdict::Discard,
+        code => Verdict::Deny(Refusal::from_code(refusal(code))),
+    }
+}
+
+/// Whether an answer may be one to a question that was asked ahead with the one before.
+fn is_next([connection, token, _]: &[u32; ANSWER_WORDS], next: &[u32; ANSWER_WORDS]) -> bool {
+    next.starts_with(&[*connection, token.wrapping_add(1)])
 }
 
 /// Offsets into one arena or stream fit.

@@ -3,6 +3,8 @@
 //! Each event is its kind (one byte) and its fields in the order written below: numbers little-endian, strings
 //! and bytes behind their length as `u32`.
 
+use std::sync::Arc;
+
 use topicwire_broker::{AuthenticationStep, Event, Question, Subject};
 
 /// Event kinds; `src/events.ts` has the same numbers.
@@ -22,8 +24,37 @@ mod kind {
     pub(super) const RE_AUTHENTICATED: u8 = 13;
 }
 
-/// Appends one event.
-pub(crate) fn write(event: &Event, out: &mut Vec<u8>) {
+/// In place of a length: the same text as where this was read last.
+const AS_BEFORE: u32 = u32::MAX;
+
+/// Events that have been collected and not taken.
+#[derive(Default)]
+pub(crate) struct EventStream {
+    pub(crate) bytes: Vec<u8>,
+    /// Of the last message that was asked about.
+    topic_name: Option<Arc<str>>,
+}
+
+impl EventStream {
+    /// Appends one event.
+    pub(crate) fn push(&mut self, event: &Event) {
+        if let Event::Question(question) = event {
+            write_question(question, self);
+        } else {
+            write(event, &mut self.bytes);
+        }
+    }
+
+    /// All have been taken.
+    pub(crate) fn clear(&mut self) {
+        self.topic_name = None;
+        self.bytes.clear();
+        // A burst is not held for ever.
+        self.bytes.shrink_to(64 << 10);
+    }
+}
+
+fn write(event: &Event, out: &mut Vec<u8>) {
     match event {
         Event::Connected {
             connection,
@@ -98,13 +129,13 @@ pub(crate) fn write(event: &Event, out: &mut Vec<u8>) {
             out.push(*reason as u8);
             bytes(client_id.as_bytes(), out);
         }
-        Event::Question(question) => write_question(question, out),
         // The core may grow events that this version of the addon has no bytes for.
         _ => {}
     }
 }
 
-fn write_question(question: &Question, out: &mut Vec<u8>) {
+fn write_question(question: &Question, stream: &mut EventStream) {
+    let EventStream { bytes: out, topic_name: last } = stream;
     let start = |kind: u8, out: &mut Vec<u8>| {
         out.push(kind);
         number(question.connection.0, out);
@@ -132,12 +163,27 @@ fn write_question(question: &Question, out: &mut Vec<u8>) {
             bytes(username.as_deref().unwrap_or_default().as_bytes(), out);
             bytes(data.as_deref().unwrap_or_default(), out);
         }
-        Subject::Publish { client_id, is_will, authorize, on_publish, topic_name, payload, qos, retain } => {
+        Subject::Publish {
+            client_id,
+            is_will,
+            is_ahead,
+            authorize,
+            on_publish,
+            topic_name,
+            payload,
+            qos,
+            retain,
+        } => {
             start(kind::ASK_PUBLISH, out);
             out.push(*qos as u8);
-            out.push(flags(&[*is_will, *authorize, *on_publish, *retain]));
+            out.push(flags(&[*is_will, *authorize, *on_publish, *retain, *is_ahead]));
             bytes(client_id.as_bytes(), out);
-            bytes(topic_name.as_bytes(), out);
+            if last.as_ref().is_some_and(|last| Arc::ptr_eq(last, topic_name)) {
+                number(AS_BEFORE, out);
+            } else {
+                bytes(topic_name.as_bytes(), out);
+                *last = Some(Arc::clone(topic_name));
+            }
             bytes(payload, out);
         }
         Subject::Subscribe { client_id, filters } => {

@@ -9,6 +9,7 @@ use std::time::Instant;
 use topicwire_broker::{Broker, InputStatus};
 
 use crate::error::{Code, Result, error};
+use crate::events::EventStream;
 use crate::options::whole;
 
 /// Bits of what a call returns: what the host should do next. `src/native.ts` has the same.
@@ -33,12 +34,17 @@ pub(crate) struct State {
     failure: Option<String>,
     clock: Clock,
     /// Events that have been collected and not taken.
-    pub(crate) events: Vec<u8>,
+    pub(crate) events: EventStream,
 }
 
 impl State {
     pub(crate) fn new(core: Broker, now_ms: f64) -> Self {
-        Self { core: Some(Box::new(core)), failure: None, clock: Clock::new(now_ms), events: Vec::new() }
+        Self {
+            core: Some(Box::new(core)),
+            failure: None,
+            clock: Clock::new(now_ms),
+            events: EventStream::default(),
+        }
     }
 
     /// Runs a piece of work in the core for JavaScript. A panic ends this broker: its state may be torn, so it is

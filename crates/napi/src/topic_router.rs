@@ -138,7 +138,11 @@ impl State {
         ids.clear();
         let topic_names = read(env, topic_names, text)?;
         let mut read_count = 0;
-        for topic_name in topic_names.split('\0') {
+        let mut from = 0;
+        let ends = memchr::memchr_iter(0, topic_names.as_bytes()).chain([topic_names.len()]);
+        for end in ends {
+            let topic_name = topic_names.get(from..end).unwrap_or_default();
+            from = end + 1;
             let count_at = ids.len();
             ids.push(0);
             router.match_into(topic_name, ids).map_err(|problem| {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use topicwire_codec::{PacketType, ReasonCode, Version};
 
 use crate::model::{LinkId, Tag, Verdict, violation};
-use crate::op::{ConnectOp, FILTERS, FilterOp, PublishOp, TOPICS, WillOp};
+use crate::op::{ConnectOp, FilterOp, PublishOp, TOPICS, WillOp, filter_of};
 use crate::packet::{
     ClientPacket, ConnackGot, ConnectSpec, Message, PublishGot, ServerPacket, WillSpec, subscribe_options,
 };
@@ -45,6 +45,8 @@ struct Memory {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) client_id: Rc<str>,
+    /// Which of the clients it is, from 0 on.
+    number: usize,
     /// Half of the clients get RETAIN as published and nothing that is retained, the other half the other way round: the
     /// two could not be told apart. The former speak 5.0 only, as 3.1.1 has no such options.
     keeps_retain: bool,
@@ -74,6 +76,7 @@ impl Client {
     pub(crate) fn new(number: usize, server_receive_maximum: u16) -> Self {
         Self {
             client_id: Rc::from(format!("c{number}")),
+            number,
             keeps_retain: number % 2 == 1,
             link: None,
             version: Version::V5_0,
@@ -217,7 +220,7 @@ impl Client {
         self.link?;
         let id = self.next_id();
         self.asked.insert(id);
-        let filters: Vec<_> = ops.iter().map(|op| FILTERS[usize::from(op.filter) % FILTERS.len()]).collect();
+        let filters: Vec<_> = ops.iter().map(|op| filter_of(self.number, op.filter)).collect();
         // Without an identifier where one is shared: to 3.1.1, which has none, its messages could not be told apart.
         let has_shared = filters.iter().any(|filter| filter.starts_with("$share/"));
         let may_have_id = self.version.is_v5() && subscription_id != 0 && !has_shared;
@@ -239,7 +242,7 @@ impl Client {
         self.link?;
         let id = self.next_id();
         self.asked.insert(id);
-        let filters = filters.iter().map(|filter| FILTERS[usize::from(*filter) % FILTERS.len()]);
+        let filters = filters.iter().map(|filter| filter_of(self.number, *filter));
         Some(ClientPacket::Unsubscribe { id, filters: filters.collect() })
     }
 

@@ -20,6 +20,6 @@ mod wires;
 mod world;
 
 pub use explore::{Episode, Failure, Limits, explore, run, trace};
-pub use op::{ConnectOp, FILTERS, FilterOp, Goodbye, Op, PublishOp, TOPICS, WillOp};
+pub use op::{ConnectOp, FILTERS, FilterOp, Goodbye, Op, PublishOp, TOPICS, WillOp, filter_of};
 pub use setup::Setup;
 pub use world::Counts;

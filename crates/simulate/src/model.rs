@@ -3,10 +3,10 @@
 //! The model is told everything that reaches the broker ([`Model::receive`], [`Model::lose`], [`Model::tick`], …), at
 //! the same time and in the same order, and so knows every Session, subscription, Will and retained message and what is
 //! due to whom. It is shown everything that leaves the broker ([`Model::sent`] in `judge.rs`) and says whether that may
-//! be. When nothing is under way any more, [`Model::check_quiet`] (`quiet.rs`) says whether something is missing.
+//! be: answers in `answers.rs`, and which delivery a PUBLISH is in `which.rs` and `owed.rs`. When nothing is under way any more, [`Model::check_quiet`] (`quiet.rs`) says whether something is missing.
 //!
 //! What it cannot know it allows: which member of a shared subscription gets a message, which message of a full queue
-//! is dropped. It is slow on purpose: it looks through everything, each time.
+//! is dropped, which of two that look the same has come. It is slow on purpose: it looks through everything, each time.
 //!
 //! What arrives is in `receive.rs`, how Sessions begin and end in `life.rs`, where messages go in
 //! `route.rs`, who gets what of shared subscriptions in `shared.rs`.
@@ -14,13 +14,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
+mod answers;
 mod judge;
 mod life;
+mod owed;
 mod quiet;
 mod receive;
 mod route;
 mod shared;
 mod state;
+mod which;
 
 pub(crate) use judge::Written;
 pub(crate) use state::{

@@ -22,9 +22,9 @@ pub const FILTERS: [&str; 17] = [
     "$own/#",
     "will/+",
     "$share/g/#",
+    "$share/g/$own/#",
     "$share/g/a/#",
-    "$share/h/a/#",
-    "$share/h/+",
+    "$share/h/b",
     "$share/h/will/+",
     "$own/+/enough",
     "a/#/b",
@@ -110,6 +110,22 @@ pub enum Goodbye {
     Error,
     /// 5.0: DISCONNECT with another Session Expiry Interval, in seconds.
     Expiry(u32),
+}
+
+/// The filter with this index, for the client with this number: only those with an even one share everything, and only
+/// the others share parts of it. So no client has two shared subscriptions that a message could come from, and what it is
+/// sent says of which one it is a member.
+#[must_use]
+pub fn filter_of(client: usize, index: u8) -> &'static str {
+    let index = usize::from(index) % FILTERS.len();
+    let shares_everything = client.is_multiple_of(2);
+    match FILTERS[index] {
+        "$share/g/#" if !shares_everything => "#",
+        "$share/g/a/#" if shares_everything => "a/#",
+        "$share/h/b" if shares_everything => "b",
+        "$share/h/will/+" if shares_everything => "will/+",
+        filter => filter,
+    }
 }
 
 /// One thing that happens. `actor` is a client, taken modulo their number.

@@ -1,11 +1,10 @@
-//! Matching at 10^2 to 10^6 subscriptions: hot (256 names over and over) and cold (up to 65,536 names),
-//! and the memory that a filter costs.
+//! Matching at 10^2 to 10^6 subscriptions: hot (256 names over and over) and cold (up to 65,536 names).
 
 mod common;
 
 use std::hint::black_box;
 
-use common::{Numbers, index_of, resident_bytes, topic};
+use common::{Numbers, index_of, topic};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use topicwire_topics::{Matches, Subscriptions, TopicFilter, TopicName};
 
@@ -13,9 +12,7 @@ const SIZES: [usize; 5] = [100, 1_000, 10_000, 100_000, 1_000_000];
 
 fn matching(criterion: &mut Criterion) {
     for size in SIZES {
-        let before = resident_bytes();
         let index = index_of(size);
-        report_memory(size, index.size().heap_bytes, before, resident_bytes());
         for (kind, count) in [("hot", 256), ("cold", 65_536)] {
             if kind == "cold" && size < 10_000 {
                 continue;
@@ -98,12 +95,6 @@ fn hostile(criterion: &mut Criterion) {
         });
     });
     group.finish();
-}
-
-#[expect(clippy::print_stdout, reason = "criterion has no place for a figure that is not a time")]
-fn report_memory(filters: usize, counted: usize, before: Option<usize>, after: Option<usize>) {
-    let resident = before.zip(after).map(|(before, after)| after.saturating_sub(before) / filters);
-    println!("{filters} filters: {} B each counted, {resident:?} B each resident", counted / filters);
 }
 
 criterion_group!(benches, matching, no_match, fan_out, hostile);

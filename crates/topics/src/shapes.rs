@@ -22,7 +22,7 @@ use crate::hash::Seed;
 use crate::level::Levels;
 use crate::name::TopicName;
 use crate::slab::Id;
-use crate::table::IdTable;
+use crate::table::{IdTable, Look};
 
 /// A set of shapes is the bits of a [`Set`].
 const MOST_SHAPES: usize = 16;
@@ -169,7 +169,7 @@ impl Shapes {
 
     /// Calls `visit` with the leaf of each filter that matches `name`, each once. `text_of` gives the filter of a leaf.
     ///
-    /// First looks at one slot for each look-up, so that all of them are on their way at the same time, and calls
+    /// First looks at one line for each look-up, so that all of them are on their way at the same time, and calls
     /// `meanwhile` before it waits for them.
     #[inline]
     pub(crate) fn for_each_match<'t>(
@@ -186,18 +186,20 @@ impl Shapes {
         cut.cut(&self.hashes);
         let sets = if name.starts_with_dollar() { &self.for_dollar_names } else { &self.for_names };
         let fit = sets.get(cut.count()).copied().unwrap_or_default();
-        let (mut hashes, mut hopeful) = ([0; MOST_SHAPES], 0);
+        let (mut hashes, mut looks, mut hopeful) = ([0; MOST_SHAPES], [Look::default(); MOST_SHAPES], 0);
         self.for_each_of(fit, |at, shape| {
             let hash = shape.hash(&cut);
-            hopeful |= Set::from(shape.leaves.may_have(hash)) << at;
-            if let Some(place) = hashes.get_mut(at) {
-                *place = hash;
+            let look = shape.leaves.look(hash);
+            hopeful |= Set::from(look.is_hopeful()) << at;
+            if let (Some(hash_place), Some(look_place)) = (hashes.get_mut(at), looks.get_mut(at)) {
+                (*hash_place, *look_place) = (hash, look);
             }
         });
         meanwhile();
         self.for_each_of(hopeful, |at, shape| {
             let hash = hashes.get(at).copied().unwrap_or_default();
-            if let Some(leaf) = shape.leaves.find(hash, |leaf| shape.agrees(text_of(leaf), &cut)) {
+            let look = looks.get(at).copied().unwrap_or_default();
+            if let Some(leaf) = shape.leaves.find_from(look, hash, |leaf| shape.agrees(text_of(leaf), &cut)) {
                 visit(leaf);
             }
         });

@@ -299,12 +299,17 @@ impl<K: Copy + Eq + Ord + Hash, V: Clone> Subscriptions<K, V> {
 
     #[inline]
     fn for_each_leaf(&self, topic: TopicName<'_>, mut visit: impl FnMut(&Leaf<K, V>)) {
-        let exact = self.exact_hash(topic.as_str()).filter(|hash| self.exact.may_have(*hash));
+        let exact = self.exact_hash(topic.as_str()).map(|hash| (hash, self.exact.look(hash)));
         let mut found = None;
         self.shapes.for_each_match(
             topic,
             |leaf| self.leaves.at(leaf).text(),
-            || found = exact.and_then(|hash| self.find_exact(hash, topic.as_str())),
+            || {
+                let text = topic.as_str().as_bytes();
+                found = exact.filter(|(_, look)| look.is_hopeful()).and_then(|(hash, look)| {
+                    self.exact.find_from(look, hash, |leaf| self.leaves.at(leaf).text() == text)
+                });
+            },
             |leaf| visit(self.leaves.at(leaf)),
         );
         if let Some(leaf) = found {

@@ -1,6 +1,7 @@
 //! The broker as its clients see it: raw bytes in, raw bytes out, virtual time.
 #![allow(clippy::panic, reason = "how a test fails")]
 
+mod ahead;
 mod auth;
 mod chaos;
 mod connect;

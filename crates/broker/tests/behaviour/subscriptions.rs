@@ -168,6 +168,26 @@ fn a_shared_subscription_deals_messages_out_fairly() {
 }
 
 #[test]
+fn a_client_gets_one_copy_for_each_of_its_shared_subscriptions_across_a_reconnection() {
+    let mut bench = Bench::new();
+    let (member, _) = bench.connect_durably(Version::V5_0, "m");
+    for filter in ["$share/g/t/#", "$share/g/t/+", "$share/h/t/+", "t/x"] {
+        bench.subscribe(member, filter, QoS::AtLeastOnce);
+    }
+    let publisher = bench.connect(Version::V5_0, "p");
+    bench.publish(publisher, "t/x", "here", QoS::AtLeastOnce);
+    assert_eq!(bench.texts(member), ["here"; 4]);
+    bench.cut(member);
+    bench.publish(publisher, "t/x", "away", QoS::AtLeastOnce);
+    let (member, present) = bench.connect_durably(Version::V5_0, "m");
+    assert!(present);
+    // The first four were not acknowledged.
+    let mut texts = bench.texts(member);
+    texts.sort();
+    assert_eq!(texts, [["away"; 4], ["here"; 4]].concat());
+}
+
+#[test]
 fn a_group_prefers_those_who_can_take_a_message_now() {
     let mut bench = Bench::new();
     let (busy, _) =

@@ -9,6 +9,7 @@ use crate::packet_id::PacketId;
 use crate::properties::{PropertyId, PropertySink, Section, SubscriptionIds, UserProperties, not_allowed};
 use crate::qos::QoS;
 use crate::reader::Reader;
+use crate::small;
 use crate::utf8;
 use crate::version::Version;
 use crate::writer::{self, Body, PropertyList, Sink};
@@ -72,6 +73,17 @@ impl<'a> Publish<'a> {
     /// Whatever keeps it from being one.
     #[inline(always)]
     pub fn decode(frame: &Frame<'a>, version: Version) -> Result<Self, DecodeError> {
+        Self::decode_as(frame, version, |publish| publish)
+    }
+
+    /// Decodes into what `make` makes of it. It is large: put together inside of something larger it is never moved, and
+    /// to move it costs about as much as to decode it.
+    #[inline(always)]
+    pub(super) fn decode_as<T>(
+        frame: &Frame<'a>,
+        version: Version,
+        make: impl FnOnce(Self) -> T,
+    ) -> Result<T, DecodeError> {
         frame.expect_type(PacketType::Publish)?;
         let Some(qos) = QoS::from_u8(frame.first_byte >> 1 & 0b11) else {
             return Err(Malformed::PublishQosThree.into());
@@ -79,18 +91,42 @@ impl<'a> Publish<'a> {
         let mut reader = Reader::new(frame.body);
         let topic_name = reader.string()?;
         let packet_id = if qos == QoS::AtMostOnce { None } else { Some(reader.packet_id()?) };
-        let properties = if version.is_v5() && !reader.take_zero() {
-            PublishProperties::read_section(Section::read(&mut reader)?)?
-        } else {
-            PublishProperties::default()
-        };
+        // A way to the end of its own instead of one that both share, for the same reason.
+        if version.is_v5() && !reader.take_zero() {
+            return Self::decode_with_properties(frame.first_byte, qos, topic_name, packet_id, reader)
+                .map(make);
+        }
+        if topic_name.is_empty() {
+            return Err(ProtocolError::EmptyTopicName.into());
+        }
+        Ok(make(Self {
+            dup: frame.first_byte & DUP != 0,
+            qos,
+            retain: frame.first_byte & 1 != 0,
+            topic_name,
+            packet_id,
+            properties: PublishProperties::default(),
+            payload: reader.rest(),
+        }))
+    }
+
+    /// The rest of [`Self::decode`] from the property section on.
+    #[inline(never)]
+    fn decode_with_properties(
+        first_byte: u8,
+        qos: QoS,
+        topic_name: &'a str,
+        packet_id: Option<PacketId>,
+        mut reader: Reader<'a>,
+    ) -> Result<Self, DecodeError> {
+        let properties = PublishProperties::read_section(Section::read(&mut reader)?)?;
         if topic_name.is_empty() && properties.topic_alias.is_none() {
             return Err(ProtocolError::EmptyTopicName.into());
         }
         Ok(Self {
-            dup: frame.first_byte & DUP != 0,
+            dup: first_byte & DUP != 0,
             qos,
-            retain: frame.first_byte & 1 != 0,
+            retain: first_byte & 1 != 0,
             topic_name,
             packet_id,
             properties,
@@ -106,6 +142,25 @@ impl<'a> Publish<'a> {
     /// have, a field or packet that is too long. `out` is then as it was.
     #[inline]
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        // The frequent case, written out where it is needed: a small packet in which nothing is wrong.
+        let is_plain = !version.is_v5() || self.properties.is_empty();
+        if is_plain
+            && !self.topic_name.is_empty()
+            && utf8::is_short_ascii_without_nul(self.topic_name.as_bytes())
+            && check_delivery(self.dup, self.qos, self.packet_id).is_ok()
+        {
+            let first_byte = publish_first_byte(self.dup, self.qos, self.retain);
+            let (topic_name, packet_id, payload) = (self.topic_name, self.packet_id, self.payload);
+            if small::put_publish(first_byte, topic_name, packet_id, version, payload, out).is_some() {
+                return Ok(());
+            }
+        }
+        self.encode_any(version, out)
+    }
+
+    /// What [`Self::encode`] does, for packets of every kind.
+    #[inline(never)]
+    fn encode_any(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let first_byte = publish_first_byte(self.dup, self.qos, self.retain);
         if version.is_v5() && !self.properties.is_empty() {
             return writer::encode_packet(first_byte, self, version, out);
@@ -190,7 +245,6 @@ impl<'a> PublishProperties<'a> {
             && self.user_properties.is_empty()
     }
 
-    #[inline(never)]
     fn read_section(mut section: Section<'a>) -> Result<Self, DecodeError> {
         let mut properties = Self::default();
         while let Some(property) = section.next()? {
@@ -276,5 +330,38 @@ impl PropertyList for PublishProperties<'_> {
         sink.property_non_zero_u16(PropertyId::TopicAlias, self.topic_alias);
         sink.property_subscription_ids(self.subscription_ids);
         self.write_forwarded(sink);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    /// The short way and the one for every packet, at each length of both fields, with and without room, behind other bytes.
+    #[test]
+    fn a_small_packet_is_encoded_like_every_other() {
+        let (name, bytes) = ("n".repeat(130), vec![0xEE; 130]);
+        let packet_id = PacketId::new(0xABCD);
+        for version in [Version::V3_1_1, Version::V5_0] {
+            for (qos, packet_id) in [(QoS::AtMostOnce, None), (QoS::AtLeastOnce, packet_id)] {
+                for (topic_name, payload_len) in (1..=130).flat_map(|to| (0..=130).map(move |of| (to, of))) {
+                    let publish = Publish {
+                        qos,
+                        packet_id,
+                        ..Publish::new(&name[..topic_name], &bytes[..payload_len])
+                    };
+                    let mut expected = vec![1, 2, 3];
+                    publish.encode_any(version, &mut expected).unwrap();
+                    for capacity in [0, 3 + 143, 3 + 144, 1000] {
+                        let mut out = Vec::with_capacity(capacity);
+                        out.extend_from_slice(&[1, 2, 3]);
+                        publish.encode(version, &mut out).unwrap();
+                        assert_eq!(out, expected, "{publish:?}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -20,16 +20,17 @@ pub struct SubscriptionIds<'a>(Source<'a, u32>);
 
 #[derive(Clone, Copy)]
 enum Source<'a, T> {
+    /// A case of its own, so that a packet without properties is made with one write for each list.
+    None,
     /// A checked property section from the first property of interest on. Others may lie between and behind.
     Section(&'a [u8]),
     Slice(&'a [T]),
 }
 
 impl<'a, T: Copy> Source<'a, T> {
-    const EMPTY: Self = Self::Section(&[]);
-
     const fn is_empty(&self) -> bool {
         match self {
+            Self::None => true,
             Self::Section(bytes) => bytes.is_empty(),
             Self::Slice(items) => items.is_empty(),
         }
@@ -41,6 +42,7 @@ impl<'a, T: Copy> Source<'a, T> {
         read: fn(&mut Reader<'a>) -> Option<T>,
     ) -> impl Iterator<Item = T> + Clone + use<'a, T> {
         let (section, items) = match self {
+            Self::None => (&[][..], &[][..]),
             Self::Section(bytes) => (bytes, &[][..]),
             Self::Slice(items) => (&[][..], items),
         };
@@ -111,7 +113,7 @@ macro_rules! list_by_meaning {
         impl Default for $name<'_> {
             #[inline]
             fn default() -> Self {
-                Self(Source::EMPTY)
+                Self(Source::None)
             }
         }
 

@@ -18,9 +18,9 @@ use crate::shared::Shared;
 use crate::state::{State, status};
 
 /// What one read takes at most.
-const READ_BYTES: usize = 64 << 10;
+const READ_BYTES: usize = 256 << 10;
 /// How often a socket with more to read is read in one turn.
-const READS_A_TURN: usize = 8;
+const READS_A_TURN: usize = 2;
 /// What one turn writes at most before the sockets are read again, in bytes.
 const WRITTEN_A_TURN: usize = 4 << 20;
 /// A problem of accepting lasts, and comes with whoever knocks: it is told so often.

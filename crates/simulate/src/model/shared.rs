@@ -7,39 +7,21 @@ use super::{Due, Group, LinkId, Model, Origin, Verdict, Written, violation};
 use crate::packet::PublishGot;
 
 impl Model {
-    /// A member of a shared subscription has been sent the message: no other one may be.
+    /// A member of a shared subscription has been sent the message: no other one may be. Where its publisher has sent it
+    /// again it is in doubt which of the two it was.
     pub(super) fn won_by(&mut self, id: u64, client_id: &Rc<str>, due: &Due) -> Verdict {
-        // Where the member waits for the same message from another shared subscription, this may have been that one.
-        let has_ids = self.is_sent_ids(client_id);
-        let is_twin = |other: &&Due| other.origin != due.origin && other.is_twin(due, has_ids);
-        let twins: Vec<_> = self.pending(client_id).filter(is_twin).map(|twin| twin.origin).collect();
-        let may_be_twin = in_doubt(&self.groups, client_id).any(|other| is_twin(&other));
-        let is_sure = twins.is_empty() && !may_be_twin && !self.is_repeated(due.message.number);
-        for twin in twins {
-            if let Origin::Group(other) = twin {
-                self.excuse(id);
-                self.excuse(other);
-            }
-        }
-        let winner = self.groups.get(&id).and_then(|group| group.winner.clone());
-        if let Some(winner) = winner.filter(|winner| winner != client_id)
-            && !self.is_repeated(due.message.number)
-            && !self.find_another_for_winner(id, &mut vec![id])
+        let is_repeated = self.is_repeated(due.message.number);
+        let winner = self.groups.get(&id).and_then(|group| group.winner.as_ref());
+        if let Some(winner) = winner.filter(|winner| *winner != client_id)
+            && !is_repeated
         {
             return violation(format!(
                 "message {} of {} to {client_id}, and to {winner} before",
                 due.message.number, due.shared_filter
             ));
         }
-        self.give(id, client_id, is_sure);
+        self.give(id, client_id, !is_repeated);
         Ok(())
-    }
-
-    /// Nobody may have got it as far as can be seen.
-    pub(super) fn excuse(&mut self, id: u64) {
-        if let Some(group) = self.groups.get_mut(&id) {
-            group.is_excused = true;
-        }
     }
 
     /// The message is this member's.
@@ -104,69 +86,21 @@ impl Model {
         }
     }
 
-    /// Subscription Identifiers tell its messages apart; 3.1.1 has none.
-    fn is_sent_ids(&self, client_id: &Rc<str>) -> bool {
-        let conn = self.sessions.get(client_id).and_then(|session| session.conn);
-        conn.and_then(|conn| self.conns.get(&conn)).is_some_and(|conn| conn.version.is_v5())
-    }
-
-    /// What a client may still be sent.
-    fn pending(&self, client_id: &Rc<str>) -> impl Iterator<Item = &Due> {
-        let session = self.sessions.get(client_id);
-        let conn = session.and_then(|session| session.conn).and_then(|conn| self.conns.get(&conn));
-        let queue = session.map(|session| &session.queue).into_iter().flatten();
-        queue.chain(conn.map(|conn| &conn.qos_0).into_iter().flatten())
-    }
-
-    /// A message that seemed to be another member's, where that one may have got it from another shared subscription.
+    /// A message that seemed to be another member's, where its publisher has sent it again: nobody can tell which of the
+    /// two has come.
     pub(super) fn take_shared(
-        &mut self,
+        &self,
         link: LinkId,
         client_id: &Rc<str>,
         got: &PublishGot,
         written: Written,
     ) -> Option<Due> {
         let conn = self.conns.get(&link)?;
-        let won =
-            self.groups.iter().filter(|(_, group)| group.winner.as_ref().is_some_and(|it| it != client_id));
-        let seeming: Vec<_> = won
-            .filter_map(|(id, group)| Some((*id, group.due_of(client_id)?.clone())))
-            .filter(|(_, due)| due.fits(conn, got, written))
-            .collect();
-        // Of a message that was published again nobody can tell which of the two it is.
-        let number = seeming.first()?.1.message.number;
-        if self.is_repeated(number) {
-            return seeming.into_iter().next_back().map(|(_, due)| due);
-        }
-        let (id, due) =
-            seeming.into_iter().find(|(id, _)| self.find_another_for_winner(*id, &mut vec![*id]))?;
-        self.groups.get_mut(&id)?.winner = Some(Rc::clone(client_id));
-        Some(due)
-    }
-
-    /// Makes the winner of a message the winner of a twin of it from another shared subscription, whose own winner is
-    /// then found another in the same way.
-    fn find_another_for_winner(&mut self, id: u64, seen: &mut Vec<u64>) -> bool {
-        let Some(winner) = self.groups.get(&id).and_then(|group| group.winner.clone()) else { return false };
-        let Some(due) = self.groups.get(&id).and_then(|group| group.due_of(&winner)).cloned() else {
-            return false;
-        };
-        let has_ids = self.is_sent_ids(&winner);
-        let is_twin = |group: &Group| group.due_of(&winner).is_some_and(|it| it.is_twin(&due, has_ids));
-        let others: Vec<_> = self
-            .groups
-            .iter()
-            .filter(|(other, group)| !seen.contains(other) && is_twin(group))
-            .map(|(other, group)| (*other, group.winner.is_none()))
-            .collect();
-        for (other, is_free) in others {
-            seen.push(other);
-            if is_free || self.find_another_for_winner(other, seen) {
-                self.give(other, &winner, false);
-                return true;
-            }
-        }
-        false
+        let repeated = self.groups.values().filter(|group| self.is_repeated(group.number));
+        let others = repeated.filter(|group| group.winner.as_ref().is_some_and(|winner| winner != client_id));
+        let mut fitting =
+            others.filter_map(|group| group.due_of(client_id)).filter(|due| due.fits(conn, got, written));
+        fitting.next_back().cloned()
     }
 }
 
@@ -185,14 +119,5 @@ impl Group {
     /// How it would be for this member.
     pub(super) fn due_of(&self, client_id: &Rc<str>) -> Option<&Due> {
         self.members.iter().find(|(member, _)| member == client_id).map(|(_, due)| due)
-    }
-}
-
-impl Due {
-    /// The same message to the same client in the same form.
-    fn is_twin(&self, other: &Self, has_ids: bool) -> bool {
-        Rc::ptr_eq(&self.message, &other.message)
-            && (self.rank, self.qos, self.retain) == (other.rank, other.qos, other.retain)
-            && (!has_ids || self.subscription_ids == other.subscription_ids)
     }
 }

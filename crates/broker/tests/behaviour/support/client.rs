@@ -1,6 +1,6 @@
 //! What clients do in one line, and what tests ask of them.
 
-use topicwire_broker::{Event, Farewell, LocalHandle, Question, Token, Verdict};
+use topicwire_broker::{Event, Farewell, InputStatus, LocalHandle, Question, Token, Verdict};
 use topicwire_codec::{
     Ack, Connect, Disconnect, Packet, PacketId, PacketType, Publish, QoS, ReasonCode, Subscribe,
     SubscribeFilter, SubscribeFilters, SubscribeOptions, TopicFilters, Unsubscribe, UserProperties, Version,
@@ -362,8 +362,24 @@ impl Bench {
         self.decide(&question, question.token, verdict);
     }
 
+    /// All questions that stand open, oldest first.
+    pub(crate) fn questions(&mut self) -> Vec<Question> {
+        let count = self.events.iter().filter(|event| matches!(event, Event::Question(_))).count();
+        (0..count).map(|_| self.question()).collect()
+    }
+
     pub(crate) fn decide(&mut self, question: &Question, token: Token, verdict: Verdict) {
         let status = self.broker.decide(question.connection, token, verdict, self.now_ms);
+        self.note_decided(question, status);
+    }
+
+    /// Answers questions that were asked together, from the first on.
+    pub(crate) fn decide_in_order(&mut self, first: &Question, verdicts: impl IntoIterator<Item = Verdict>) {
+        let status = self.broker.decide_in_order(first.connection, first.token, verdicts, self.now_ms);
+        self.note_decided(first, status);
+    }
+
+    fn note_decided(&mut self, question: &Question, status: InputStatus) {
         if let Some(wire) =
             self.wires.iter_mut().rev().find(|wire| wire.is_open && wire.key == question.connection)
         {
