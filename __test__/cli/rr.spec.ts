@@ -12,10 +12,10 @@ async function brokerWithResponder(before?: string): Promise<BrokerUnderTest> {
   broker.subscribe('upper', (message) => {
     const { responseTopic = 'answers', correlationData } = message.properties
     if (before !== undefined) {
-      broker.publish(responseTopic, before, { properties: { correlationData: Buffer.from('of another') } })
+      broker.publish(responseTopic, before, { correlationData: Buffer.from('of another') })
     }
     broker.publish(responseTopic, message.text().toUpperCase(), {
-      ...(correlationData !== undefined && { properties: { correlationData } }),
+      ...(correlationData !== undefined && { correlationData }),
     })
   })
   return place
