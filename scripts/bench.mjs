@@ -1,11 +1,12 @@
 /**
  * `npm run bench`: brings the checkout up to date (release builds), then runs bench/run.mjs with our arguments; with
- * `--growth`, `--soak` or `--parts` among them bench/growth.mjs, bench/soak.mjs or bench/parts.mjs instead.
+ * `--growth`, `--soak`, `--parts` or `--clients` among them bench/growth.mjs, bench/soak.mjs, bench/parts.mjs or
+ * bench/clients.mjs instead.
  */
 import { ensure } from './ensure.mjs'
 import { inRoot, main, run } from './lib/project.mjs'
 
-const others = ['growth', 'soak', 'parts']
+const others = ['growth', 'soak', 'parts', 'clients']
 
 await main(async () => {
   await ensure()

@@ -69,7 +69,9 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   #messageCount = 0
   #wasEmpty = true
   readonly #whenEnded: EndCallback[] = []
-  /** What is said in a DISCONNECT as soon as everything has left. */
+  /** The DISCONNECT has been said. */
+  #isLeaving = false
+  /** What is said in it as soon as everything has left. */
   #farewell: EndOptions | undefined
 
   /**
@@ -326,7 +328,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   }
 
   #leaveWhenEmpty(): void {
-    if (this.connected && this.#isEmpty) this.#leave(false)
+    if (this.connected && !this.#isLeaving && this.#isEmpty) this.#leave(false)
   }
 
   /** Says DISCONNECT where there is somebody to hear it, and closes. */
@@ -340,6 +342,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
       this.#engine.destroy()
       return
     }
+    this.#isLeaving = true
     const { reasonCode = 0, properties } = this.#farewell ?? {}
     const isV5 = this.protocolVersion === 5
     const packet = encode(
@@ -373,6 +376,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   #revive(): void {
     this.disconnected = false
     this.disconnecting = false
+    this.#isLeaving = false
     this.#farewell = undefined
     this.#engine = new Engine(nativeOptions(this.options), this.#listener())
     this.#subscriptions = this.#subscriptions.successor(this.#engine)

@@ -165,3 +165,72 @@ fn spans_are_good_until_the_next_chunk() {
     assert_eq!(client.bytes(&[], received.payload), None);
     assert!(client.publish_packet(&[], &received).is_none());
 }
+
+/// Messages that were published while nothing was sent: the tickets that came to nothing, and why.
+fn abandoned(client: &mut Client) -> Vec<(u64, String)> {
+    let mut abandoned = Vec::new();
+    while let Some(event) = client.poll_event() {
+        if let Event::Abandoned { ticket, cause } = event {
+            abandoned.push((ticket.0, format!("{cause:?}")));
+        }
+    }
+    abandoned
+}
+
+#[test]
+fn a_full_queue_gives_up_its_oldest_where_that_is_wanted() {
+    let queue = QueueLimits { messages: 2, bytes: 10_000 };
+    let mut client = Client::new(Config { queue, drops_oldest: true, ..Config::default() });
+    for _ in 0..4 {
+        client.publish(&message(QoS::AtLeastOnce), NOW_MS).unwrap();
+    }
+    assert_eq!(abandoned(&mut client), [(1, "Dropped".to_owned()), (2, "Dropped".to_owned())]);
+    assert_eq!(client.queued_count(), 2);
+}
+
+#[test]
+fn a_message_larger_than_the_queue_takes_its_place_when_all_others_have_gone() {
+    let queue = QueueLimits { messages: 5, bytes: 50 };
+    let mut client = Client::new(Config { queue, drops_oldest: true, ..Config::default() });
+    client.publish(&message(QoS::AtLeastOnce), NOW_MS).unwrap();
+    client.publish(&message(QoS::AtLeastOnce), NOW_MS).unwrap();
+    assert_eq!(abandoned(&mut client), [(1, "Dropped".to_owned())]);
+    assert_eq!(client.queued_count(), 1);
+}
+
+#[test]
+fn qos_1_of_a_lost_session_is_sent_again_in_its_order_and_qos_2_is_not() {
+    let mut client = connected(Config { resends_lost: true, ..Config::default() }, &CONNACK, 0);
+    for (qos, payload) in
+        [(QoS::AtLeastOnce, b"A"), (QoS::ExactlyOnce, b"B"), (QoS::AtLeastOnce, b"C"), (QoS::AtLeastOnce, b"D")]
+    {
+        client.publish(&Message { payload, ..message(qos) }, NOW_MS).unwrap();
+    }
+    drain(&mut client);
+    client.handle_closed(NOW_MS);
+    assert_eq!(abandoned(&mut client), [(2, "SessionEnded".to_owned())]);
+    assert_eq!((client.queued_count(), client.inflight_count()), (3, 0));
+    let mut connect = Connect::new(Version::V5_0, "c");
+    connect.clean_start = true;
+    client.connect(&connect, NOW_MS).unwrap();
+    drain(&mut client);
+    client.handle_input(&CONNACK, NOW_MS);
+    let sent = drain(&mut client);
+    let payloads: Vec<u8> = sent.iter().copied().filter(|byte| byte.is_ascii_uppercase()).collect();
+    assert_eq!(payloads, b"ACD");
+    // Without DUP: to the new session they are new.
+    assert_eq!(sent.first(), Some(&0x32));
+}
+
+#[test]
+fn who_acknowledges_is_decided_between_connections() {
+    let mut client = connected(Config::default(), &CONNACK, 0);
+    assert!(!client.acknowledge_manually(true));
+    client.handle_closed(NOW_MS);
+    assert!(client.acknowledge_manually(true));
+    client.connect(&Connect::new(Version::V5_0, "c"), NOW_MS).unwrap();
+    client.handle_input(&CONNACK, NOW_MS);
+    drain(&mut client);
+    client.handle_input(&publish("a", QoS::AtLeastOnce, None), NOW_MS);
+    assert!(drain(&mut client).is_empty());
+}
