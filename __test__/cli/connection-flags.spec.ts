@@ -56,8 +56,6 @@ describe('where the server is', () => {
 describe('who comes, and how', () => {
   it('5.0, a clean session, a random client id and a minute of keep alive unless something else is said', () => {
     expect(read().options).toEqual({
-      protocolVersion: 5,
-      protocolId: 'MQTT',
       clean: true,
       keepalive: 60,
       clientId: expect.stringMatching(/^topicwire-[0-9a-f]{12}$/),
@@ -67,10 +65,10 @@ describe('who comes, and how', () => {
 
   it.each<[string[], object]>([
     [['-V', '5'], { protocolVersion: 5 }],
-    [['-V', 'mqttv311'], { protocolVersion: 4, protocolId: 'MQTT' }],
+    [['-V', 'mqttv311'], { protocolVersion: 4 }],
     [['-V', '3.1.1'], { protocolVersion: 4 }],
     [['-V', '311'], { protocolVersion: 4 }],
-    [['-V', '31'], { protocolVersion: 3, protocolId: 'MQIsdp' }],
+    [['-V', '31'], { protocolVersion: 3 }],
     [['-i', 'me'], { clientId: 'me' }],
     [['-i', ''], { clientId: '' }],
     [['-I', 'me-'], { clientId: `me-${process.pid}` }],
@@ -127,7 +125,7 @@ describe('properties', () => {
     const { properties } = read(
       ...['-D', 'PUBLISH', 'content-type', 'text/plain', '-D', 'publish', 'correlation-data', 'abc'],
       ...['-D', 'Publish', 'user-property', 'a', '-1', '-D', 'PUBLISH', 'user-property', 'a', '2'],
-      ...['--property', 'publish', 'payload-format-indicator', '1', '-D', 'publish', 'topic-alias', '3'],
+      ...['--property', 'publish', 'payload-format-indicator', '1', '-D', 'publish', 'message-expiry-interval', '3'],
       ...['-D', 'CONNECT', 'receive-maximum', '20', '-D', 'subscribe', 'subscription-identifier', '7'],
     )
     expect(properties.get('publish')).toEqual({
@@ -135,7 +133,7 @@ describe('properties', () => {
       correlationData: Buffer.from('abc'),
       userProperties: { a: ['-1', '2'] },
       payloadFormatIndicator: true,
-      topicAlias: 3,
+      messageExpiryInterval: 3,
     })
     expect(properties.get('connect')).toEqual({ receiveMaximum: 20 })
     expect(properties.get('subscribe')).toEqual({ subscriptionIdentifier: 7 })
@@ -167,9 +165,9 @@ describe('a mistake ends with 2 and a sentence', () => {
     [['-D', 'PUBLSIH', 'content-type', 'x'], 'Did you mean PUBLISH?'],
     [['-D', 'PUBLISH', 'contnet-type', 'x'], 'Did you mean content-type?'],
     [['-D', 'PUBLISH', 'receive-maximum', '5'], 'PUBLISH has no receive-maximum'],
-    [['-D', 'PUBLISH', 'topic-alias', '65536'], 'topic-alias is a whole number from 0 to 65535'],
+    [['-D', 'CONNECT', 'receive-maximum', '65536'], 'receive-maximum is a whole number from 0 to 65535'],
     [['-D', 'PUBLISH', 'payload-format-indicator', '2'], 'payload-format-indicator is 0 or 1'],
-    [['-D', 'PUBLISH', 'topic-alias', '1', '-D', 'PUBLISH', 'topic-alias', '2'], 'once only'],
+    [['-D', 'PUBLISH', 'content-type', '1', '-D', 'PUBLISH', 'content-type', '2'], 'once only'],
     [['--will-payload', 'x'], 'A will needs a topic: --will-topic.'],
     [['--will-qos', '3'], 'QoS is 0, 1 or 2.'],
     [['--cafile', '/nowhere'], '--cafile: /nowhere cannot be read (ENOENT).'],

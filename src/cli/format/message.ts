@@ -1,5 +1,5 @@
 /** A message as formats see it: what arrived, and when. */
-import type { IPublishPacket } from '../lib/client.js'
+import type { ReceivedPublish } from '../lib/client.js'
 
 export interface ReceivedMessage {
   readonly topic: string
@@ -23,7 +23,7 @@ export interface Timestamp {
 export function receivedMessage(
   topic: string,
   payload: Buffer,
-  { qos, retain, messageId, properties }: IPublishPacket,
+  { qos, retain, messageId, properties }: ReceivedPublish,
   receivedAt: Timestamp = now(),
 ): ReceivedMessage {
   return { topic, payload, qos, retain, packetId: messageId ?? 0, properties: { ...properties }, receivedAt }

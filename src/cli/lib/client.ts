@@ -1,2 +1,9 @@
 /** The client that the commands speak MQTT with. The only importer of it in src/cli. */
-export { connect, type IClientOptions, type IPublishPacket, type MqttClient, type Packet } from 'mqtt'
+export {
+  type ClientOptions,
+  connect,
+  type MqttClient,
+  type PacketInWords,
+  type ReceivedPublish,
+  type SubscriptionGrant,
+} from '../../index.js'

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
-import type { IClientOptions } from './client.js'
+import type { ClientOptions } from './client.js'
 import { wrongUsage } from './exit.js'
 import { collectProperty, type PropertiesByTarget, readProperties } from './properties.js'
 import { parseServerUrl, type ServerUrl } from './server-url.js'
@@ -47,7 +47,7 @@ export interface ConnectionFlags {
 export interface ConnectionSettings {
   /** For `connect`. */
   readonly url: string
-  readonly options: IClientOptions
+  readonly options: ClientOptions
   /** How messages name the server. */
   readonly server: string
   readonly version: ProtocolVersion
@@ -83,7 +83,11 @@ export function addConnectionFlags(command: Command): Command {
     .option('-P, --pw <password>', 'the password')
     .addOption(new Option('-i, --id <id>', 'the client id (default: a random one)').conflicts('idPrefix'))
     .option('-I, --id-prefix <prefix>', 'the client id is this and the number of the process')
-    .option('-V, --protocol-version <version>', 'of MQTT: 5, 311 or 31 (default: 5)', protocolVersionOf)
+    .option(
+      '-V, --protocol-version <version>',
+      'of MQTT: 5, 311 or 31 (default: 5, and 311 where the server has no 5)',
+      protocolVersionOf,
+    )
     .option('-k, --keepalive <seconds>', 'keep alive (default: 60)', wholeNumber(0, 65_535))
     .option('-c, --disable-clean-session', 'go on with the session that the server has for this client id')
     .option('-x <seconds>', 'how long the session outlives the connection; -1: for ever', sessionExpiryOf)
@@ -100,7 +104,7 @@ export function addConnectionFlags(command: Command): Command {
     .addOption(new Option('--tls-version <version>', 'that version of TLS').choices(TLS_VERSIONS))
     .option('--ciphers <list>', 'the ciphers of TLS, in the words of OpenSSL')
     .option('--tls-alpn <protocol>', 'the ALPN protocol to ask for')
-    .option('-d, --debug', 'show the packets, on standard error')
+    .option('-d, --debug', 'show the packets that come, on standard error')
     .option('--quiet', 'no messages about errors while running')
     .helpOption('--help', 'print this and end')
 }
@@ -133,8 +137,8 @@ export function readConnectionFlags(flags: ConnectionFlags): ConnectionSettings 
     debug: flags.debug ?? false,
     quiet: flags.quiet ?? false,
     options: {
-      protocolVersion: version,
-      protocolId: version === 3 ? 'MQIsdp' : 'MQTT',
+      // Without -V a server that has 3.1.1 only is spoken to in that.
+      ...given('protocolVersion', flags.protocolVersion),
       clientId: clientIdOf(flags),
       clean: !flags.disableCleanSession,
       keepalive: flags.keepalive ?? 60,
@@ -144,7 +148,7 @@ export function readConnectionFlags(flags: ConnectionFlags): ConnectionSettings 
       ...given('localAddress', flags.A),
       ...(version === 5 && { properties: connectProperties(flags, properties) }),
       ...tlsOf(flags),
-    } as IClientOptions,
+    } as ClientOptions,
   }
 }
 
@@ -187,7 +191,7 @@ function connectProperties(flags: ConnectionFlags, properties: PropertiesByTarge
   return { ...given('sessionExpiryInterval', sessionExpiryInterval), ...properties.get('connect') }
 }
 
-function willOf(flags: ConnectionFlags, properties: PropertiesByTarget): IClientOptions['will'] {
+function willOf(flags: ConnectionFlags, properties: PropertiesByTarget): ClientOptions['will'] {
   const { willTopic, willPayload = '', willQos = 0, willRetain = false } = flags
   const willProperties = properties.get('will')
   if (willTopic === undefined) {

@@ -28,7 +28,6 @@ const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ['response-topic', 'text'],
   ['session-expiry-interval', 'uint32'],
   ['subscription-identifier', 'varint'],
-  ['topic-alias', 'uint16'],
   ['topic-alias-maximum', 'uint16'],
   ['user-property', 'pair'],
   ['will-delay-interval', 'uint32'],
@@ -52,7 +51,8 @@ const ALLOWED: ReadonlyMap<PropertyTarget, readonly string[]> = new Map<Property
       ...['topic-alias-maximum', 'user-property'],
     ],
   ],
-  ['publish', [...MESSAGE, 'topic-alias']],
+  // Not topic-alias: the client assigns aliases by itself, as far as the server takes any.
+  ['publish', MESSAGE],
   ['subscribe', ['subscription-identifier', 'user-property']],
   ['unsubscribe', ['user-property']],
   ['disconnect', ['session-expiry-interval', 'user-property']],

@@ -4,7 +4,7 @@
  */
 import { MqttError } from '../../errors.js'
 import { onShutdownSignals } from '../signals.js'
-import { connect, type IPublishPacket, type MqttClient, type Packet } from './client.js'
+import { connect, type MqttClient, type PacketInWords, type ReceivedPublish } from './client.js'
 import type { ConnectionSettings } from './connection-flags.js'
 import { EXIT_FAILURE, Exit } from './exit.js'
 import { type Io, whenReaderGone } from './io.js'
@@ -29,7 +29,7 @@ const RETURN_CODES: readonly string[] = [
 
 /** Where messages go. */
 export interface MessageSink {
-  take(topic: string, payload: Buffer, packet: IPublishPacket): void
+  take(topic: string, payload: Buffer, packet: ReceivedPublish): void
   /** Calls back when there is room for more; the server waits until then. */
   whenReady(ready: () => void): void
 }
@@ -162,9 +162,7 @@ export class Session {
   }
 
   #debug(): void {
-    const show = (arrow: string) => (packet: Packet) => this.#io.error(`${arrow} ${describePacket(packet)}\n`)
-    this.client.on('packetsend', show('>'))
-    this.client.on('packetreceive', show('<'))
+    this.client.on('packetreceive', (packet) => this.#io.error(`${describePacket(packet)}\n`))
   }
 }
 
@@ -255,8 +253,9 @@ async function nameOf(reasonCode: number, version: number): Promise<string> {
   return reasonCodeName(reasonCode)
 }
 
-function describePacket(packet: Packet): string {
-  const { cmd, messageId, ...rest } = packet as Packet & Record<string, unknown>
+function describePacket(packet: PacketInWords | ReceivedPublish): string {
+  const { cmd, messageId } = packet
+  const rest = packet as unknown as Record<string, unknown>
   const shown = [
     'topic',
     'qos',

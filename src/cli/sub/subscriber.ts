@@ -1,6 +1,6 @@
 /** What `sub` does with its subscriptions and with each message. */
 import { receivedMessage } from '../format/message.js'
-import type { IPublishPacket } from '../lib/client.js'
+import type { ReceivedPublish, SubscriptionGrant } from '../lib/client.js'
 import type { ConnectionSettings } from '../lib/connection-flags.js'
 import { Exit } from '../lib/exit.js'
 import type { Io } from '../lib/io.js'
@@ -8,6 +8,9 @@ import type { Printer } from '../lib/printer.js'
 import { Session } from '../lib/session.js'
 import { matches } from '../lib/topics.js'
 import type { SubFlags } from './command.js'
+
+/** Reason Codes of SUBACK from here on are refusals. */
+const REFUSED = 0x80
 
 export class Subscriber {
   readonly session: Session
@@ -34,7 +37,7 @@ export class Subscriber {
     this.#topicFilters = topicFilters
     this.#printer = printer
     const sink = {
-      take: (topic: string, payload: Buffer, packet: IPublishPacket) => this.#take(topic, payload, packet),
+      take: (topic: string, payload: Buffer, packet: ReceivedPublish) => this.#take(topic, payload, packet),
       // What came after the end was not printed; without an acknowledgement the session keeps it.
       whenReady: (ready: () => void) => {
         if (!this.#isLate) printer.whenReady(ready)
@@ -61,7 +64,12 @@ export class Subscriber {
         rap: this.#flags.retainAsPublished ?? false,
         ...(properties !== undefined && { properties }),
       }
-      await this.#granted(client.subscribeAsync([...this.#topicFilters], options))
+      await new Promise<void>((resolve, reject) => {
+        client.subscribe([...this.#topicFilters], options, (error, granted = []) => {
+          this.#onGranted(error, granted, reject)
+          resolve()
+        })
+      })
     }
     const { unsubscribe } = this.#flags
     if (unsubscribe !== undefined) {
@@ -71,21 +79,18 @@ export class Subscriber {
   }
 
   /** A subscription that is refused is waited for in vain: without another one the command ends. */
-  async #granted(subscribing: Promise<unknown>): Promise<void> {
-    try {
-      await subscribing
-    } catch (error) {
-      const codes = grantedOf(error)
-      const refused = codes.findIndex((code) => code >= REFUSED)
-      if (refused === -1) throw error
-      const exit = await this.session.failure(Object.assign(new Error(), { code: codes[refused] }))
-      if (codes.every((code) => code >= REFUSED)) throw exit
-      const filters = this.#topicFilters.filter((_, index) => (codes[index] ?? 0) >= REFUSED)
-      this.session.warn(`The server refused ${filters.join(', ')}; the others go on.`)
-    }
+  #onGranted(
+    error: Error | null,
+    granted: readonly SubscriptionGrant[],
+    reject: (error: Error) => void,
+  ): void {
+    if (error === null) return
+    const refused = granted.filter(({ qos }) => qos >= REFUSED)
+    if (refused.length === 0 || refused.length === granted.length) reject(error)
+    else for (const { topic } of refused) this.session.warn(`The server refused ${topic}; the others go on.`)
   }
 
-  #take(topic: string, payload: Buffer, packet: IPublishPacket): void {
+  #take(topic: string, payload: Buffer, packet: ReceivedPublish): void {
     this.#isLate = this.#isOver
     if (this.#isLate) return
     const { retainedOnly, filterOut = [], removeRetained, R: noRetained, randomFilter = 100, C } = this.#flags
@@ -115,12 +120,4 @@ export class Subscriber {
     this.#isOver = true
     void Promise.allSettled(this.#removals).then(() => this.session.stop(new Exit(0)))
   }
-}
-
-const REFUSED = 0x80
-
-/** What SUBACK said, filter by filter, where that is why subscribing failed. */
-function grantedOf(error: unknown): readonly number[] {
-  const { packet } = (error ?? {}) as { packet?: { granted?: readonly number[] } }
-  return packet?.granted ?? []
 }
