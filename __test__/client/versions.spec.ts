@@ -65,7 +65,7 @@ test('after a server that closes on everybody, 5.0 is tried again', async () => 
 })
 
 test('3.1 is spoken on request', async () => {
-  let connect = Buffer.alloc(0)
+  let connect: Buffer = Buffer.alloc(0)
   const { url } = await serverThat((socket) => {
     socket.once('data', (bytes: Buffer) => {
       connect = bytes

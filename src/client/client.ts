@@ -78,6 +78,8 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   #wasEmpty = true
   readonly #whenEnded: EndCallback[] = []
   #onAbort: (() => void) | undefined
+  /** Somebody has listened for `packetreceive`. To ask each time takes as long as to decode a message. */
+  #wantsPackets = false
   /** The DISCONNECT has been said. */
   #isLeaving = false
   /** What is said in it as soon as everything has left. */
@@ -93,6 +95,10 @@ export class MqttClient extends EventEmitter<ClientEvents> {
     this.options = checkOptions(options)
     this.#chosenVersion = options.protocolVersion
     this.options.protocolVersion ??= 5
+    // biome-ignore lint/suspicious/noExplicitAny: the types of Node leave this event out where others are declared
+    ;(this as EventEmitter<any>).on('newListener', (name: string | symbol) => {
+      if (name === 'packetreceive') this.#wantsPackets = true
+    })
     this.#dialer = typeof source === 'function' ? new StreamDialer(async () => source(this)) : source
     this.#engine = new Engine(nativeOptions(this.options), this.#listener())
     this.#subscriptions = new Subscriptions(this.#engine, (error) => this.#report(error))
@@ -471,7 +477,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
       message: (message) => {
         if (this.#inbox !== undefined) this.#inbox.push(message)
         else this.emit('message', message.topic, message.payload, message)
-        if (this.listenerCount('packetreceive') > 0) this.emit('packetreceive', message)
+        if (this.#wantsPackets) this.emit('packetreceive', message)
       },
       connected: (_sessionPresent, packet) => this.#onConnected(packet),
       published: (ticket, reasonCode, packet) => {
