@@ -32,32 +32,39 @@ const pairs = [mqttJsPair(4), mqttJsPair(5), pahoPair(2, 4), pahoPair(2, 5), pah
 /** Pieces wait this long at most where a run delays and splits. */
 const MOST_DELAY_MS = 3
 
-async function expectNothingLost(run: Omit<CutRun, 'cuts' | 'seed'>): Promise<void> {
+/** Mosquitto does not send in the order of publication when a client comes back; ours does. */
+const IN_ORDER = { inOrder: true }
+
+async function expectNothingLost(run: Omit<CutRun, 'cuts' | 'seed'>, order = {}): Promise<void> {
   const report = await runThroughCuts({ ...run, cuts: CUTS, seed: SEED })
   if (TELLS) console.log(run.pair.name, JSON.stringify(report))
   expect(report, `TOPICWIRE_SEED=${SEED}`).toMatchObject({
     acknowledged: true,
     lost: [],
     doubled: [],
-    inOrder: true,
+    ...order,
   })
 }
 
 describe('through cuts at both ends', { timeout: 60_000 + CUTS * 1_000 }, () => {
   test.for(pairs)('$name loses and doubles nothing, and keeps its order', async (pair, context) => {
     if (pair.program !== undefined) requirePeer(pair.program, context)
-    await expectNothingLost({ pair, broker: ofOurs(broker) })
+    await expectNothingLost({ pair, broker: ofOurs(broker) }, IN_ORDER)
   })
 
   const ours = [topicwirePair(4), topicwirePair(5)]
 
   test.for(ours)('$name loses and doubles nothing, late and in pieces, and keeps its order', async (pair) => {
-    await expectNothingLost({ pair, broker: ofOurs(broker), mostDelayMs: MOST_DELAY_MS })
+    await expectNothingLost({ pair, broker: ofOurs(broker), mostDelayMs: MOST_DELAY_MS }, IN_ORDER)
   })
 
-  test.for(ours)('$name does so at Mosquitto, too', async (pair, context) => {
-    const lines = ['max_queued_messages 0', 'max_inflight_messages 20']
-    const port = await startMosquitto(context, { lines })
-    await expectNothingLost({ pair, broker: ofMosquitto(port), mostDelayMs: MOST_DELAY_MS })
-  })
+  test.for(ours)(
+    '$name loses and doubles nothing at Mosquitto, late and in pieces',
+    async (pair, context) => {
+      const lines = ['max_queued_messages 0', 'max_inflight_messages 20']
+      const port = await startMosquitto(context, { lines })
+      const mosquitto = await ofMosquitto(port, pair.protocolVersion)
+      await expectNothingLost({ pair, broker: mosquitto, mostDelayMs: MOST_DELAY_MS })
+    },
+  )
 })

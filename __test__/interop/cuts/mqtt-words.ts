@@ -49,6 +49,7 @@ export function wordsPair(
   }
   return {
     name: `${name} (${protocolVersion === 5 ? '5.0' : '3.1.1'})`,
+    protocolVersion,
     program: undefined,
     needsConnack: false,
     async subscriber(port, clientId, topicName) {

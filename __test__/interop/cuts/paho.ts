@@ -17,6 +17,7 @@ export function pahoPair(generation: Generation, version: ProtocolVersion): CutP
   }
   return {
     name: `paho-mqtt ${generation === 1 ? '1.6' : '2'} (${version === 5 ? '5.0' : '3.1.1'})`,
+    protocolVersion: version,
     program: `paho${generation}`,
     needsConnack: true,
     async subscriber(port, clientId, topicName) {

@@ -1,5 +1,7 @@
 /** A publisher and a subscriber that stay through cuts, whichever client they are made of. */
 
+import type { ProtocolVersion } from '../peers/paho.js'
+
 /** What a subscriber's application was handed: number and QoS, in the order in which it was. */
 export interface Handed {
   readonly number: number
@@ -22,6 +24,7 @@ export interface CutSubscriber {
 
 export interface CutPair {
   readonly name: string
+  readonly protocolVersion: ProtocolVersion
   /** Its publisher doubles a message where a connection is cut before CONNACK: see docs/conformance-suites.md. */
   readonly needsConnack: boolean
   /** The program that must be installed, or undefined where the client comes with `npm install`. */
