@@ -40,7 +40,6 @@ export const errorCodes = {
   ERR_MQTT_SUBSCRIBE_REFUSED: 'The server does not allow the subscription.',
   ERR_MQTT_NOT_SUPPORTED: 'The server, or the version that it speaks, does not have this.',
   ERR_MQTT_AUTHENTICATION: 'The authentication failed on this side.',
-  ERR_MQTT_ABORTED: 'The caller has given this up.',
   ERR_MQTT_INVALID_PACKET: 'This is not a packet that a receiver could accept.',
   ERR_MQTT_NATIVE_MISSING: 'The native addon for this platform is not installed.',
   ERR_MQTT_NATIVE_STALE: 'The native addon does not match the JavaScript that loads it.',

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { connectAsync, MqttClient, type ReceivedPublish } from '../../src/index.js'
 import { until } from '../support/until.js'
-import { cleanUp, client, collect, connected, startBroker } from './support.js'
+import { cleanUp, client, collect, connected, next, startBroker } from './support.js'
 
 describe.each([5, 4, 3] as const)('a client that speaks version %i', (protocolVersion) => {
   test('publishes and receives at each QoS', async () => {
@@ -257,20 +257,51 @@ describe('what is not sent', () => {
 })
 
 describe('AbortSignal', () => {
-  test('gives up a publish, a subscribe and a whole client', async () => {
+  /** A promise that waits, for each function that takes a signal; and its name. */
+  const waits: [string, (of: MqttClient, signal: AbortSignal) => Promise<unknown>][] = [
+    ['publishAsync', (of, signal) => of.publishAsync('a', 'x', { qos: 1, signal })],
+    ['subscribeAsync', (of, signal) => of.subscribeAsync('a', { signal })],
+    ['unsubscribeAsync', (of, signal) => of.unsubscribeAsync('a', { signal })],
+    ['handle', (of, signal) => of.handle('a', () => {}, { signal })],
+    ['respond', (of, signal) => of.respond('a', () => undefined, { signal })],
+    ['request', (of, signal) => of.request('a', 'x', { signal })],
+    ['connectAsync', (_of, signal) => connectAsync('mqtt://127.0.0.1:1', { manualConnect: true, signal })],
+  ]
+
+  test.each(waits)('%s rejects with the reason of the signal, whatever that is', async (_name, wait) => {
+    const one = client('mqtt://127.0.0.1:1', { manualConnect: true, protocolVersion: 5 })
+    for (const reason of [new Error('enough'), { not: 'an error' }, undefined]) {
+      const controller = new AbortController()
+      const waiting = wait(one, controller.signal)
+      controller.abort(reason)
+      const error = await waiting.then(
+        () => 'resolved',
+        (problem: unknown) => problem,
+      )
+      expect(error).toBe(controller.signal.reason)
+      const late = await wait(one, controller.signal).catch((problem: unknown) => problem)
+      expect(late).toBe(controller.signal.reason)
+    }
+    const nothing = await wait(one, AbortSignal.abort(null)).then(
+      () => 'resolved',
+      () => 'rejected',
+    )
+    expect(nothing).toBe('rejected')
+  })
+
+  test('ends a client, and the messages of a filter', async () => {
     const { url } = await startBroker()
-    const one = client(url, { manualConnect: true })
     const controller = new AbortController()
-    const { signal } = controller
-    const [publish, subscribe] = [
-      one.publishAsync('a', 'x', { qos: 1, signal }),
-      one.subscribeAsync('a', { signal }),
-    ]
-    controller.abort()
-    await expect(publish).rejects.toMatchObject({ code: 'ERR_MQTT_ABORTED' })
-    await expect(subscribe).rejects.toMatchObject({ code: 'ERR_MQTT_ABORTED' })
-    await expect(one.publishAsync('a', 'x', { signal })).rejects.toMatchObject({ code: 'ERR_MQTT_ABORTED' })
-    await expect(connectAsync(url, { signal })).rejects.toMatchObject({ code: 'ERR_MQTT_ABORTED' })
+    const one = await connected(url, { signal: controller.signal })
+    const leaving = new AbortController()
+    const stream = one.messages('a', { signal: leaving.signal })
+    await stream.subscribed
+    leaving.abort(new Error('enough'))
+    expect(await stream.next()).toEqual({ done: true, value: undefined })
+    const ended = next(one, 'end')
+    controller.abort(new Error('enough'))
+    await ended
+    await expect(one.publishAsync('a', 'x')).rejects.toMatchObject({ code: 'ERR_MQTT_CLIENT_ENDED' })
   })
 })
 

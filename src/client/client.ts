@@ -23,7 +23,7 @@ import { type ClientPublishOptions, Outgoing, type PublishDone, type PublishRece
 import type { ReceivedPublish } from './received.js'
 import { type RequestOptions, request } from './request.js'
 import { type RequestHandler, type RespondOptions, respond } from './respond.js'
-import { reauthenticate, stepOf } from './steps.js'
+import { AuthenticationSteps } from './steps.js'
 import { type ClientSubscribeOptions, type SubscriptionGrant, Subscriptions } from './subscriptions.js'
 import { Topics, type TopicsToSubscribe } from './topics.js'
 import { aborted, type GivenUserProperties, ownProperties, type PacketWords } from './words.js'
@@ -69,6 +69,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   readonly #chosenVersion: 3 | 4 | 5 | undefined
   #connack: PacketWords | undefined
   readonly #dialer: Dialer
+  readonly #steps: AuthenticationSteps
   #engine: Engine
   #outgoing: Outgoing
   #subscriptions: Subscriptions
@@ -100,6 +101,9 @@ export class MqttClient extends EventEmitter<ClientEvents> {
       if (name === 'packetreceive') this.#wantsPackets = true
     })
     this.#dialer = typeof source === 'function' ? new StreamDialer(async () => source(this)) : source
+    this.#steps = new AuthenticationSteps(this.options.authentication, (error) => {
+      this.#connections.refuse(error)
+    })
     this.#engine = new Engine(nativeOptions(this.options), this.#listener())
     this.#subscriptions = new Subscriptions(this.#engine, (error) => this.#report(error))
     this.#outgoing = new Outgoing(this.#engine, this.options)
@@ -321,9 +325,13 @@ export class MqttClient extends EventEmitter<ClientEvents> {
     return respond(this, topicFilter, handler, options)
   }
 
-  /** Authenticates once more on the open connection, with `options.authentication`. 5.0 only. */
+  /**
+   * Authenticates once more on the open connection, with `options.authentication`. Resolves when the server has agreed;
+   * where it does not, or cannot prove itself, the connection ends. 5.0 only.
+   */
   reauthenticate(): Promise<void> {
-    return reauthenticate(this.#engine, this.options.authentication)
+    if (!this.connected) return Promise.reject(new MqttError('ERR_MQTT_NOT_CONNECTED'))
+    return this.#steps.again(this.#engine)
   }
 
   /**
@@ -418,6 +426,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
     this.reconnecting = false
     this.#outgoing.failAll(error)
     this.#subscriptions.failAll(error)
+    this.#steps.over(error)
     this.#engine.end()
     this.emit('end')
     for (const callback of this.#whenEnded.splice(0)) callback()
@@ -479,7 +488,9 @@ export class MqttClient extends EventEmitter<ClientEvents> {
         else this.emit('message', message.topic, message.payload, message)
         if (this.#wantsPackets) this.emit('packetreceive', message)
       },
-      connected: (_sessionPresent, packet) => this.#onConnected(packet),
+      connected: (_sessionPresent, packet) => {
+        if (this.#steps.accepted(packet)) this.#onConnected(packet)
+      },
       published: (ticket, reasonCode, packet) => {
         this.#outgoing.onPublished(ticket, reasonCode, packet)
         this.#settled()
@@ -497,13 +508,10 @@ export class MqttClient extends EventEmitter<ClientEvents> {
       },
       authenticate: (packet) => {
         this.#received(packet)
-        stepOf(this.#engine, this.options.authentication, packet, (error) => {
-          this.#report(error)
-          this.#engine.destroy()
-        })
+        this.#steps.answer(this.#engine, packet)
       },
       reauthenticated: (packet) => {
-        this.#received(packet)
+        if (this.#steps.accepted(packet)) this.#received(packet)
       },
       refused: (code, words, packet, apart) => {
         if (packet[0] === ACKNOWLEDGE) {
@@ -559,6 +567,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
 
   #onClosing(closing: Closing): void {
     this.#connections.onClosing(closing)
+    this.#steps.closing(closing)
     if (closing.packet !== undefined) this.#received(closing.packet)
     if (closing.kind === 'byServer' && closing.packet !== undefined) {
       this.emit('disconnect', packetInWords(closing.packet))
@@ -568,6 +577,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   #lost(wasConnected: boolean, error: MqttError | undefined): void {
     this.connected = false
     this.#connack = undefined
+    this.#steps.over(error)
     if (wasConnected) {
       this.#outgoing.onLost()
       this.#subscriptions.isConnected = false

@@ -18,7 +18,8 @@ export function connect(first: string | ClientOptions, second: ClientOptions = {
 
 /**
  * The same, and resolves when the server has accepted the connection. An error before that rejects, and ends the client:
- * with `allowRetries` only when the server refuses, otherwise the first time that there is no connection.
+ * with `allowRetries` only when the server refuses, otherwise the first time that there is no connection. A signal that is
+ * aborted rejects with its reason.
  */
 export function connectAsync(
   url: string,
@@ -49,11 +50,7 @@ export function connectAsync(
       settle(() => client.end(true, () => reject(problem ?? new MqttError('ERR_MQTT_CONNECTION_LOST'))))
     }
     const onEnd = (): void => {
-      const isAborted = signal?.aborted === true
-      const cause = isAborted ? { cause: signal.reason } : {}
-      settle(() =>
-        reject(new MqttError(isAborted ? 'ERR_MQTT_ABORTED' : 'ERR_MQTT_CLIENT_ENDED', undefined, cause)),
-      )
+      settle(() => reject(signal?.aborted === true ? signal.reason : new MqttError('ERR_MQTT_CLIENT_ENDED')))
     }
     client.on('connect', onConnect).on('error', onError).on('close', onClose).on('end', onEnd)
   })

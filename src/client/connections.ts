@@ -12,6 +12,7 @@ import type { Dialer } from './dialer.js'
 import type { Closing, Engine } from './engine.js'
 import { closingError, refusal } from './failures.js'
 import { now } from './native-clients.js'
+import { oneByOne } from './one-by-one.js'
 import type { CheckedOptions } from './options.js'
 import type { ClientTransport } from './transport.js'
 import { Versions } from './versions.js'
@@ -124,6 +125,12 @@ export class Connections {
     this.#closing = closing
   }
 
+  /** This side ends the connection, or the attempt at it, and that is why. */
+  refuse(problem: MqttError): void {
+    this.#problem ??= problem
+    this.#engine.destroy()
+  }
+
   /** The transport is gone. */
   onGone(error: MqttError | undefined): void {
     this.#hasTransport = false
@@ -131,7 +138,7 @@ export class Connections {
     if (this.#isConnected) {
       this.#isConnected = false
       this.#backoff.closed(now())
-      this.#over(true, closing === undefined ? error : closingError(closing))
+      this.#over(true, this.#problem ?? (closing === undefined ? error : closingError(closing)))
       return
     }
     if (!this.#hasStopped && this.#problem === undefined && this.#versions.failed(closing)) {
@@ -175,6 +182,13 @@ export class Connections {
   #use(transport: ClientTransport, data: Uint8Array | undefined): void {
     this.#hasTransport = true
     this.#engine.attach(transport, this.version, this.#listener.isManual)
+    if (this.#options.authentication?.finish !== undefined) {
+      oneByOne(
+        transport,
+        () => this.#isConnected,
+        () => this.#problem !== undefined,
+      )
+    }
     command(this.#engine, this.#packet(data), {
       accepted: () => {},
       refused: (code, words) => {

@@ -52,17 +52,21 @@ export async function handle(
     signal?.removeEventListener('abort', onAbort)
     return table.remove(entry)
   }
+  let giveUp = (_reason: unknown): void => {}
+  const given = new Promise<never>((_resolve, reject) => {
+    giveUp = reject
+  })
   const onAbort = (): void => {
     // The signal's owner hears of nothing that goes wrong with it; the client does.
     end().catch(() => {})
+    giveUp(signal?.reason)
   }
   signal?.addEventListener('abort', onAbort, { once: true })
   try {
-    await entry.granted
+    await Promise.race([entry.granted, given])
   } catch (error) {
     signal?.removeEventListener('abort', onAbort)
     throw error
   }
-  signal?.throwIfAborted()
   return new HandlerSubscription(topicFilter, end)
 }

@@ -137,14 +137,17 @@ function asPairs(value: unknown): readonly (readonly [string, string])[] {
   )
 }
 
-/** A callback that is called once: by what it waits for, or when the signal is aborted. */
+/**
+ * A callback that is called once: by what it waits for, or, when the signal is aborted, with the signal's own reason. That is
+ * an error here even where it is none: undefined and null say to a callback that all went well.
+ */
 export function aborted<Rest extends unknown[]>(
   signal: AbortSignal | undefined,
-  callback: (error: MqttError | undefined, ...rest: Rest) => void,
-): (error?: MqttError | undefined, ...rest: Rest) => void {
-  if (signal === undefined) return callback as (error?: MqttError, ...rest: Rest) => void
+  callback: (error: Error | undefined, ...rest: Rest) => void,
+): (error?: Error | undefined, ...rest: Rest) => void {
+  if (signal === undefined) return callback as (error?: Error, ...rest: Rest) => void
   let isDone = false
-  const settle = (error: MqttError | undefined, ...rest: Rest): void => {
+  const settle = (error: Error | undefined, ...rest: Rest): void => {
     if (isDone) return
     isDone = true
     signal.removeEventListener('abort', onAbort)
@@ -152,9 +155,13 @@ export function aborted<Rest extends unknown[]>(
   }
   const onAbort = (): void => {
     const rest = [] as unknown as Rest
-    settle(new MqttError('ERR_MQTT_ABORTED', undefined, { cause: signal.reason }), ...rest)
+    settle(reasonOf(signal), ...rest)
   }
   if (signal.aborted) process.nextTick(onAbort)
   else signal.addEventListener('abort', onAbort, { once: true })
-  return settle as (error?: MqttError, ...rest: Rest) => void
+  return settle as (error?: Error, ...rest: Rest) => void
+}
+
+function reasonOf({ reason }: AbortSignal): Error {
+  return reason || new DOMException('This operation was aborted', 'AbortError')
 }

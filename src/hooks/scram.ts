@@ -5,10 +5,22 @@
  * The client's first message comes with CONNECT, the server's with AUTH, the client's proof with AUTH again, and the
  * server's signature with CONNACK. Without TLS what follows is still in the clear, and can be changed on its way.
  */
-import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
-import { promisify } from 'node:util'
-import { saslprep } from '@mongodb-js/saslprep'
-import { type ClientFirst, parseClientFinal, parseClientFirst } from './scram-messages.js'
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import {
+  base64,
+  hash,
+  hmac,
+  ITERATIONS,
+  isIterations,
+  KEY_BYTES,
+  NONCE_BYTES,
+  prepare,
+  saltPassword,
+  serverKeyOf,
+  storedKeyOf,
+  xor,
+} from './scram-keys.js'
+import { type ClientFirst, parseClientFinal, parseClientFirst, writeServerFirst } from './scram-messages.js'
 import type { AuthenticationExchange, AuthenticationMethod, AuthenticationStep, Refusal } from './types.js'
 
 /** What a server keeps of a password. */
@@ -40,14 +52,8 @@ export interface ScramOptions {
   readonly secret?: Uint8Array
 }
 
-/** Fewer are too cheap to try out (RFC 7677, section 4); more are a mistake. */
-const ITERATIONS = { minimum: 4096, default: 15_000, maximum: 10_000_000 } as const
 const SALT_BYTES = 16
-const KEY_BYTES = 32
-const NONCE_BYTES = 18
 const NOT_AUTHORIZED = 0x87
-
-const derive = promisify(pbkdf2)
 
 /**
  * Makes what a server keeps of a password.
@@ -63,13 +69,8 @@ export async function deriveScramCredentials(
   checkCost(iterations, salt.length)
   const prepared = prepare(password, false)
   if (prepared === undefined) throw new TypeError('SASLprep does not allow this password')
-  const saltedPassword = await derive(prepared, salt, iterations, KEY_BYTES, 'sha256')
-  return {
-    salt,
-    iterations,
-    storedKey: hash(hmac(saltedPassword, 'Client Key')),
-    serverKey: hmac(saltedPassword, 'Server Key'),
-  }
+  const saltedPassword = await saltPassword(prepared, salt, iterations)
+  return { salt, iterations, storedKey: storedKeyOf(saltedPassword), serverKey: serverKeyOf(saltedPassword) }
 }
 
 /** A user name as SCRAM knows it: after SASLprep; undefined for one that it does not allow. */
@@ -79,9 +80,7 @@ export function prepareScramName(username: string): string | undefined {
 
 /** Whether credentials may have so many iterations and a salt of so many bytes. */
 export function isScramCost(iterations: number, saltBytes: number): boolean {
-  const { minimum, maximum } = ITERATIONS
-  const isEnough = Number.isInteger(iterations) && iterations >= minimum && iterations <= maximum
-  return isEnough && Number.isInteger(saltBytes) && saltBytes >= 8 && saltBytes <= 64
+  return isIterations(iterations) && Number.isInteger(saltBytes) && saltBytes >= 8 && saltBytes <= 64
 }
 
 /** The method SCRAM-SHA-256, for `enhancedAuthentication`. The user name that it establishes is the one in SCRAM. */
@@ -134,7 +133,7 @@ class ScramExchange implements AuthenticationExchange {
     this.#clientFirst = message
     this.#username = username
     const { salt, iterations } = this.#known.credentials
-    this.#serverFirst = `r=${message.nonce}${this.#nonce},s=${base64(salt)},i=${iterations}`
+    this.#serverFirst = writeServerFirst({ nonce: message.nonce + this.#nonce, salt, iterations })
     return { status: 'continue', data: this.#serverFirst }
   }
 
@@ -193,32 +192,7 @@ function checkCost(iterations: number, saltBytes: number): void {
   throw new RangeError(`SCRAM takes ${minimum} to ${maximum} iterations and a salt of 8 to 64 bytes`)
 }
 
-/** A name or a password as both sides must write it; undefined for one that SASLprep (RFC 4013) does not allow. */
-function prepare(text: string, allowUnassigned: boolean): string | undefined {
-  try {
-    return saslprep(text, { allowUnassigned }) || undefined
-  } catch {
-    return undefined
-  }
-}
-
 /** The client hears this in words too, so it must not say which of the name and the password was wrong. */
 function refuse(reason: string): Refusal {
   return { reasonCode: NOT_AUTHORIZED, reason: `SCRAM: ${reason}` }
-}
-
-function hash(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest()
-}
-
-function hmac(key: Uint8Array, text: string): Buffer {
-  return createHmac('sha256', key).update(text).digest()
-}
-
-function xor(one: Uint8Array, other: Uint8Array): Buffer {
-  return Buffer.from(one.map((byte, index) => byte ^ (other[index] ?? 0)))
-}
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('base64')
 }

@@ -1,0 +1,57 @@
+/**
+ * The first packets of a connection on which the server has to prove itself: they are handed on one by one, whatever chunks
+ * they come in. So nothing that follows a CONNACK is looked at before the method has said that the server is the right one
+ * (steps.ts). Otherwise it could settle messages that are under way, in the same chunk as the proof that it does not have.
+ */
+import type { ClientTransport } from './transport.js'
+
+/** Of a Remaining Length. Longer ones are malformed, which is not for here to say. */
+const LONGEST_LENGTH_BYTES = 4
+
+/** Puts itself before `transport.onChunk`, until `isTrusted`. After `transport.destroy()` nothing is handed on. */
+export function oneByOne(transport: ClientTransport, isTrusted: () => boolean, isOver: () => boolean): void {
+  const handOn = transport.onChunk
+  const packets = new PacketEnds()
+  transport.onChunk = (chunk, length) => {
+    let from = 0
+    while (from < length && !isTrusted() && !isOver()) {
+      const end = packets.end(chunk, from, length)
+      handOn(chunk.subarray(from, end), end - from)
+      from = end
+    }
+    if (isOver()) return
+    if (isTrusted()) transport.onChunk = handOn
+    if (from === 0) handOn(chunk, length)
+    else if (from < length) handOn(chunk.subarray(from, length), length - from)
+  }
+}
+
+/** Where packets end, in a stream of chunks. */
+class PacketEnds {
+  /** What is to come of the packet at hand; 0 while its length is being read. */
+  #missing = 0
+  /** How much of its fixed header has been read. */
+  #headBytes = 0
+  #remainingLength = 0
+
+  /** Where the packet that `from` is in ends, or the chunk. */
+  end(chunk: Uint8Array, from: number, length: number): number {
+    let at = from
+    while (this.#missing === 0 && at < length) {
+      const byte = chunk[at] as number
+      at += 1
+      this.#headBytes += 1
+      if (this.#headBytes === 1) continue
+      this.#remainingLength += (byte & 0x7f) * 128 ** (this.#headBytes - 2)
+      if (byte < 0x80 || this.#headBytes > LONGEST_LENGTH_BYTES) {
+        this.#missing = this.#remainingLength
+        this.#headBytes = 0
+        this.#remainingLength = 0
+        if (this.#missing === 0) return at
+      }
+    }
+    const taken = Math.min(this.#missing, length - at)
+    this.#missing -= taken
+    return at + taken
+  }
+}
