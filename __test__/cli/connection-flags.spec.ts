@@ -77,7 +77,7 @@ describe('who comes, and how', () => {
     [['-c', '-i', 'me'], { clean: false, properties: { sessionExpiryInterval: 4_294_967_295 } }],
     [['-c', '-i', 'me', '-x', '60'], { clean: false, properties: { sessionExpiryInterval: 60 } }],
     [['-x', '-1'], { properties: { sessionExpiryInterval: 4_294_967_295 } }],
-    [['-A', '127.0.0.2'], { localAddress: '127.0.0.2' }],
+    [['-A', '127.0.0.2'], { localAddress: '127.0.0.2', family: 4 }],
     [
       ['--will-topic', 'w', '--will-payload', 'p', '--will-qos', '2', '--will-retain'],
       { will: { topic: 'w', payload: Buffer.from('p'), qos: 2, retain: true } },
@@ -170,6 +170,9 @@ describe('a mistake ends with 2 and a sentence', () => {
     [['-D', 'PUBLISH', 'content-type', '1', '-D', 'PUBLISH', 'content-type', '2'], 'once only'],
     [['--will-payload', 'x'], 'A will needs a topic: --will-topic.'],
     [['--will-qos', '3'], 'QoS is 0, 1 or 2.'],
+    [['-A', 'eth0'], "-A takes an IP address of this machine, not 'eth0'."],
+    [['--cafile', '/dev/null'], '--cafile: /dev/null has no certificates in it (PEM).'],
+    [['-D', 'PUBLISH', 'topic-alias', '1'], '-D: topic-alias cannot be given'],
     [['--cafile', '/nowhere'], '--cafile: /nowhere cannot be read (ENOENT).'],
     [['--capath', '/nowhere'], '--capath: /nowhere cannot be read (ENOENT).'],
     [['--cert', '/nowhere'], '--cert and --key go together'],
