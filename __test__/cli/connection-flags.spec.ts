@@ -16,6 +16,9 @@ function read(...args: string[]): ConnectionSettings {
   return readConnectionFlags(command.opts<ConnectionFlags>())
 }
 
+/** How a certificate begins. */
+const PEM = '-----BEGIN CERTIFICATE-----'
+
 describe('where the server is', () => {
   it.each<[string[], string]>([
     [[], 'mqtt://localhost:1883'],
@@ -95,8 +98,9 @@ describe('who comes, and how', () => {
   })
 
   it('certificates are those of a file, or of every file of a directory', () => {
-    const directory = temporaryDirectory({ 'a.crt': 'A', 'b.pem': 'B', README: 'C', key: 'K' })
-    expect(read('--capath', directory).options).toMatchObject({ ca: [Buffer.from('A'), Buffer.from('B')] })
+    const [a, b] = [`${PEM}A`, `${PEM}B`]
+    const directory = temporaryDirectory({ 'a.crt': a, 'b.pem': b, README: 'C', key: 'K' })
+    expect(read('--capath', directory).options).toMatchObject({ ca: [Buffer.from(a), Buffer.from(b)] })
     const own = read(
       '--cafile',
       `${directory}/a.crt`,
@@ -106,14 +110,14 @@ describe('who comes, and how', () => {
       `${directory}/key`,
     )
     expect(own.options).toMatchObject({
-      ca: [Buffer.from('A')],
-      cert: Buffer.from('B'),
+      ca: [Buffer.from(a)],
+      cert: Buffer.from(b),
       key: Buffer.from('K'),
     })
   })
 
   it('--insecure goes on checking the chain where there is a CA', () => {
-    const directory = temporaryDirectory({ 'a.crt': 'A' })
+    const directory = temporaryDirectory({ 'a.crt': PEM })
     const { options } = read('--cafile', `${directory}/a.crt`, '--insecure')
     expect(options).toHaveProperty('checkServerIdentity')
     expect(options.rejectUnauthorized).toBeUndefined()
