@@ -129,7 +129,16 @@ describe('properties', () => {
     const { properties } = read(
       ...['-D', 'PUBLISH', 'content-type', 'text/plain', '-D', 'publish', 'correlation-data', 'abc'],
       ...['-D', 'Publish', 'user-property', 'a', '-1', '-D', 'PUBLISH', 'user-property', 'a', '2'],
-      ...['--property', 'publish', 'payload-format-indicator', '1', '-D', 'publish', 'message-expiry-interval', '3'],
+      ...[
+        '--property',
+        'publish',
+        'payload-format-indicator',
+        '1',
+        '-D',
+        'publish',
+        'message-expiry-interval',
+        '3',
+      ],
       ...['-D', 'CONNECT', 'receive-maximum', '20', '-D', 'subscribe', 'subscription-identifier', '7'],
     )
     expect(properties.get('publish')).toEqual({

@@ -97,14 +97,17 @@ describe('what is published', { timeout: 100_000 }, () => {
   })
 
   it.for(['mqttv31', 'mqttv311', 'mqttv5'])('with %s, to mosquitto_sub', async (version, context) => {
-    const server = await start('topicwire', context)
     const theirs = requirePeer('mosquitto-clients', context).replace(/_pub$/, '_sub')
-    const listener = new Tool(theirs, [...server, '-t', 'a', '-C', '1', '-W', '80', '-d'])
-    await listener.shows(/SUBACK/)
-    expect(await topicwire(['pub', ...server, '-t', 'a', '-m', 'hi', '-V', version]).ended).toMatchObject({
-      exitCode: 0,
-    })
-    expect((await listener.ended).out).toMatch(/^hi$/m)
+    const { broker, port, close } = await startBroker()
+    onTestFinished(() => close())
+    // In a pipe it shows nothing before it ends, so the broker is asked.
+    const subscribed = once(broker, 'subscribe')
+    const listener = new Tool(theirs, ['-p', `${port}`, '-t', 'a', '-C', '1', '-W', '80'])
+    await subscribed
+    expect(
+      await topicwire(['pub', '-p', `${port}`, '-t', 'a', '-m', 'hi', '-V', version]).ended,
+    ).toMatchObject({ exitCode: 0 })
+    expect(await listener.ended).toMatchObject({ exitCode: 0, out: 'hi\n' })
   })
 
   it('more lines than fit anywhere arrive in order, no faster than they are confirmed', async (context) => {
@@ -170,7 +173,7 @@ describe('whom a client trusts, and where it comes from', { timeout: 100_000 }, 
     const seen = once(broker.broker, 'connect')
     const args = ['pub', '-p', `${broker.port}`, '-t', 'a', '-m', 'x']
     expect(await topicwire([...args, '-A', '127.0.0.9']).ended).toMatchObject({ exitCode: 0, error: '' })
-    expect(await seen).toMatchObject([{ remoteAddress: '127.0.0.9' }])
+    expect(await seen).toMatchObject([{ remoteAddress: expect.stringMatching(/^127\.0\.0\.9:/) }])
     const elsewhere = await topicwire([...args, '-A', '192.0.2.1']).ended
     expect(elsewhere).toMatchObject({ exitCode: 1, out: '' })
     expect(elsewhere.error).toMatch(/^topicwire: [^\n]*-A takes an address of this machine\.\n$/)

@@ -32,7 +32,8 @@ describe('what is printed', { timeout: 120_000 }, () => {
     const ways = [...FORMATS.map((format) => ['-F', `${format}\\n`, '-N']), ['-v'], ['-v', '-N'], []]
     const pairs = ways.map((way) => {
       const args = ['-p', `${port}`, '-V', '5', '-t', 'f/#', '-C', '3', '-W', '100', '-q', '1', '-d', ...way]
-      return [new Tool(theirs, args), topicwire(['sub', ...args])] as const
+      // Without a terminal theirs shows nothing before it ends, unless somebody sees to that.
+      return [new Tool('stdbuf', ['-oL', theirs, ...args]), topicwire(['sub', ...args])] as const
     })
     for (const tool of pairs.flat()) await tool.shows(/SUBACK/)
     const publish = async (input: string | Buffer, ...args: string[]) => {

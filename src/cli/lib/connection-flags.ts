@@ -210,7 +210,9 @@ function willOf(flags: ConnectionFlags, properties: PropertiesByTarget): ClientO
 }
 
 /** A host name may have addresses of both families; only those of this one can be reached from there. */
-function localAddressOf({ A: localAddress }: ConnectionFlags): Pick<ClientOptions, 'localAddress' | 'family'> {
+function localAddressOf({
+  A: localAddress,
+}: ConnectionFlags): Pick<ClientOptions, 'localAddress' | 'family'> {
   if (localAddress === undefined) return {}
   const family = isIP(localAddress)
   if (family === 0) throw wrongUsage(`-A takes an IP address of this machine, not '${localAddress}'.`)

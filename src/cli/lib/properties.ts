@@ -146,7 +146,9 @@ function targetOf(packet: string): PropertyTarget {
 
 function kindOf(name: string): Kind {
   if (name === 'topic-alias') {
-    throw wrongUsage('-D: topic-alias cannot be given: aliases are used by themselves where the server takes them.')
+    throw wrongUsage(
+      '-D: topic-alias cannot be given: aliases are used by themselves where the server takes them.',
+    )
   }
   const kind = KINDS.get(name)
   if (kind === undefined) throw wrongUsage(`-D: ${name} is not a property.${meant(name, [...KINDS.keys()])}`)

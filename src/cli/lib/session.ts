@@ -4,7 +4,13 @@
  */
 import { reasonCodeName } from '../../native.js'
 import { onShutdownSignals } from '../signals.js'
-import { connect, type MqttClient, type PacketInWords, type PublishInWords, type ReceivedPublish } from './client.js'
+import {
+  connect,
+  type MqttClient,
+  type PacketInWords,
+  type PublishInWords,
+  type ReceivedPublish,
+} from './client.js'
 import type { ConnectionSettings } from './connection-flags.js'
 import { EXIT_FAILURE, Exit } from './exit.js'
 import { connectionExit, refusalCode } from './failure.js'
