@@ -72,7 +72,7 @@ describe.each(documents)('$name', ({ name, sections, links }) => {
       return generations.map((python) => ({ section, python, title: titleOf(section, python) }))
     })
 
-  test.for(running)('$title', { timeout: 60_000 }, async ({ section, python }, context) => {
+  test.for(running)('$title', { timeout: 120_000 }, async ({ section, python }, context) => {
     for (const peer of neededBy(section, python)) requirePeer(peer, context)
     await runSection(section, python)
   })

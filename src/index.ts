@@ -22,7 +22,7 @@ export {
   type SubscribeCallback,
   type UnsubscribeCallback,
 } from './client/client.js'
-export type { ClientEvents, ConnackWords, PacketInWords } from './client/client-events.js'
+export type { ClientEvents, ConnackWords, PacketInWords, PublishInWords } from './client/client-events.js'
 export { type FilterOptions, ReceivedMessage, type ReceivedPacket } from './client/client-like.js'
 export { connect, connectAsync } from './client/connect.js'
 export { type HandlerOptions, HandlerSubscription, type ReceivedHandler } from './client/handlers.js'

@@ -16,6 +16,9 @@ function read(...args: string[]): ConnectionSettings {
   return readConnectionFlags(command.opts<ConnectionFlags>())
 }
 
+/** How a certificate begins. */
+const PEM = '-----BEGIN CERTIFICATE-----'
+
 describe('where the server is', () => {
   it.each<[string[], string]>([
     [[], 'mqtt://localhost:1883'],
@@ -77,7 +80,7 @@ describe('who comes, and how', () => {
     [['-c', '-i', 'me'], { clean: false, properties: { sessionExpiryInterval: 4_294_967_295 } }],
     [['-c', '-i', 'me', '-x', '60'], { clean: false, properties: { sessionExpiryInterval: 60 } }],
     [['-x', '-1'], { properties: { sessionExpiryInterval: 4_294_967_295 } }],
-    [['-A', '127.0.0.2'], { localAddress: '127.0.0.2' }],
+    [['-A', '127.0.0.2'], { localAddress: '127.0.0.2', family: 4 }],
     [
       ['--will-topic', 'w', '--will-payload', 'p', '--will-qos', '2', '--will-retain'],
       { will: { topic: 'w', payload: Buffer.from('p'), qos: 2, retain: true } },
@@ -95,8 +98,9 @@ describe('who comes, and how', () => {
   })
 
   it('certificates are those of a file, or of every file of a directory', () => {
-    const directory = temporaryDirectory({ 'a.crt': 'A', 'b.pem': 'B', README: 'C', key: 'K' })
-    expect(read('--capath', directory).options).toMatchObject({ ca: [Buffer.from('A'), Buffer.from('B')] })
+    const [a, b] = [`${PEM}A`, `${PEM}B`]
+    const directory = temporaryDirectory({ 'a.crt': a, 'b.pem': b, README: 'C', key: 'K' })
+    expect(read('--capath', directory).options).toMatchObject({ ca: [Buffer.from(a), Buffer.from(b)] })
     const own = read(
       '--cafile',
       `${directory}/a.crt`,
@@ -106,14 +110,14 @@ describe('who comes, and how', () => {
       `${directory}/key`,
     )
     expect(own.options).toMatchObject({
-      ca: [Buffer.from('A')],
-      cert: Buffer.from('B'),
+      ca: [Buffer.from(a)],
+      cert: Buffer.from(b),
       key: Buffer.from('K'),
     })
   })
 
   it('--insecure goes on checking the chain where there is a CA', () => {
-    const directory = temporaryDirectory({ 'a.crt': 'A' })
+    const directory = temporaryDirectory({ 'a.crt': PEM })
     const { options } = read('--cafile', `${directory}/a.crt`, '--insecure')
     expect(options).toHaveProperty('checkServerIdentity')
     expect(options.rejectUnauthorized).toBeUndefined()
@@ -179,6 +183,9 @@ describe('a mistake ends with 2 and a sentence', () => {
     [['-D', 'PUBLISH', 'content-type', '1', '-D', 'PUBLISH', 'content-type', '2'], 'once only'],
     [['--will-payload', 'x'], 'A will needs a topic: --will-topic.'],
     [['--will-qos', '3'], 'QoS is 0, 1 or 2.'],
+    [['-A', 'eth0'], "-A takes an IP address of this machine, not 'eth0'."],
+    [['--cafile', '/dev/null'], '--cafile: /dev/null has no certificates in it (PEM).'],
+    [['-D', 'PUBLISH', 'topic-alias', '1'], '-D: topic-alias cannot be given'],
     [['--cafile', '/nowhere'], '--cafile: /nowhere cannot be read (ENOENT).'],
     [['--capath', '/nowhere'], '--capath: /nowhere cannot be read (ENOENT).'],
     [['--cert', '/nowhere'], '--cert and --key go together'],

@@ -8,6 +8,25 @@ import { makeCertificate } from '../support/certificates.js'
 import { RunningCommand, runCommand } from '../support/command.js'
 import { temporaryDirectory, temporaryFile } from '../support/temporary.js'
 
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Resolves when a broker has taken a client there. */
+async function answered(port: number): Promise<void> {
+  const client = createMqttClient(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 50 })
+  onTestFinished(() => void client.end(true))
+  // The first attempts come too early.
+  client.on('error', () => {})
+  await once(client, 'connect')
+  await client.endAsync()
+}
+
 describe('what ends by itself', () => {
   it('--version prints the version of the package', async () => {
     const { exitCode, out } = await runCommand(['--version'])
@@ -149,8 +168,10 @@ describe('a broker that runs', () => {
   })
 
   it('--quiet prints nothing', async () => {
-    const command = new RunningCommand(['-p', '0', '--quiet'])
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    const port = await freePort()
+    const command = new RunningCommand(['-p', `${port}`, '--quiet'])
+    // It says nothing, so it is asked whether it is up.
+    await answered(port)
     command.child.kill('SIGTERM')
     expect(await command.ended).toEqual({ exitCode: 0, out: '', error: '' })
   })

@@ -21,10 +21,10 @@ async function brokerWithResponder(before?: string): Promise<BrokerUnderTest> {
   return place
 }
 
-describe('a request', { timeout: 60_000 }, () => {
+describe('a request', { timeout: 100_000 }, () => {
   it('gets its response, and not that of another', async () => {
     const { port } = await brokerWithResponder('not for us')
-    const server = ['rr', '-p', `${port}`, '-t', 'upper', '-W', '30']
+    const server = ['rr', '-p', `${port}`, '-t', 'upper', '-W', '60']
     expect(await topicwire([...server, '-m', 'hello']).ended).toEqual({
       exitCode: 0,
       signal: null,
@@ -48,7 +48,7 @@ describe('a request', { timeout: 60_000 }, () => {
 
   it('of 3.1.1 names its response topic', async () => {
     const { port } = await brokerWithResponder()
-    const args = ['rr', '-p', `${port}`, '-t', 'upper', '-m', 'x', '-V', '311', '-e', 'answers', '-W', '30']
+    const args = ['rr', '-p', `${port}`, '-t', 'upper', '-m', 'x', '-V', '311', '-e', 'answers', '-W', '60']
     expect(await topicwire(args).ended).toMatchObject({ exitCode: 0, out: 'X\n' })
   })
 

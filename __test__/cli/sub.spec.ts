@@ -14,7 +14,7 @@ async function ourBroker(...options: Parameters<typeof startBroker>): Promise<Br
 
 /** Subscribes and resolves when the subscription is there. */
 async function listen(port: number, ...args: string[]): Promise<Tool> {
-  const tool = topicwire(['sub', '-p', `${port}`, '-W', '50', '-d', ...args])
+  const tool = topicwire(['sub', '-p', `${port}`, '-W', '100', '-d', ...args])
   await tool.shows(/SUBACK/)
   return tool
 }
@@ -25,14 +25,15 @@ const FORMATS = [
   '%A|%5A|%C|%12C|%-12C|%D|%E|%05E|%F|%R|%12R|%S|%5S|%P|@%',
 ]
 
-describe('what is printed', { timeout: 90_000 }, () => {
+describe('what is printed', { timeout: 120_000 }, () => {
   it('is what mosquitto_sub prints for the same formats, -v, -N and nothing', async (context: TestContext) => {
     const theirs = requirePeer('mosquitto-clients', context).replace(/_pub$/, '_sub')
     const port = await startMosquitto(context)
     const ways = [...FORMATS.map((format) => ['-F', `${format}\\n`, '-N']), ['-v'], ['-v', '-N'], []]
     const pairs = ways.map((way) => {
-      const args = ['-p', `${port}`, '-V', '5', '-t', 'f/#', '-C', '3', '-W', '60', '-q', '1', '-d', ...way]
-      return [new Tool(theirs, args), topicwire(['sub', ...args])] as const
+      const args = ['-p', `${port}`, '-V', '5', '-t', 'f/#', '-C', '3', '-W', '100', '-q', '1', '-d', ...way]
+      // Without a terminal theirs shows nothing before it ends, unless somebody sees to that.
+      return [new Tool('stdbuf', ['-oL', theirs, ...args]), topicwire(['sub', ...args])] as const
     })
     for (const tool of pairs.flat()) await tool.shows(/SUBACK/)
     const publish = async (input: string | Buffer, ...args: string[]) => {
@@ -92,7 +93,7 @@ describe('what is printed', { timeout: 90_000 }, () => {
   })
 })
 
-describe('which messages', { timeout: 90_000 }, () => {
+describe('which messages', { timeout: 120_000 }, () => {
   it('-T leaves out topics, -R what is retained, --random-filter some; -C counts what is left', async () => {
     const { broker, port } = await ourBroker()
     broker.publish('a/old', 'old', { retain: true })
@@ -127,14 +128,14 @@ describe('which messages', { timeout: 90_000 }, () => {
     expect(await topicwire([...args, '-E']).ended).toMatchObject({ exitCode: 0, out: '', error: '' })
     for (const text of ['one', 'two', 'three']) broker.publish('a', text, { qos: 1 })
     expect(await topicwire([...args, '-C', '1']).ended).toMatchObject({ exitCode: 0, out: 'one\n' })
-    expect(await topicwire([...args, '-C', '2', '-W', '30']).ended).toMatchObject({
+    expect(await topicwire([...args, '-C', '2', '-W', '60']).ended).toMatchObject({
       exitCode: 0,
       out: 'two\nthree\n',
     })
   })
 })
 
-describe('how it ends', { timeout: 90_000 }, () => {
+describe('how it ends', { timeout: 120_000 }, () => {
   it.for(['5', '311'])('27 after -W, with %s, as mosquitto_sub', async (version, context) => {
     const port = await startMosquitto(context)
     const { exitCode, out } = await topicwire(['sub', '-p', `${port}`, '-t', 'a', '-W', '2', '-V', version])

@@ -83,7 +83,7 @@ export class Program {
   }
 
   /** Resolves when the program has ended by itself with that exit code. */
-  async ends(exitCode: number, timeoutMs = 20_000): Promise<void> {
+  async ends(exitCode: number, timeoutMs = 45_000): Promise<void> {
     await this.waitFor(() => this.#hasEnded, 'end', timeoutMs)
     const code = await this.#ended
     if (code !== exitCode) throw this.#failure(`ended with ${code}`)

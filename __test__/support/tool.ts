@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 
 /** A process that starts on a busy machine takes its time. */
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 60_000
 
 /** The command as it is built. */
 export const TOPICWIRE = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))

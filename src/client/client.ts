@@ -99,6 +99,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
     // biome-ignore lint/suspicious/noExplicitAny: the types of Node leave this event out where others are declared
     ;(this as EventEmitter<any>).on('newListener', (name: string | symbol) => {
       if (name === 'packetreceive') this.#wantsPackets = true
+      if (name === 'packetsend' && this.listenerCount(name) === 0) this.#showSent()
     })
     this.#dialer = typeof source === 'function' ? new StreamDialer(async () => source(this)) : source
     this.#steps = new AuthenticationSteps(this.options.authentication, (error) => {
@@ -439,6 +440,7 @@ export class MqttClient extends EventEmitter<ClientEvents> {
     this.#isLeaving = false
     this.#farewell = undefined
     this.#engine = new Engine(nativeOptions(this.options), this.#listener())
+    if (this.listenerCount('packetsend') > 0) this.#showSent()
     this.#subscriptions = this.#subscriptions.successor(this.#engine)
     this.#outgoing = new Outgoing(this.#engine, this.options)
     this.#connections = this.#makeConnections()
@@ -493,6 +495,8 @@ export class MqttClient extends EventEmitter<ClientEvents> {
       },
       published: (ticket, reasonCode, packet) => {
         this.#outgoing.onPublished(ticket, reasonCode, packet)
+        const answer = this.#wantsPackets ? packet() : undefined
+        if (answer !== undefined) this.#received(answer)
         this.#settled()
       },
       answered: (ticket, packet) => {
@@ -536,6 +540,10 @@ export class MqttClient extends EventEmitter<ClientEvents> {
         this.#ended(error)
       },
     }
+  }
+
+  #showSent(): void {
+    this.#engine.showSent((packet) => this.emit('packetsend', packet))
   }
 
   #received(packet: Packet): void {

@@ -14,6 +14,7 @@ import { acknowledge, type Commander, flushCommands } from './commands.js'
 import * as native from './native-clients.js'
 import { type NativeSide, nativeSide, now, WORDS } from './native-clients.js'
 import { HeldPublish, ReceivedPublish } from './received.js'
+import { SentPackets, type ShowSent } from './sent.js'
 import type { ClientTransport } from './transport.js'
 
 /** Memory for output. A part that a transport did not take at once is not used again. */
@@ -87,6 +88,7 @@ export class Engine implements Commander {
   readonly #listener: EngineListener
   #version: ProtocolVersion = 5
   #transport: ClientTransport | undefined
+  #sent: SentPackets | undefined
   #isFull = false
   #isClosing = false
   #hasEnded = false
@@ -132,6 +134,7 @@ export class Engine implements Commander {
     this.#transport = transport
     this.#isFull = false
     this.#isClosing = false
+    this.#sent?.begin(version)
     this.#side.clients.acknowledgeManually(this.id, isManual)
     transport.onChunk = (chunk, length) => this.#receive(chunk, length)
     transport.onDrain = () => {
@@ -139,6 +142,13 @@ export class Engine implements Commander {
       this.#drain()
     }
     transport.onClose = (error) => this.#onClose(transport, error)
+  }
+
+  /** Shows the packets that are sent from now on; where the transport is full, from the next connection on. */
+  showSent(show: ShowSent): void {
+    this.#sent = new SentPackets(show)
+    // Between two calls of `#drain` a packet begins, unless the transport has stopped it.
+    if (!this.#isFull) this.#sent.begin(this.#version)
   }
 
   /** Reads no more until `resume`, but for what has been read already. */
@@ -252,6 +262,7 @@ export class Engine implements Commander {
         return
       }
       const length = result & native.COUNT
+      this.#sent?.take(viewOf(memory, used, length))
       if (length > 0 && !this.#transport.write(viewOf(memory, used, length))) {
         // It uses that memory until it says that it does not.
         arena.used = used + length

@@ -1,6 +1,7 @@
 /** The clients of a benchmark: they come by schedule, one every so many milliseconds. */
 import { connect, type MqttClient } from '../lib/client.js'
 import type { ConnectOptions } from '../lib/client-types.js'
+import type { Exit } from '../lib/exit.js'
 import { connectionExit, connectionFailure } from '../lib/failure.js'
 import type { Server } from '../lib/server-flags.js'
 import { Latencies } from './latency.js'
@@ -32,7 +33,7 @@ export class Clients {
   lost = 0
   /** The last thing that went wrong, in a sentence. */
   trouble: string | undefined
-  #firstError: unknown
+  #firstFailure: Exit | undefined
   #isEnding = false
   #settled = 0
   #settle: () => void = () => undefined
@@ -62,7 +63,7 @@ export class Clients {
 
   /** @throws Exit where not a single one could connect. */
   checkAny(): void {
-    if (this.latencies.count === 0) throw connectionExit(this.#options.server.name, this.#firstError)
+    if (this.latencies.count === 0 && this.#firstFailure !== undefined) throw this.#firstFailure
   }
 
   async stop(): Promise<void> {
@@ -89,7 +90,7 @@ export class Clients {
     } as ConnectOptions)
     this.#clients.push(client)
     let state: 'connecting' | 'connected' | 'over' = 'connecting'
-    const over = (error?: unknown) => {
+    const over = (error: unknown = new Error('the server has closed the connection')) => {
       if (state === 'over' || this.#isEnding) return
       if (state === 'connected') {
         this.connected -= 1
@@ -97,8 +98,9 @@ export class Clients {
         this.trouble = `The connection of client ${number} was lost.`
       } else {
         this.failed += 1
-        this.#firstError ??= error ?? new Error('the server has closed the connection')
-        this.trouble = connectionFailure(server.name, this.#firstError)
+        const exit = connectionExit(server.name, error, client.protocolVersion)
+        this.#firstFailure ??= exit
+        this.trouble = exit.message
         this.#oneSettled()
       }
       state = 'over'

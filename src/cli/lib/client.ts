@@ -4,6 +4,7 @@ export {
   connect,
   type MqttClient,
   type PacketInWords,
+  type PublishInWords,
   type ReceivedPublish,
   type SubscriptionGrant,
 } from '../../index.js'

@@ -1,6 +1,7 @@
 /** The flags that every command with a client has: where the server is, who comes, how, and with which will. */
 import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { ClientOptions } from './client.js'
@@ -104,7 +105,7 @@ export function addConnectionFlags(command: Command): Command {
     .addOption(new Option('--tls-version <version>', 'that version of TLS').choices(TLS_VERSIONS))
     .option('--ciphers <list>', 'the ciphers of TLS, in the words of OpenSSL')
     .option('--tls-alpn <protocol>', 'the ALPN protocol to ask for')
-    .option('-d, --debug', 'show the packets that come, on standard error')
+    .option('-d, --debug', 'show the packets that leave (->) and come (<-), on standard error')
     .option('--quiet', 'no messages about errors while running')
     .helpOption('--help', 'print this and end')
 }
@@ -145,7 +146,7 @@ export function readConnectionFlags(flags: ConnectionFlags): ConnectionSettings 
       ...given('username', flags.username ?? url?.username),
       ...given('password', flags.pw ?? url?.password),
       ...given('will', willOf(flags, properties)),
-      ...given('localAddress', flags.A),
+      ...localAddressOf(flags),
       ...(version === 5 && { properties: connectProperties(flags, properties) }),
       ...tlsOf(flags),
     } as ClientOptions,
@@ -208,12 +209,22 @@ function willOf(flags: ConnectionFlags, properties: PropertiesByTarget): ClientO
   }
 }
 
+/** A host name may have addresses of both families; only those of this one can be reached from there. */
+function localAddressOf({
+  A: localAddress,
+}: ConnectionFlags): Pick<ClientOptions, 'localAddress' | 'family'> {
+  if (localAddress === undefined) return {}
+  const family = isIP(localAddress)
+  if (family === 0) throw wrongUsage(`-A takes an IP address of this machine, not '${localAddress}'.`)
+  return { localAddress, family }
+}
+
 function tlsOf(flags: ConnectionFlags): Record<string, unknown> {
   if ((flags.cert === undefined) !== (flags.key === undefined)) {
     throw wrongUsage("--cert and --key go together: this client's certificate and its private key.")
   }
   const ca = [
-    ...(flags.cafile === undefined ? [] : [readFile('--cafile', flags.cafile)]),
+    ...(flags.cafile === undefined ? [] : [readCertificates('--cafile', flags.cafile)]),
     ...(flags.capath === undefined ? [] : readDirectory('--capath', flags.capath)),
   ]
   const version = flags.tlsVersion?.replace('tls', 'TLS')
@@ -238,6 +249,13 @@ function readFile(flag: string, path: string): Buffer {
   }
 }
 
+/** Node trusts nobody, and says nothing, where there are no certificates. */
+function readCertificates(flag: string, path: string): Buffer {
+  const content = readFile(flag, path)
+  if (!content.includes('-----BEGIN')) throw wrongUsage(`${flag}: ${path} has no certificates in it (PEM).`)
+  return content
+}
+
 function readDirectory(flag: string, path: string): Buffer[] {
   let names: string[]
   try {
@@ -247,5 +265,5 @@ function readDirectory(flag: string, path: string): Buffer[] {
   }
   const certificates = names.filter((name) => /\.(crt|pem|0)$/.test(name))
   if (certificates.length === 0) throw wrongUsage(`${flag}: ${path} has no file that ends in .crt or .pem.`)
-  return certificates.map((name) => readFile(flag, join(path, name)))
+  return certificates.map((name) => readCertificates(flag, join(path, name)))
 }

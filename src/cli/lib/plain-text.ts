@@ -17,7 +17,8 @@ const NAMED: ReadonlyMap<string, string> = new Map([
 ])
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const UTF8 = { fatal: true, ignoreBOM: true }
+const utf8 = new TextDecoder('utf-8', UTF8)
 
 /** Columns that a text takes on a terminal. */
 export { stringWidth as widthOf }
@@ -30,16 +31,15 @@ export function escapeText(text: string): string {
 /** A payload: its text with escapes where it is UTF-8, else `0x` and hexadecimal digits. */
 export function payloadText(payload: Uint8Array, maximumBytes = payload.length): string {
   const part = payload.subarray(0, maximumBytes)
-  // A character that the cut goes through is left out; a wrong one anywhere else makes it binary.
-  for (let dropped = 0; dropped <= (part.length < payload.length ? 3 : 0); dropped++) {
-    try {
-      const text = utf8.decode(part.subarray(0, part.length - dropped))
-      return escapeText(text) + (part.length < payload.length ? ELLIPSIS : '')
-    } catch {
-      // not here
-    }
+  const isCut = part.length < payload.length
+  const end = isCut ? ELLIPSIS : ''
+  try {
+    // A character that the cut goes through is left out: a decoder of a stream waits for the rest of it.
+    const decoder = isCut ? new TextDecoder('utf-8', UTF8) : utf8
+    return escapeText(decoder.decode(part, { stream: isCut })) + end
+  } catch {
+    return `0x${Buffer.from(part).toString('hex')}${end}`
   }
-  return `0x${Buffer.from(part).toString('hex')}${part.length < payload.length ? ELLIPSIS : ''}`
 }
 
 /** Cut to so many columns, with an ellipsis where something is missing, and filled with spaces if `fill`. */

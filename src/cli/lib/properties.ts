@@ -51,7 +51,6 @@ const ALLOWED: ReadonlyMap<PropertyTarget, readonly string[]> = new Map<Property
       ...['topic-alias-maximum', 'user-property'],
     ],
   ],
-  // Not topic-alias: the client assigns aliases by itself, as far as the server takes any.
   ['publish', MESSAGE],
   ['subscribe', ['subscription-identifier', 'user-property']],
   ['unsubscribe', ['user-property']],
@@ -146,6 +145,11 @@ function targetOf(packet: string): PropertyTarget {
 }
 
 function kindOf(name: string): Kind {
+  if (name === 'topic-alias') {
+    throw wrongUsage(
+      '-D: topic-alias cannot be given: aliases are used by themselves where the server takes them.',
+    )
+  }
   const kind = KINDS.get(name)
   if (kind === undefined) throw wrongUsage(`-D: ${name} is not a property.${meant(name, [...KINDS.keys()])}`)
   return kind

@@ -1,5 +1,4 @@
 /** The life of a command with a client: work, an orderly goodbye, and the exit code. */
-import { Exit } from './exit.js'
 import { dieOf, endOnSignals, type Session } from './session.js'
 
 /** Runs `work`, which ends by throwing an `Exit`, and takes leave of the server however it ends. */
@@ -8,12 +7,12 @@ export async function runSession(session: Session, work: (session: Session) => P
   try {
     await work(session)
   } catch (error) {
-    const exit = await session.failure(error)
+    const exit = session.failure(error)
     await session.close()
     if (end.signal !== undefined) {
       dieOf(end.signal)
       return
     }
-    if (!(exit instanceof Exit) || exit.exitCode !== 0) throw exit
+    if (exit.exitCode !== 0) throw exit
   }
 }

@@ -2,11 +2,18 @@
  * A client of a command: connects, says in one sentence why it could not, comes back after an interruption, and ends in
  * order. Everything that ends a command early is one rejection, `over`.
  */
-import { MqttError } from '../../errors.js'
+import { reasonCodeName } from '../../native.js'
 import { onShutdownSignals } from '../signals.js'
-import { connect, type MqttClient, type PacketInWords, type ReceivedPublish } from './client.js'
+import {
+  connect,
+  type MqttClient,
+  type PacketInWords,
+  type PublishInWords,
+  type ReceivedPublish,
+} from './client.js'
 import type { ConnectionSettings } from './connection-flags.js'
 import { EXIT_FAILURE, Exit } from './exit.js'
+import { connectionExit, refusalCode } from './failure.js'
 import { type Io, whenReaderGone } from './io.js'
 
 /** mosquitto_sub's exit code for -W. */
@@ -16,16 +23,6 @@ export const EXIT_TIMED_OUT = 27
 const PASSING: ReadonlySet<number> = new Set([0x80, 0x83, 0x88, 0x89, 0x8b, 0x8d, 0x97, 0x9f, 0xa0])
 
 const RECONNECT_MS = 1_000
-
-/** What the refusals of 3.1 and 3.1.1 mean. */
-const RETURN_CODES: readonly string[] = [
-  '',
-  'Unacceptable protocol version',
-  'Identifier rejected',
-  'Server unavailable',
-  'Bad user name or password',
-  'Not authorized',
-]
 
 /** Where messages go. */
 export interface MessageSink {
@@ -45,8 +42,6 @@ export class Session {
   /** The connection was there and is lost. */
   #isDown = false
   #isEnding = false
-  /** An error is being put into words. */
-  #isFailing = false
   #timer: NodeJS.Timeout | undefined
 
   /**
@@ -117,8 +112,10 @@ export class Session {
   }
 
   /** The `Exit` for a refusal or another failure. */
-  async failure(error: unknown): Promise<unknown> {
-    return describeFailure(error, this.#settings, (text) => this.#said(text))
+  failure(error: unknown): Exit {
+    if (error instanceof Exit) return error
+    const { exitCode, message } = connectionExit(this.#settings.server, error, this.client.protocolVersion)
+    return new Exit(exitCode, this.#said(message))
   }
 
   #said(text: string): string {
@@ -133,36 +130,30 @@ export class Session {
       this.#isDown = false
     })
     client.on('error', (error) => {
-      const isRefusal = reasonCodeOf(error) !== undefined
       // Once we have been connected, a failed attempt to come back is followed by the next.
-      if (this.#isUp && !isRefusal) return
-      this.#isFailing = true
-      void this.failure(error).then(this.#end)
+      if (this.#isUp && refusalCode(error, client.protocolVersion) === undefined) return
+      this.#end(this.failure(error))
     })
     client.on('disconnect', ({ reasonCode = 0, properties }) => {
       if (PASSING.has(reasonCode)) return
-      this.#isFailing = true
+      const name = reasonCode === 0 ? 'Normal disconnection' : reasonCodeName(reasonCode)
       const reason = properties?.reasonString
-      void nameOf(reasonCode, 5).then((name) => {
-        const text = `The server ended the connection: ${name} (${reasonCode})${reason ? `, «${reason}»` : ''}.`
-        this.#end(new Exit(reasonCode === 0 ? EXIT_FAILURE : reasonCode, this.#said(text)))
-      })
+      const text = `The server ended the connection: ${name} (${reasonCode})${reason ? `, «${reason}»` : ''}.`
+      this.#end(new Exit(reasonCode === 0 ? EXIT_FAILURE : reasonCode, this.#said(text)))
     })
     client.on('close', () => {
-      if (this.#isEnding) return
-      if (this.#isUp) {
-        if (!client.disconnecting && !this.#isDown) this.warn('The connection is lost; trying again.')
-        this.#isDown = true
-        return
-      }
-      const text = `${this.#settings.server} closed the connection without an answer. Is that an MQTT server?`
-      // An error comes first and says more, as soon as its words are found.
-      if (!this.#isFailing) this.#end(new Exit(EXIT_FAILURE, this.#said(text)))
+      // An attempt that failed has been told of as an error.
+      if (this.#isEnding || !this.#isUp) return
+      if (!client.disconnecting && !this.#isDown) this.warn('The connection is lost; trying again.')
+      this.#isDown = true
     })
   }
 
   #debug(): void {
-    this.client.on('packetreceive', (packet) => this.#io.error(`${describePacket(packet)}\n`))
+    const show = (arrow: string) => (packet: PacketInWords | PublishInWords | ReceivedPublish) =>
+      this.#io.error(`${arrow} ${describePacket(packet)}\n`)
+    this.client.on('packetsend', show('->'))
+    this.client.on('packetreceive', show('<-'))
   }
 }
 
@@ -189,92 +180,30 @@ export function dieOf(signal: NodeJS.Signals): void {
   process.kill(process.pid, signal)
 }
 
-function reasonCodeOf(error: unknown): number | undefined {
-  const { code, reasonCode } = (error ?? {}) as { code?: unknown; reasonCode?: unknown }
-  const found = [reasonCode, code].find((value) => typeof value === 'number' && value > 0)
-  return found as number | undefined
-}
-
-async function describeFailure(
-  error: unknown,
-  { server, version }: ConnectionSettings,
-  said: (text: string) => string,
-): Promise<unknown> {
-  if (error instanceof Exit) return error
-  if (error instanceof MqttError) return new Exit(error.reasonCode ?? EXIT_FAILURE, said(error.message))
-  const reasonCode = reasonCodeOf(error)
-  if (reasonCode !== undefined) {
-    return new Exit(
-      reasonCode,
-      said(`The server refused it: ${await nameOf(reasonCode, version)} (${reasonCode}).`),
-    )
-  }
-  const { code, message } = error as NodeJS.ErrnoException
-  return new Exit(EXIT_FAILURE, said(sentenceFor(code, server) ?? `${server}: ${message}`))
-}
-
-function sentenceFor(code: string | undefined, server: string): string | undefined {
-  switch (code) {
-    case 'ECONNREFUSED':
-      return `Connection refused: nobody listens at ${server}.`
-    case 'ENOENT':
-      return `There is no socket ${server}.`
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return `${server}: this host cannot be found.`
-    case 'ETIMEDOUT':
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-      return `${server} cannot be reached (${code}).`
-    case 'ECONNRESET':
-      return `${server} closed the connection without an answer. Is that an MQTT server?`
-    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
-    case 'SELF_SIGNED_CERT_IN_CHAIN':
-    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
-    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
-      return `${server} has a certificate from an unknown authority (--cafile names its certificate; ${code}).`
-    case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return `${server} has a certificate for another host (--insecure does not check it).`
-    case 'CERT_HAS_EXPIRED':
-      return `${server} has a certificate that has expired.`
-    case 'EPROTO':
-    case 'ERR_SSL_WRONG_VERSION_NUMBER':
-      return `${server} does not speak TLS.`
-    default:
-      return undefined
-  }
-}
-
-/** In the words of the standard. */
-async function nameOf(reasonCode: number, version: number): Promise<string> {
-  if (version !== 5 && reasonCode < RETURN_CODES.length) return RETURN_CODES[reasonCode] ?? ''
-  if (reasonCode === 0) return 'Normal disconnection'
-  const { reasonCodeName } = await import('../../native.js')
-  return reasonCodeName(reasonCode)
-}
-
-function describePacket(packet: PacketInWords | ReceivedPublish): string {
+function describePacket(packet: PacketInWords | PublishInWords | ReceivedPublish): string {
   const { cmd, messageId } = packet
   const rest = packet as unknown as Record<string, unknown>
   const shown = [
+    'clientId',
     'topic',
     'qos',
     'retain',
     'dup',
     'reasonCode',
-    'returnCode',
-    'granted',
-    'clientId',
     'sessionPresent',
+    'granted',
+    'unsubscriptions',
   ]
   const details = shown
     .filter((key) => rest[key] !== undefined && rest[key] !== null && rest[key] !== false)
     .map((key) => `${key}=${String(rest[key])}`)
   const payload = rest.payload as Uint8Array | undefined
+  const subscriptions = cmd === 'subscribe' ? (packet.subscriptions ?? []) : []
   return [
     cmd.toUpperCase(),
     ...(messageId ? [`packetId=${messageId}`] : []),
     ...details,
+    ...subscriptions.map(({ topic, qos }) => `topic=${topic} qos=${qos}`),
     ...(cmd === 'publish' && payload !== undefined ? [`bytes=${payload.length}`] : []),
   ].join(' ')
 }

@@ -1,6 +1,5 @@
 /** `ls` in a pipe: collects for a while, then prints a line a topic, or one JSON document. */
 import { EXIT_FAILURE, Exit } from '../lib/exit.js'
-import { connectionExit } from '../lib/failure.js'
 import { untilInterrupted } from '../lib/interrupt.js'
 import type { Io } from '../lib/io.js'
 import { escapeText } from '../lib/plain-text.js'
@@ -31,7 +30,7 @@ export async function listTopics(listing: Listing, io: Io): Promise<void> {
             timer = setTimeout(resolve, listing.forSecs * 1_000)
           },
           onTrouble: (sentence) => reject(new Exit(EXIT_FAILURE, sentence)),
-          onFailure: (error) => reject(connectionExit(listing.server.name, error)),
+          onFailure: reject,
         })
       }),
     ])

@@ -1,6 +1,5 @@
 /** `ls` on a terminal: the tree, redrawn in place a few times a second while something changes. */
 import type { ReadStream } from 'node:tty'
-import { connectionExit } from '../lib/failure.js'
 import { paintWith } from '../lib/paint.js'
 import { Screen, type Terminal } from '../lib/screen.js'
 import { type TopicOrder, TopicTree } from './topic-tree.js'
@@ -58,7 +57,7 @@ export async function showLive(live: Live, input: ReadStream, output: Terminal):
   const watching = watch(live, tree, {
     onReady: () => told(undefined),
     onTrouble: told,
-    onFailure: (error) => end(connectionExit(live.server.name, error)),
+    onFailure: end,
   })
   const timer = setInterval(() => {
     const hasNews = tree.messageCount + tree.cutMessageCount !== drawnCount

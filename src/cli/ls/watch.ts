@@ -1,8 +1,8 @@
 /** The connection behind `ls`: subscribes, and puts what comes into the tree. */
 import { connect, type MqttClient } from '../lib/client.js'
 import type { ReceivedPacket } from '../lib/client-types.js'
-import { wrongUsage } from '../lib/exit.js'
-import { connectionFailure } from '../lib/failure.js'
+import { EXIT_FAILURE, Exit, wrongUsage } from '../lib/exit.js'
+import { connectionExit, connectionFailure } from '../lib/failure.js'
 import { payloadText } from '../lib/plain-text.js'
 import type { Server } from '../lib/server-flags.js'
 import type { TopicOrder, TopicTree } from './topic-tree.js'
@@ -25,7 +25,7 @@ export interface WatchEvents {
   /** Something is wrong; one sentence. The client goes on trying. */
   onTrouble(sentence: string): void
   /** The first connection failed, or the server refuses the subscription: there is no use in trying. */
-  onFailure(error: unknown): void
+  onFailure(exit: Exit): void
 }
 
 /** @throws Exit for what is no topic filter. */
@@ -52,7 +52,7 @@ export function watch(watched: Watched, tree: TopicTree, events: WatchEvents): {
       if (client.disconnecting) return
       const refused = granted?.find(({ qos }) => qos >= 0x80)
       if (refused !== undefined) {
-        events.onFailure(new Error(`the server does not allow a subscription to '${refused.topic}'`))
+        events.onFailure(connectionExit(server.name, error, client.protocolVersion))
         return
       }
       if (error) return events.onTrouble(connectionFailure(server.name, error))
@@ -66,12 +66,12 @@ export function watch(watched: Watched, tree: TopicTree, events: WatchEvents): {
   })
   client.on('error', (error) => {
     if (wasReady) events.onTrouble(connectionFailure(server.name, error))
-    else events.onFailure(error)
+    else events.onFailure(connectionExit(server.name, error, client.protocolVersion))
   })
   client.on('close', () => {
     if (client.disconnecting) return
     if (wasReady) events.onTrouble(`The connection to ${server.name} is lost; trying again.`)
-    else events.onFailure(new Error('the server has closed the connection'))
+    else events.onFailure(new Exit(EXIT_FAILURE, `${server.name} has closed the connection.`))
   })
   return { stop: () => void client.end(true) }
 }

@@ -54,7 +54,7 @@ async function published(session: Session, work: Promise<unknown>): Promise<void
   try {
     await work
   } catch (error) {
-    const exit = await session.failure(error)
+    const exit = session.failure(error)
     session.stop(exit)
     throw exit
   }

@@ -1,7 +1,6 @@
 /** `topicwire simulate`: plays a scenario file against a server. */
 import { Command } from 'commander'
 import { EXIT_FAILURE, Exit } from '../lib/exit.js'
-import { connectionExit } from '../lib/failure.js'
 import { untilInterrupted } from '../lib/interrupt.js'
 import { type Io, whenReaderGone } from '../lib/io.js'
 import { ProgressLine } from '../lib/progress.js'
@@ -84,7 +83,7 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
   if (everConnected > 0 || interrupt.isInterrupted()) return
   throw troubleCause === undefined
     ? new Exit(EXIT_FAILURE, trouble ?? `No device could connect to ${server.name}.`)
-    : connectionExit(server.name, troubleCause)
+    : troubleCause
 }
 
 /** When the first thing that happens is an error there is no server to try again. */

@@ -1,7 +1,7 @@
 /** One device: its connection, its values, and its messages when they are due. */
 import { connect, type MqttClient } from '../lib/client.js'
 import type { ConnectOptions } from '../lib/client-types.js'
-import { connectionFailure } from '../lib/failure.js'
+import { connectionExit, connectionFailure } from '../lib/failure.js'
 import type { Server } from '../lib/server-flags.js'
 import type { FleetCounts } from './fleet.js'
 import { type Random, randomOf } from './random.js'
@@ -131,7 +131,7 @@ export class Device {
     })
     client.on('error', (error) => {
       counts.trouble = connectionFailure(server.name, error)
-      counts.troubleCause = error
+      counts.troubleCause = connectionExit(server.name, error, client.protocolVersion)
     })
   }
 

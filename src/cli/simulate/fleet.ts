@@ -1,4 +1,5 @@
 /** All devices of a scenario: they come one after the other, and go together. */
+import type { Exit } from '../lib/exit.js'
 import type { Server } from '../lib/server-flags.js'
 import { Device } from './device.js'
 import type { Scenario } from './scenario.js'
@@ -20,7 +21,7 @@ export interface FleetCounts {
   failed: number
   /** The last thing that went wrong, in a sentence. */
   trouble: string | undefined
-  troubleCause: unknown
+  troubleCause: Exit | undefined
 }
 
 /** What a fleet is made of. */

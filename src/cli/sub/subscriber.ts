@@ -112,7 +112,7 @@ export class Subscriber {
     this.#removals.add(removal)
     removal.then(
       () => this.#removals.delete(removal),
-      (error: unknown) => void this.session.failure(error).then((exit) => this.session.stop(exit)),
+      (error: unknown) => this.session.stop(this.session.failure(error)),
     )
   }
 
