@@ -3,17 +3,15 @@
  * with one call each, records come out; commands are in `commands.ts`; output leaves when they have been carried out.
  */
 import { Buffer } from 'node:buffer'
-import { decode } from '../codec/decode.js'
-import type { Packet } from '../codec/packets.js'
 import { viewOf } from '../codec/publish.js'
-import { decodeAscii, decodeText } from '../codec/reader.js'
 import { MqttError } from '../errors.js'
 import type { ProtocolVersion } from '../hooks/types.js'
 import { fromNative, type NativeClientOptions } from '../native.js'
-import { acknowledge, type Commander, flushCommands } from './commands.js'
+import { flushCommands } from './commands.js'
+import type { Closing, EngineListener } from './engine-listener.js'
 import * as native from './native-clients.js'
-import { type NativeSide, nativeSide, now, WORDS } from './native-clients.js'
-import { HeldPublish, ReceivedPublish } from './received.js'
+import { type NativeSide, nativeSide, now } from './native-clients.js'
+import { type Reader, Records } from './records.js'
 import { SentPackets, type ShowSent } from './sent.js'
 import type { ClientTransport } from './transport.js'
 
@@ -25,53 +23,8 @@ const LINGER_MS = 2_000
 /** The longest time that Node's timers can wait. */
 const LONGEST_TIMER_MS = 2_147_483_647
 
-/** How the protocol says that a connection is over. */
-export interface Closing {
-  readonly kind:
-    | 'requested'
-    | 'refused'
-    | 'byServer'
-    | 'fault'
-    | 'connackTimeout'
-    | 'pingrespTimeout'
-    | 'transport'
-  readonly reasonCode: number
-  /** What is wrong, of a fault. */
-  readonly words: string
-  /** The CONNACK or DISCONNECT. */
-  readonly packet: Packet | undefined
-}
-
-/** Whom an engine tells. Only `message` may run code of the user's at once. */
-export interface EngineListener {
-  message(message: ReceivedPublish): void
-  connected(sessionPresent: boolean, packet: Packet): void
-  published(ticket: number, reasonCode: number, packet: () => Packet | undefined): void
-  answered(ticket: number, packet: Packet): void
-  abandoned(ticket: number, cause: number, words: string): void
-  authenticate(packet: Packet): void
-  reauthenticated(packet: Packet): void
-  refused(code: number, words: string, packet: Buffer, apart: Uint8Array | undefined): void
-  /** All output has been handed to the transport, which took it. */
-  written(): void
-  /** The connection is over; its transport is being closed. */
-  closing(closing: Closing): void
-  /** The transport is gone. */
-  gone(error: MqttError | undefined): void
-  /** The native client met a bug and is gone. */
-  failed(error: MqttError): void
-}
-
-const kinds = new Map<number, Closing['kind']>([
-  [native.CLOSED_REQUESTED, 'requested'],
-  [native.CLOSED_REFUSED, 'refused'],
-  [native.CLOSED_BY_SERVER, 'byServer'],
-  [native.CLOSED_FAULT, 'fault'],
-  [native.CLOSED_CONNACK_TIMEOUT, 'connackTimeout'],
-  [native.CLOSED_PINGRESP_TIMEOUT, 'pingrespTimeout'],
-  [native.CLOSED_TRANSPORT, 'transport'],
-])
-
+/** All records of the thread are read by one: there is always one at most that reads. */
+let reader: Records | undefined
 let arena = { bytes: Buffer.alloc(0), memory: new ArrayBuffer(0), used: 0 }
 /** Records are being read: what comes meanwhile (a stream of the user's may push) has to wait. */
 let isReading = false
@@ -81,11 +34,11 @@ const afterReading: (() => void)[] = []
 const forgotten = new FinalizationRegistry<number>((id) => nativeSide().clients.forget(id))
 
 /** See the head of this file. */
-export class Engine implements Commander {
+export class Engine implements Reader {
   readonly id: number
   hasNewDeadline = false
   readonly #side: NativeSide
-  readonly #listener: EngineListener
+  readonly listener: EngineListener
   #version: ProtocolVersion = 5
   #transport: ClientTransport | undefined
   #sent: SentPackets | undefined
@@ -97,7 +50,7 @@ export class Engine implements Commander {
 
   constructor(options: NativeClientOptions, listener: EngineListener) {
     this.#side = nativeSide()
-    this.#listener = listener
+    this.listener = listener
     this.id = this.#side.clients.open(options)
     forgotten.register(this, this.id, this)
   }
@@ -185,7 +138,7 @@ export class Engine implements Commander {
   }
 
   refused(code: number, words: string, packet: Buffer, apart: Uint8Array | undefined): void {
-    this.#listener.refused(code, words, packet, apart)
+    this.listener.refused(code, words, packet, apart)
   }
 
   #receive(chunk: Uint8Array, length: number): void {
@@ -216,16 +169,19 @@ export class Engine implements Commander {
     }
     isReading = true
     try {
-      const records = new Records(this, this.#side, this.#listener, this.#version, chunk, length)
+      reader ??= new Records(this.#side)
+      reader.begin(this.#version, chunk, length)
       let result = first
       for (;;) {
-        records.read(result & native.COUNT)
+        reader.read(this, result & native.COUNT)
         if ((result & native.EVENTS) === 0 || this.#hasEnded) break
         result = this.#side.collect(this.id, chunk, length)
       }
-      if (records.hasRare) this.#armTimer()
-      if (records.closing !== undefined) this.#close(records.closing)
+      const { hasRare, closing } = reader
+      if (hasRare) this.#armTimer()
+      if (closing !== undefined) this.#close(closing)
     } finally {
+      reader?.finish()
       isReading = false
     }
   }
@@ -271,14 +227,14 @@ export class Engine implements Commander {
       if ((result & native.LAST) !== 0) this.#endTransport()
     }
     if ((result & native.EVENTS) !== 0) this.#collect()
-    if ((result & native.OUTPUT) === 0 && !this.#isFull) this.#listener.written()
+    if ((result & native.OUTPUT) === 0 && !this.#isFull) this.listener.written()
   }
 
   /** The protocol says that it is over: what was written leaves, then the transport is closed. */
   #close(closing: Closing): void {
     if (closing.kind === 'transport') return
     this.#isClosing = true
-    this.#listener.closing(closing)
+    this.listener.closing(closing)
     // A server that does not answer takes no farewell either.
     if (closing.kind === 'pingrespTimeout' || closing.kind === 'connackTimeout') this.destroy()
     else this.#drain()
@@ -307,7 +263,7 @@ export class Engine implements Commander {
       this.#collect()
       this.#armTimer()
     }
-    this.#listener.gone(this.#isClosing ? undefined : error)
+    this.listener.gone(this.#isClosing ? undefined : error)
   }
 
   /** The native client met a bug and is gone. */
@@ -315,7 +271,7 @@ export class Engine implements Commander {
     const known = fromNative(error)
     this.destroy()
     this.end()
-    this.#listener.failed(
+    this.listener.failed(
       known instanceof MqttError ? known : new MqttError('ERR_MQTT_PANIC', undefined, { cause: error }),
     )
   }
@@ -345,158 +301,4 @@ const NOTHING = Buffer.alloc(0)
 
 function readLater(): void {
   for (let next = afterReading.shift(); next !== undefined; next = afterReading.shift()) next()
-}
-
-/** The records of one chunk. */
-class Records {
-  readonly #engine: Engine
-  readonly #side: NativeSide
-  readonly #listener: EngineListener
-  readonly #version: ProtocolVersion
-  readonly #chunk: Uint8Array
-  readonly #length: number
-  /** A copy of the chunk, which its messages may keep. */
-  #own: Buffer | undefined
-  /** A packet that began in an earlier chunk. */
-  #carried: Buffer | undefined
-  hasRare = false
-  closing: Closing | undefined
-
-  constructor(
-    engine: Engine,
-    side: NativeSide,
-    listener: EngineListener,
-    version: ProtocolVersion,
-    chunk: Uint8Array,
-    length: number,
-  ) {
-    this.#engine = engine
-    this.#side = side
-    this.#listener = listener
-    this.#version = version
-    this.#chunk = chunk
-    this.#length = length
-  }
-
-  read(count: number): void {
-    const { records } = this.#side
-    for (let at = 0, end = count * WORDS; at < end; at += WORDS) {
-      const head = records[at] as number
-      try {
-        if ((head & 0xff) === native.MESSAGE) this.#message(records, at, head)
-        else this.#other(records, at, head)
-      } catch (error) {
-        // What a handler throws is its own; the other messages come all the same.
-        process.nextTick(() => {
-          throw error
-        })
-      }
-    }
-  }
-
-  #message(records: Uint32Array, at: number, head: number): void {
-    const payloadAt = records[at + 3] as number
-    const payloadLength = records[at + 4] as number
-    const bytes = this.#bytes(head, payloadAt + payloadLength)
-    const topic = this.#topic(bytes, records, at, head)
-    const base = bytes.byteOffset
-    const low = records[at + 5] as number
-    const high = records[at + 6] as number
-    const isHeld = low !== 0 || high !== 0
-    const Kind = isHeld ? HeldPublish : ReceivedPublish
-    const message = new Kind(
-      topic,
-      bytes.buffer,
-      base + (records[at + 7] as number),
-      base + payloadAt,
-      payloadLength,
-      head,
-      this.#version === 5,
-    )
-    if (isHeld) {
-      const engine = this.#engine
-      ;(message as HeldPublish).hold((reasonCode) => acknowledge(engine, low, high, reasonCode))
-    }
-    this.#listener.message(message)
-  }
-
-  /** The string of a topic. Whoever is new in a slot is read now: the next record may find it there. */
-  #topic(bytes: Buffer, records: Uint32Array, at: number, head: number): string {
-    const { topicNames, recordText } = this.#side
-    const slot = head >>> 16
-    if ((head & native.TOPIC_IS_NEW) === 0) return topicNames[slot] as string
-    const source = (head & native.IN_TEXT) === 0 ? bytes : recordText
-    const start = records[at + 1] as number
-    const end = start + (records[at + 2] as number)
-    const isAscii = (head & native.TOPIC_IS_ASCII) !== 0
-    const topic = isAscii ? decodeAscii(source, start, end) : decodeText(source, start, end)
-    if (slot !== 0) topicNames[slot] = topic
-    return topic
-  }
-
-  #other(records: Uint32Array, at: number, head: number): void {
-    const listener = this.#listener
-    const kind = head & 0xff
-    const ticket = (records[at + 3] as number) + (records[at + 4] as number) * 0x1_0000_0000
-    const code = records[at + 5] as number
-    if (kind === native.PUBLISHED) {
-      const [start, length] = [records[at + 1] as number, records[at + 2] as number]
-      listener.published(ticket, code, () => this.#packet(head, start, length))
-      return
-    }
-    this.hasRare = true
-    const packet = this.#packet(head, records[at + 1] as number, records[at + 2] as number)
-    const textAt = records[at + 6] as number
-    const textEnd = textAt + (records[at + 7] as number)
-    const words = textAt === textEnd ? '' : decodeText(this.#side.recordText, textAt, textEnd)
-    switch (kind) {
-      case native.CONNECTED:
-        if (packet !== undefined) listener.connected(code === 1, packet)
-        break
-      case native.SUBSCRIBED:
-      case native.UNSUBSCRIBED:
-        if (packet !== undefined) listener.answered(ticket, packet)
-        break
-      case native.ABANDONED:
-        listener.abandoned(ticket, code, words)
-        break
-      case native.AUTHENTICATE:
-        if (packet !== undefined) listener.authenticate(packet)
-        break
-      case native.REAUTHENTICATED:
-        if (packet !== undefined) listener.reauthenticated(packet)
-        break
-      case native.PONG:
-        break
-      default: {
-        const closed = kinds.get(kind)
-        if (closed !== undefined) this.closing = { kind: closed, reasonCode: code, words, packet }
-      }
-    }
-  }
-
-  #packet(head: number, start: number, length: number): Packet | undefined {
-    if (length === 0) return undefined
-    const bytes = this.#bytes(head, start + length)
-    return decode(bytes.subarray(start, start + length), { protocolVersion: this.#version }).packets[0]
-  }
-
-  /** What a record points into, in memory that stays. */
-  #bytes(head: number, end: number): Buffer {
-    if ((head & native.CARRIED) === 0) {
-      this.#own ??= copyOf(this.#chunk, this.#length)
-      return this.#own
-    }
-    if (this.#carried === undefined || this.#carried.length < end) {
-      this.#carried = Buffer.allocUnsafe(end)
-      this.#side.clients.carried(this.#engine.id, this.#carried)
-    }
-    return this.#carried
-  }
-}
-
-function copyOf(chunk: Uint8Array, length: number): Buffer {
-  const own = Buffer.allocUnsafe(length)
-  own.set(length === chunk.length ? chunk : chunk.subarray(0, length))
-  return own
 }

@@ -2,7 +2,7 @@
 import type { Packet } from '../codec/packets.js'
 import { type ErrorCode, MqttError } from '../errors.js'
 import { reasonCodeName } from '../native.js'
-import type { Closing } from './engine.js'
+import type { Closing } from './engine-listener.js'
 import * as native from './native-clients.js'
 
 const refusals = new Map<number, ErrorCode>([

@@ -5,7 +5,7 @@ import { type PublishWords, publishWords } from './words.js'
 
 /** A PUBLISH that has come. */
 export class ReceivedPublish {
-  readonly cmd = 'publish'
+  readonly cmd: 'publish'
   readonly topic: string
   /** The caller's to keep. Messages that came together may share their memory. */
   readonly payload: Buffer
@@ -28,6 +28,7 @@ export class ReceivedPublish {
     flags: number,
     isV5: boolean,
   ) {
+    this.cmd = 'publish'
     this.topic = topic
     this.payload = viewOf(memory, payloadAt, payloadLength)
     this.qos = ((flags >> 8) & 3) as 0 | 1 | 2
@@ -89,3 +90,13 @@ export class HeldPublish extends ReceivedPublish {
     return answer !== undefined
   }
 }
+
+/**
+ * One of each kind, for ever. What V8 has compiled for a class it throws away when it collects garbage while there is no
+ * object of that class, and a client that keeps no message would run slow code after each collection.
+ *
+ * @internal
+ */
+export const LASTING: readonly ReceivedPublish[] = [ReceivedPublish, HeldPublish].map(
+  (Kind) => new Kind('', new ArrayBuffer(0), 0, 0, 0, 0, false),
+)

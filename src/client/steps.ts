@@ -8,7 +8,8 @@ import type { Packet } from '../codec/packets.js'
 import { MqttError } from '../errors.js'
 import type { Authentication } from './authentication.js'
 import { command } from './commands.js'
-import type { Closing, Engine } from './engine.js'
+import type { Engine } from './engine.js'
+import type { Closing } from './engine-listener.js'
 import { byServer, refusal } from './failures.js'
 
 const CONTINUE = 0x18

@@ -6,7 +6,7 @@
  * not have, or close. The last two are also what a broken server does: when 3.1.1 fails too, 5.0 is next again.
  */
 import type { ProtocolVersion } from '../hooks/types.js'
-import type { Closing } from './engine.js'
+import type { Closing } from './engine-listener.js'
 
 const UNSUPPORTED_PROTOCOL_VERSION = 0x84
 
