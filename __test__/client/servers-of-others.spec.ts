@@ -61,8 +61,12 @@ const ways: [string, Way][] = [
   ['Mosquitto over mqtt://', async (context) => over(`mqtt://127.0.0.1:${await startMosquitto(context)}`)],
   [
     'Mosquitto over ws://',
-    async (context) =>
-      over(`ws://127.0.0.1:${await startMosquitto(context, { lines: ['protocol websockets'] })}/mqtt`),
+    async (context) => {
+      // It does not start with a WebSocket listener alone. As root it would become another user, who may not write there.
+      const beside = [`listener 0 ${temporaryDirectory()}/beside.sock`, 'user root']
+      const port = await startMosquitto(context, { lines: ['protocol websockets', ...beside] })
+      return over(`ws://127.0.0.1:${port}/mqtt`)
+    },
   ],
   [
     'Aedes over mqtt://',
