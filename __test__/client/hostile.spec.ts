@@ -42,11 +42,7 @@ const wrongs: [string, Buffer, string][] = [
     Buffer.concat([CONNACK, hex('30 06 00 00 03 23 00 01')]),
     'ERR_MQTT_PROTOCOL_ERROR',
   ],
-  [
-    'an alias of 0',
-    Buffer.concat([CONNACK, hex('30 07 00 01 61 03 23 00 00')]),
-    'ERR_MQTT_PROTOCOL_ERROR',
-  ],
+  ['an alias of 0', Buffer.concat([CONNACK, hex('30 07 00 01 61 03 23 00 00')]), 'ERR_MQTT_PROTOCOL_ERROR'],
   [
     'an alias beyond what the client takes',
     Buffer.concat([CONNACK, hex('30 07 00 01 61 03 23 ff ff')]),
@@ -61,23 +57,31 @@ const wrongs: [string, Buffer, string][] = [
   ['a refusal', hex('20 03 00 87 00'), 'ERR_MQTT_CONNECTION_REFUSED'],
 ]
 
-test.each(wrongs)('%s is one error, and the next connection is as good as any', async (_what, bytes, code) => {
-  const { url } = await serverThat((socket, count) => {
-    socket.once('data', () => socket.write(count === 0 ? bytes : CONNACK))
-  })
-  const one = client(url, { protocolVersion: 5 })
-  const errors: MqttError[] = []
-  one.on('error', (error) => errors.push(error as MqttError))
-  await next(one, 'close')
-  if (!one.connected) await next(one, 'connect')
-  expect(errors.map((error) => error.code)).toEqual([code])
-  expect(errors[0]).toBeInstanceOf(MqttError)
-  expect(errors[0]?.message).toMatch(/^[A-Zm].*\.$/s)
-  expect(one.connected).toBe(true)
-})
+test.each(wrongs)(
+  '%s is one error, and the next connection is as good as any',
+  async (_what, bytes, code) => {
+    const { url } = await serverThat((socket, count) => {
+      socket.once('data', () => socket.write(count === 0 ? bytes : CONNACK))
+    })
+    const one = client(url, { protocolVersion: 5 })
+    const errors: MqttError[] = []
+    one.on('error', (error) => errors.push(error as MqttError))
+    await next(one, 'close')
+    if (!one.connected) await next(one, 'connect')
+    expect(errors.map((error) => error.code)).toEqual([code])
+    expect(errors[0]).toBeInstanceOf(MqttError)
+    expect(errors[0]?.message).toMatch(/^[A-Zm].*\.$/s)
+    expect(one.connected).toBe(true)
+  },
+)
 
 test('a server that closes at each byte is tried again, with one error where it had not accepted', async () => {
-  const bytes = Buffer.concat([CONNACK, hex('30 05 00 01 61 00 78'), hex('30 14 00 01 62 00'), Buffer.alloc(16)])
+  const bytes = Buffer.concat([
+    CONNACK,
+    hex('30 05 00 01 61 00 78'),
+    hex('30 14 00 01 62 00'),
+    Buffer.alloc(16),
+  ])
   const { url } = await serverThat((socket, count) => {
     socket.once('data', () => socket.write(bytes.subarray(0, count)))
     if (count < bytes.length) socket.once('data', () => socket.end())
