@@ -20,7 +20,7 @@ async function errorsOf(url: string, options = {}): Promise<MqttError[]> {
   return errors
 }
 
-test.each([
+const wrongs: [string, Buffer, string][] = [
   ['a packet type that does not exist', hex('00 00'), 'ERR_MQTT_MALFORMED_PACKET'],
   ['a Remaining Length without end', hex('20 ff ff ff ff 7f'), 'ERR_MQTT_MALFORMED_PACKET'],
   ['a message before CONNACK', hex('30 05 00 01 61 00 78'), 'ERR_MQTT_PROTOCOL_ERROR'],
@@ -42,14 +42,68 @@ test.each([
     Buffer.concat([CONNACK, hex('30 06 00 00 03 23 00 01')]),
     'ERR_MQTT_PROTOCOL_ERROR',
   ],
+  ['an alias of 0', Buffer.concat([CONNACK, hex('30 07 00 01 61 03 23 00 00')]), 'ERR_MQTT_PROTOCOL_ERROR'],
+  [
+    'an alias beyond what the client takes',
+    Buffer.concat([CONNACK, hex('30 07 00 01 61 03 23 ff ff')]),
+    'ERR_MQTT_PROTOCOL_ERROR',
+  ],
+  ['reserved flags in CONNACK', hex('20 03 02 00 00'), 'ERR_MQTT_MALFORMED_PACKET'],
+  ['flags in the head of a CONNACK', hex('21 03 00 00 00'), 'ERR_MQTT_MALFORMED_PACKET'],
+  ['an answer to nothing before CONNACK', hex('40 02 00 07'), 'ERR_MQTT_PROTOCOL_ERROR'],
+  ['text', Buffer.from('hello, who is there?'), 'ERR_MQTT_MALFORMED_PACKET'],
+  ['HTTP', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), 'ERR_MQTT_CONNECT'],
   ['a packet of a client', Buffer.concat([CONNACK, hex('c0 00')]), 'ERR_MQTT_PROTOCOL_ERROR'],
   ['a refusal', hex('20 03 00 87 00'), 'ERR_MQTT_CONNECTION_REFUSED'],
-])('%s', async (_what, bytes, code) => {
-  const { url } = await serverThat((socket) => {
-    socket.once('data', () => socket.write(bytes))
+]
+
+test.each(wrongs)(
+  '%s is one error, and the next connection is as good as any',
+  async (_what, bytes, code) => {
+    const { url } = await serverThat((socket, count) => {
+      socket.once('data', () => socket.write(count === 0 ? bytes : CONNACK))
+    })
+    const one = client(url, { protocolVersion: 5 })
+    const errors: MqttError[] = []
+    one.on('error', (error) => errors.push(error as MqttError))
+    await next(one, 'close')
+    if (!one.connected) await next(one, 'connect')
+    expect(errors.map((error) => error.code)).toEqual([code])
+    expect(errors[0]).toBeInstanceOf(MqttError)
+    expect(errors[0]?.message).toMatch(/^[A-Zm].*\.$/s)
+    expect(one.connected).toBe(true)
+  },
+)
+
+test('a server that closes at each byte is tried again, with one error where it had not accepted', async () => {
+  const bytes = Buffer.concat([
+    CONNACK,
+    hex('30 05 00 01 61 00 78'),
+    hex('30 14 00 01 62 00'),
+    Buffer.alloc(16),
+  ])
+  const { url } = await serverThat((socket, count) => {
+    socket.once('data', () => socket.write(bytes.subarray(0, count)))
+    if (count < bytes.length) socket.once('data', () => socket.end())
   })
-  const errors = await errorsOf(url)
-  expect(errors.map((error) => error.code)).toEqual([code])
+  const one = client(url, { protocolVersion: 5, reconnectPeriod: 1, reconnectPeriodMax: 2 })
+  const errors: string[] = []
+  const messages: string[] = []
+  let count = 0
+  one.on('error', (error) => errors.push((error as MqttError).code))
+  one.on('connect', () => {
+    count += 1
+  })
+  await new Promise<void>((resolve) => {
+    one.on('message', (topic) => {
+      messages.push(topic)
+      if (topic === 'b') resolve()
+    })
+  })
+  expect(errors).toEqual(CONNACK.toJSON().data.map(() => 'ERR_MQTT_CONNECTION_LOST'))
+  expect(count).toBe(bytes.length + 1 - CONNACK.length)
+  expect(messages.filter((topic) => topic === 'a')).toHaveLength(bytes.length + 1 - CONNACK.length - 7)
+  expect(messages.at(-1)).toBe('b')
 })
 
 test('a packet that says it is larger than allowed is refused before it is read', async () => {

@@ -26,7 +26,11 @@ const ours =
   (way: (port: number, cert: string) => Reached, withTls = false): Way =>
   async () => {
     const certificate = withTls ? await makeCertificate() : undefined
-    const broker = await Broker.start({ port: 0, host: '127.0.0.1', ...(certificate && { tls: certificate }) })
+    const broker = await Broker.start({
+      port: 0,
+      host: '127.0.0.1',
+      ...(certificate && { tls: certificate }),
+    })
     onTestFinished(() => broker.close({ drainTimeoutMs: 0 }))
     return way(broker.addresses[0]?.port ?? 0, certificate?.cert ?? '')
   }
@@ -61,8 +65,12 @@ const ways: [string, Way][] = [
   ['Mosquitto over mqtt://', async (context) => over(`mqtt://127.0.0.1:${await startMosquitto(context)}`)],
   [
     'Mosquitto over ws://',
-    async (context) =>
-      over(`ws://127.0.0.1:${await startMosquitto(context, { lines: ['protocol websockets'] })}/mqtt`),
+    async (context) => {
+      // It does not start with a WebSocket listener alone. As root it would become another user, who may not write there.
+      const beside = [`listener 0 ${temporaryDirectory()}/beside.sock`, 'user root']
+      const port = await startMosquitto(context, { lines: ['protocol websockets', ...beside] })
+      return over(`ws://127.0.0.1:${port}/mqtt`)
+    },
   ],
   [
     'Aedes over mqtt://',
@@ -102,7 +110,9 @@ describe.each(ways)('%s', (_name, way) => {
     })
   }
 
-  test('messages of each QoS, retained ones, and none after unsubscribe', { timeout: PATIENCE_MS }, async (context) => {
+  test('messages of each QoS, retained ones, and none after unsubscribe', {
+    timeout: PATIENCE_MS,
+  }, async (context) => {
     const { open } = await reach(context)
     const one = await open()
     await one.publishAsync('kept', 'before', { qos: 1, retain: true })
@@ -180,7 +190,9 @@ describe.each(ways)('%s', (_name, way) => {
   })
 })
 
-test('a certificate of an authority that is not trusted is one error with a sentence', { timeout: PATIENCE_MS }, async () => {
+test('a certificate of an authority that is not trusted is one error with a sentence', {
+  timeout: PATIENCE_MS,
+}, async () => {
   const [own, other] = [await makeCertificate(), await makeCertificate()]
   const broker = await Broker.start({ port: 0, host: '127.0.0.1', tls: own })
   onTestFinished(() => broker.close({ drainTimeoutMs: 0 }))
@@ -191,6 +203,8 @@ test('a certificate of an authority that is not trusted is one error with a sent
     const errors: Error[] = []
     one.on('error', (error) => errors.push(error))
     await new Promise<void>((resolve) => one.once('close', () => resolve()))
-    expect(errors).toMatchObject([{ code: 'ERR_MQTT_TLS', message: expect.stringMatching(/certificate.*\.$/s) }])
+    expect(errors).toMatchObject([
+      { code: 'ERR_MQTT_TLS', message: expect.stringMatching(/certificate.*\.$/s) },
+    ])
   }
 })
