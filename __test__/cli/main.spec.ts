@@ -23,7 +23,7 @@ async function answered(port: number): Promise<void> {
   onTestFinished(() => void client.end(true))
   // The first attempts come too early.
   client.on('error', () => {})
-  await once(client, 'connect')
+  await new Promise<void>((resolve) => client.once('connect', () => resolve()))
   await client.endAsync()
 }
 
