@@ -2,11 +2,14 @@ import { once } from 'node:events'
 import { type AddressInfo, createConnection, createServer } from 'node:net'
 import { join } from 'node:path'
 import { connectAsync, connect as createMqttClient, type IClientOptions, type MqttClient } from 'mqtt'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { hashPassword } from '../../src/cli/users.js'
 import { makeCertificate } from '../support/certificates.js'
 import { RunningCommand, runCommand } from '../support/command.js'
 import { temporaryDirectory, temporaryFile } from '../support/temporary.js'
+
+// Each test starts processes, which on a busy machine takes its time.
+vi.setConfig({ testTimeout: 60_000 })
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
@@ -23,7 +26,7 @@ async function answered(port: number): Promise<void> {
   onTestFinished(() => void client.end(true))
   // The first attempts come too early.
   client.on('error', () => {})
-  await once(client, 'connect')
+  await new Promise<void>((resolve) => client.once('connect', () => resolve()))
   await client.endAsync()
 }
 
