@@ -113,7 +113,7 @@ describe('SCRAM-SHA-256', () => {
   })
 
   test.each([
-    ['that accepts at once', (_first: string) => undefined, /accepts without a proof/],
+    ['that accepts at once', (_first: string): string | undefined => undefined, /accepts without a proof/],
     ['with a nonce of its own', () => 'r=mine,s=QUJDRA==,i=4096', /nonce is not the one/],
     ['that adds nothing to the nonce', (nonce: string) => `r=${nonce},s=QUJDRA==,i=4096`, /nonce is not/],
     ['that wants it cheap', (nonce: string) => `r=${nonce}x,s=QUJDRA==,i=1`, /asks for 1 iterations/],
