@@ -22,7 +22,7 @@ pub const FILTERS: [&str; 17] = [
     "$own/#",
     "will/+",
     "$share/g/#",
-    "$share/g/$own/#",
+    "$share/g/long/#",
     "$share/g/a/#",
     "$share/h/b",
     "$share/h/will/+",
@@ -121,6 +121,7 @@ pub fn filter_of(client: usize, index: u8) -> &'static str {
     let shares_everything = client.is_multiple_of(2);
     match FILTERS[index] {
         "$share/g/#" if !shares_everything => "#",
+        "$share/g/long/#" if shares_everything => "long/#",
         "$share/g/a/#" if shares_everything => "a/#",
         "$share/h/b" if shares_everything => "b",
         "$share/h/will/+" if shares_everything => "will/+",
