@@ -65,7 +65,9 @@ describe('what is printed', { timeout: 120_000 }, () => {
       const [expected] = await Promise.all([their.ended, our.ended])
       expect(expected.exitCode).toBe(0)
       // Theirs shows its packets on standard output, with -N in the middle of a line.
-      const shown = their.bytes.toString('latin1').replace(/(Client (auto-|\(null\))|Subscribed \(mid).*\n/g, '')
+      const shown = their.bytes
+        .toString('latin1')
+        .replace(/(Client (auto-|\(null\))|Subscribed \(mid).*\n/g, '')
       expect(our.bytes.toString('latin1'), ways[index]?.join(' ')).toBe(shown)
     }
   })
