@@ -1,8 +1,8 @@
 //! Clients: the protocol of `topicwire_session::client`, for JavaScript.
 //!
 //! All clients of a thread live in one [`NativeClients`] and share its tables, so that a client costs what its session
-//! costs and not a table. One call takes a chunk in and fills the table with records of what came ([`record`]); one call
-//! takes the commands of a whole turn, of as many clients as there are ([`command`]); one call for each piece of output.
+//! costs and not a table. One call takes a chunk in and fills the table with records of what came (`record.rs`); one call
+//! takes the commands of a whole turn, of as many clients as there are (`command.rs`); one call for each piece of output.
 //! `src/client/engine.ts` is the other side.
 //!
 //! What comes often is a function and not a method: a method would have to find its object and check what it is, which
