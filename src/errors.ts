@@ -75,3 +75,17 @@ export class MqttError extends Error {
     return 'MqttError'
   }
 }
+
+/** The code of an error in what a peer sent, by the Reason Code that the core found for it. */
+export function faultCode(reasonCode: number): ErrorCode {
+  switch (reasonCode) {
+    case 0x81:
+      return 'ERR_MQTT_MALFORMED_PACKET'
+    case 0x84:
+      return 'ERR_MQTT_UNSUPPORTED_PROTOCOL_VERSION'
+    case 0x95:
+      return 'ERR_MQTT_PACKET_TOO_LARGE'
+    default:
+      return 'ERR_MQTT_PROTOCOL_ERROR'
+  }
+}

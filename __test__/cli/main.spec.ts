@@ -6,19 +6,11 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { hashPassword } from '../../src/cli/users.js'
 import { makeCertificate } from '../support/certificates.js'
 import { RunningCommand, runCommand } from '../support/command.js'
+import { freePort } from '../support/free-port.js'
 import { temporaryDirectory, temporaryFile } from '../support/temporary.js'
 
 // Each test starts processes, which on a busy machine takes its time.
 vi.setConfig({ testTimeout: 60_000 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** Resolves when a broker has taken a client there. */
 async function answered(port: number): Promise<void> {

@@ -11,6 +11,7 @@ import { type DialOptions, dial } from '../../src/client/dial.js'
 import { type ErrorCode, MqttError } from '../../src/errors.js'
 import { Broker } from '../../src/index.js'
 import { type Certificate, makeCertificate } from '../support/certificates.js'
+import { freePort } from '../support/free-port.js'
 import { connect as connectPacket } from '../support/mqtt-bytes.js'
 import { Reports } from '../support/stream-server.js'
 import { temporaryDirectory, temporaryFile } from '../support/temporary.js'
@@ -39,15 +40,6 @@ async function listening(server: ReturnType<typeof createTcp>): Promise<number> 
 
 async function tlsServer(options: TlsOptions): Promise<number> {
   return listening(createTls(options).on('tlsClientError', () => {}))
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcp().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function problem(url: string, options: DialOptions = {}): Promise<MqttError> {

@@ -1,8 +1,8 @@
 /** A Mosquitto of a test's own. */
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { type AddressInfo, createConnection, createServer } from 'node:net'
+import { createConnection } from 'node:net'
 import { onTestFinished, type TestContext } from 'vitest'
+import { freePort } from './free-port.js'
 import { requirePeer } from './peers.js'
 import { temporaryFile } from './temporary.js'
 
@@ -44,13 +44,4 @@ function answers(port: number): Promise<boolean> {
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
     socket.once('connect', () => socket.destroy())
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -1,6 +1,6 @@
 /** The numbers and codes by which the native client and the server say no, as errors. */
 import type { Packet } from '../codec/packets.js'
-import { type ErrorCode, MqttError } from '../errors.js'
+import { type ErrorCode, faultCode, MqttError } from '../errors.js'
 import { reasonCodeName } from '../native.js'
 import type { Closing } from './engine-listener.js'
 import * as native from './native-clients.js'
@@ -89,18 +89,5 @@ export function closingError(closing: Closing): MqttError | undefined {
       )
     default:
       return undefined
-  }
-}
-
-function faultCode(reasonCode: number): ErrorCode {
-  switch (reasonCode) {
-    case 0x81:
-      return 'ERR_MQTT_MALFORMED_PACKET'
-    case 0x84:
-      return 'ERR_MQTT_UNSUPPORTED_PROTOCOL_VERSION'
-    case 0x95:
-      return 'ERR_MQTT_PACKET_TOO_LARGE'
-    default:
-      return 'ERR_MQTT_PROTOCOL_ERROR'
   }
 }

@@ -3,7 +3,7 @@
  * them. One call for a chunk of up to 1,024 packets; the table is read before anything else can run, so one is enough.
  */
 import { Buffer } from 'node:buffer'
-import { type ErrorCode, MqttError } from '../errors.js'
+import { faultCode, MqttError } from '../errors.js'
 import type { ProtocolVersion } from '../hooks/types.js'
 import { fromNative, nativeDecoder, recodePacket } from '../native.js'
 import type { Packet } from './packets.js'
@@ -139,20 +139,7 @@ function otherOf(
 }
 
 function errorOf(reasonCode: number, problem: string): MqttError {
-  return new MqttError(codeOf(reasonCode), `The packet cannot be decoded: ${problem}.`, { reasonCode })
-}
-
-function codeOf(reasonCode: number): ErrorCode {
-  switch (reasonCode) {
-    case 0x81:
-      return 'ERR_MQTT_MALFORMED_PACKET'
-    case 0x84:
-      return 'ERR_MQTT_UNSUPPORTED_PROTOCOL_VERSION'
-    case 0x95:
-      return 'ERR_MQTT_PACKET_TOO_LARGE'
-    default:
-      return 'ERR_MQTT_PROTOCOL_ERROR'
-  }
+  return new MqttError(faultCode(reasonCode), `The packet cannot be decoded: ${problem}.`, { reasonCode })
 }
 
 /**
