@@ -177,9 +177,8 @@ impl Model {
         let Some(session) = self.sessions.get_mut(client_id) else { return };
         session.conn = None;
         for owed in &mut session.owed {
-            // Each may have been served; and lost on the way, at QoS 0.
+            // Each may have been served and lost on the way, at QoS 0.
             let qos = owed.due.message.qos;
-            owed.maybe_served = owed.asked.len();
             owed.due.may_miss |= owed.asked.iter().any(|(asked, _)| qos.min(*asked) == 0);
         }
         if ending == Ending::ByPeer(ReasonCode::NORMAL_DISCONNECTION) {
@@ -275,7 +274,6 @@ impl Model {
             for owed in &mut session.owed {
                 owed.due.may_miss = true;
                 owed.due.routed_on = None;
-                owed.maybe_served = owed.asked.len();
             }
             // Known to have left, and so perhaps to have been acknowledged.
             let on_wire = &self.on_wire;

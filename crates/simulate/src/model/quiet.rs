@@ -25,7 +25,7 @@ impl Model {
             if let Some((id, due)) = session.open.iter().find(|(_, due)| !is_given_up(due)) {
                 return violation(format!("message {} as {id} is still open", due.message.number));
             }
-            let owed = session.owed.iter().map(|owed| &owed.due);
+            let owed = session.owed.iter().filter(|owed| !owed.may_be_over()).map(|owed| &owed.due);
             let missing = session
                 .queue
                 .iter()

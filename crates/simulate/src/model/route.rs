@@ -301,7 +301,7 @@ impl Model {
             let note_size =
                 |due: &mut Due| due.was_too_large |= conn.is_some_and(|conn| due.is_too_large(conn));
             if let Some(waiting) = session.owed.iter_mut().find(|owed| owed.retained_uid == retained_uid) {
-                waiting.asked.push((qos, id));
+                waiting.ask((qos, id));
                 waiting.due.subscription_ids.extend((id != 0).then_some(id));
                 note_size(&mut waiting.due);
                 continue;
@@ -328,7 +328,7 @@ impl Model {
                 batch: 0,
             };
             note_size(&mut due);
-            session.owed.push(Owed { due, retained_uid, asked: vec![(qos, id)], maybe_served: 0 });
+            session.owed.push(Owed::new(due, retained_uid, (qos, id)));
         }
     }
 

@@ -71,11 +71,14 @@ pub(crate) struct Owed {
     pub(crate) due: Due,
     /// Which retained message: none after it by the same topic is the same.
     pub(crate) retained_uid: u64,
-    /// QoS and identifier of each subscription that asked, in order.
-    pub(crate) asked: Vec<(u8, u32)>,
-    /// So many at the front may have been served together with those before them.
-    pub(crate) maybe_served: usize,
+    /// The subscriptions that asked, in order.
+    pub(crate) asked: Vec<Asked>,
+    /// Which of them have been served, in each way to read what has left.
+    pub(crate) readings: BTreeSet<Vec<bool>>,
 }
+
+/// QoS of a subscription and its identifier, or 0.
+pub(crate) type Asked = (u8, u32);
 
 /// A Will.
 #[derive(Clone, Debug)]
