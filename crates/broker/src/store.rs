@@ -181,9 +181,15 @@ pub enum Record {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Out of space, or an I/O error, in the store's own words.
+    /// No space is left, or a quota is used up.
+    #[error("the store is full: {0}")]
+    Full(String),
+    /// An I/O error, a directory that cannot be written to, or that broker and store disagree, in the store's own words.
     #[error("the store failed: {0}")]
     Failed(String),
+    /// What it reads back is not what it wrote.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
 }
 
 /// Something that keeps what is promised. Called by the host, off the broker's path where it blocks, in the order in
