@@ -1,8 +1,6 @@
 //! One message to one Session: at once, or into its queue, or not at all. What a queue sends later is in
 //! `pump.rs`.
 
-use std::sync::Arc;
-
 use topicwire_codec::{PacketId, QoS};
 use topicwire_session::{QueueLimits, Queued, Stage};
 
@@ -10,11 +8,11 @@ use crate::broker::{Broker, ConnectionKey, SessionKey};
 use crate::config::{Limits, QueueFullPolicy};
 use crate::connection::Phase;
 use crate::event::Event;
+use crate::journal::Journal;
 use crate::message::{Delivery, Message};
 use crate::metrics::DropReason;
 use crate::route::{FanOut, Merged};
 use crate::session::{Endpoint, Session};
-use crate::store::{Journal, StoreOperation};
 use crate::write::{TooLarge, Writer};
 
 /// What became of an offer.
@@ -173,7 +171,7 @@ impl Broker {
         let delivery = new_delivery(session, fan, terms);
         record_delivery(journal, session, &delivery, terms.qos);
         let is_stored = journal.is_enabled() && session.is_durable();
-        let window = config.queue_window_messages.max(1);
+        let window = session.window(config);
         if is_stored && (session.in_store > 0 || session.outbound.queued_count() >= window) {
             if session.in_store == 0 {
                 session.fetched_position = delivery.position - 1;
@@ -204,15 +202,40 @@ impl Broker {
         }
         self.drop_expired(session_key, now_ms);
         while !has_room(self) {
-            if self.config.limits.queue_full_policy != QueueFullPolicy::DropOldest
-                || !self.drop_oldest(session_key)
-            {
+            if self.config.limits.queue_full_policy != QueueFullPolicy::DropOldest {
                 return false;
             }
+            let has_dropped = self.drop_oldest(session_key);
             // The next oldest may be in the store, and has to be here before it can be dropped in its turn.
             self.fetch_next(session_key);
+            if !has_dropped {
+                return self.is_fetching(session_key);
+            }
         }
         true
+    }
+
+    /// True where older messages are on their way from the store, of which as many will be dropped as are too many.
+    fn is_fetching(&self, session_key: SessionKey) -> bool {
+        self.sessions.get(session_key.index()).is_some_and(|session| session.fetching.is_some())
+    }
+
+    /// Drops the oldest messages of a queue that has grown past its limits while they were on their way from the store.
+    pub(crate) fn drop_surplus(&mut self, session_key: SessionKey) {
+        if self.config.limits.queue_full_policy != QueueFullPolicy::DropOldest {
+            return;
+        }
+        while self.sessions.get(session_key.index()).is_some_and(|session| {
+            let limits = &self.config.limits;
+            session.outbound.queued_count() as u64 + session.in_store
+                > u64::from(limits.maximum_queued_messages)
+                || session.outbound.queued_bytes() as u64 + session.in_store_bytes
+                    > limits.maximum_queued_bytes
+        }) {
+            if !self.drop_oldest(session_key) {
+                break;
+            }
+        }
     }
 
     fn queue_limits(&self, session_key: SessionKey) -> QueueLimits {
@@ -312,11 +335,7 @@ pub(crate) fn must_be_stored_first(journal: &Journal, session: &Session, qos: Qo
 #[inline]
 pub(crate) fn record_delivery(journal: &mut Journal, session: &Session, delivery: &Delivery, qos: QoS) {
     if journal.is_enabled() && session.is_durable() {
-        journal.record(|| StoreOperation::PutDelivery {
-            client_id: Arc::clone(&session.client_id),
-            delivery: delivery.clone(),
-            qos,
-        });
+        journal.put_delivery(&session.client_id, delivery, qos);
     }
 }
 
@@ -341,12 +360,7 @@ pub(crate) fn record_stage(
     stage: Stage,
 ) {
     if journal.is_enabled() && session.is_durable() {
-        journal.record(|| StoreOperation::PutExchange {
-            client_id: Arc::clone(&session.client_id),
-            packet_id,
-            position,
-            stage,
-        });
+        journal.put_exchange(&session.client_id, packet_id, position, stage);
     }
 }
 
@@ -359,10 +373,6 @@ pub(crate) fn record_end(
     packet_id: Option<PacketId>,
 ) {
     if journal.is_enabled() && session.is_durable() {
-        journal.record(|| StoreOperation::DeleteDelivery {
-            client_id: Arc::clone(&session.client_id),
-            position,
-            packet_id,
-        });
+        journal.delete_delivery(&session.client_id, position, packet_id);
     }
 }
