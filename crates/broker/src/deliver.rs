@@ -202,40 +202,15 @@ impl Broker {
         }
         self.drop_expired(session_key, now_ms);
         while !has_room(self) {
-            if self.config.limits.queue_full_policy != QueueFullPolicy::DropOldest {
+            if self.config.limits.queue_full_policy != QueueFullPolicy::DropOldest
+                || !self.drop_oldest(session_key)
+            {
                 return false;
             }
-            let has_dropped = self.drop_oldest(session_key);
             // The next oldest may be in the store, and has to be here before it can be dropped in its turn.
             self.fetch_next(session_key);
-            if !has_dropped {
-                return self.is_fetching(session_key);
-            }
         }
         true
-    }
-
-    /// True where older messages are on their way from the store, of which as many will be dropped as are too many.
-    fn is_fetching(&self, session_key: SessionKey) -> bool {
-        self.sessions.get(session_key.index()).is_some_and(|session| session.fetching.is_some())
-    }
-
-    /// Drops the oldest messages of a queue that has grown past its limits while they were on their way from the store.
-    pub(crate) fn drop_surplus(&mut self, session_key: SessionKey) {
-        if self.config.limits.queue_full_policy != QueueFullPolicy::DropOldest {
-            return;
-        }
-        while self.sessions.get(session_key.index()).is_some_and(|session| {
-            let limits = &self.config.limits;
-            session.outbound.queued_count() as u64 + session.in_store
-                > u64::from(limits.maximum_queued_messages)
-                || session.outbound.queued_bytes() as u64 + session.in_store_bytes
-                    > limits.maximum_queued_bytes
-        }) {
-            if !self.drop_oldest(session_key) {
-                break;
-            }
-        }
     }
 
     fn queue_limits(&self, session_key: SessionKey) -> QueueLimits {

@@ -293,7 +293,6 @@ impl Broker {
             // The stretch was bounded by the window when it was asked for.
             let _ = session.outbound.enqueue(Queued { qos, bytes, message: delivery }, &unbounded);
         }
-        self.drop_surplus(key);
         self.pump(key, now_ms);
     }
 }

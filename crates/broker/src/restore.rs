@@ -22,7 +22,7 @@ use topicwire_session::{Lifetime, Stage, WillTiming};
 use topicwire_topics::{SubscriptionFilter, TopicName};
 
 use crate::broker::{Broker, SessionKey, slab_key};
-use crate::config::{Config, HookFilters};
+use crate::config::{Config, HookFilters, QueueFullPolicy};
 use crate::message::{Delivery, Message};
 use crate::session::{Endpoint, Session, SubscriptionOptions, Will};
 use crate::store::{Record, StoreOperation};
@@ -176,7 +176,10 @@ impl Broker {
             // Another crash does not begin the time anew.
             journal.put_session(session, Some(now_ms));
         }
-        // What is queued is fetched when its client is back.
         self.arm_session(key);
+        // What is queued is fetched when its client is back; or what is dropped first, where that is the oldest.
+        if self.config.limits.queue_full_policy == QueueFullPolicy::DropOldest {
+            self.fetch_next(key);
+        }
     }
 }
