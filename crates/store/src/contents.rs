@@ -1,7 +1,7 @@
 //! What a store holds, told for a broker that is made from it, and the next stretch of a queue.
 //!
 //! A queue is told by its length alone: however long it is, none of its messages is read at a start but those that are in an
-//! exchange, and the last one's key.
+//! exchange, and the last one's key. Of a retained message the payload is not kept.
 
 use std::collections::HashSet;
 use std::ops::Bound;
@@ -27,9 +27,27 @@ pub(crate) fn tell(rows: &Snapshot, each: &mut dyn FnMut(Record)) -> Result<(), 
     })?;
     rows.all(Table::Retained, &mut |key, value| {
         let message = record::decode_retained(key, value).ok_or_else(|| damaged(Table::Retained))?;
-        each(Record::Put(StoreOperation::PutRetained { message: Arc::new(message) }));
+        each(Record::Retained {
+            topic_name: Arc::clone(message.topic_name()),
+            qos: message.qos,
+            expires_at_ms: message.expires_at_ms,
+            body_len: message.body_len(),
+        });
         Ok(true)
     })
+}
+
+/// The retained messages of these topics.
+pub(crate) fn retained(
+    rows: &Snapshot,
+    topic_names: &[Arc<str>],
+) -> Result<Vec<Option<Arc<Message>>>, StoreError> {
+    let of_topic = |topic_name: &Arc<str>| {
+        let Some(value) = rows.get(Table::Retained, topic_name.as_bytes())? else { return Ok(None) };
+        let message = record::decode_retained(topic_name.as_bytes(), &value);
+        message.map(|message| Some(Arc::new(message))).ok_or_else(|| damaged(Table::Retained))
+    };
+    topic_names.iter().map(of_topic).collect()
 }
 
 /// The deliveries above a position that are not in an exchange.

@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use topicwire_broker::Delivery;
 use topicwire_broker::store::{Fetch, Record, Store, StoreBatch, StoreError};
+use topicwire_broker::{Delivery, Message};
 use topicwire_codec::QoS;
 
 use crate::open::{self, OpenError};
@@ -111,6 +111,10 @@ impl Store for DiskStore {
 
     fn fetch(&mut self, fetch: &Fetch) -> Result<Vec<(QoS, Delivery)>, StoreError> {
         contents::fetch(&self.tree()?.read()?, fetch)
+    }
+
+    fn fetch_retained(&mut self, topic_names: &[Arc<str>]) -> Result<Vec<Option<Arc<Message>>>, StoreError> {
+        contents::retained(&self.tree()?.read()?, topic_names)
     }
 
     fn contents(&mut self, each: &mut dyn FnMut(Record)) -> Result<u64, StoreError> {
