@@ -18,7 +18,7 @@ use crate::record::{self, DeliveryDecoder, QueueRecord, SessionRecord};
 use crate::tree::Snapshot;
 
 /// Everything, as `Store::contents` tells it.
-pub(crate) fn tell(rows: &Snapshot, each: &mut dyn FnMut(Record)) -> Result<(), StoreError> {
+pub(crate) fn tell(rows: &Snapshot<'_>, each: &mut dyn FnMut(Record)) -> Result<(), StoreError> {
     rows.all(Table::Sessions, &mut |key, value| {
         let client_id = std::str::from_utf8(key).map_err(|_| damaged(Table::Sessions))?;
         let session = SessionRecord::decode(value).ok_or_else(|| damaged(Table::Sessions))?;
@@ -51,7 +51,7 @@ pub(crate) fn retained(
 }
 
 /// The deliveries above a position that are not in an exchange.
-pub(crate) fn fetch(rows: &Snapshot, fetch: &Fetch) -> Result<Vec<(QoS, Delivery)>, StoreError> {
+pub(crate) fn fetch(rows: &Snapshot<'_>, fetch: &Fetch) -> Result<Vec<(QoS, Delivery)>, StoreError> {
     let mut found = Vec::new();
     let Some(session) = rows.get(Table::Sessions, fetch.client_id.as_bytes())? else { return Ok(found) };
     let session = SessionRecord::decode(&session).ok_or_else(|| damaged(Table::Sessions))?;
@@ -78,7 +78,7 @@ struct Exchange {
     stage: Stage,
 }
 
-fn exchanges(rows: &Snapshot, number: SessionNumber) -> Result<Vec<Exchange>, StoreError> {
+fn exchanges(rows: &Snapshot<'_>, number: SessionNumber) -> Result<Vec<Exchange>, StoreError> {
     let mut found = Vec::new();
     rows.of_session(Table::Exchanges, number, &mut |key, value| {
         let packet_id = keys::packet_id_of(key).ok_or_else(|| damaged(Table::Exchanges))?;
@@ -90,13 +90,13 @@ fn exchanges(rows: &Snapshot, number: SessionNumber) -> Result<Vec<Exchange>, St
 }
 
 /// Tells what belongs to one Session.
-struct Teller<'a> {
-    rows: &'a Snapshot,
+struct Teller<'a, 'r> {
+    rows: &'a Snapshot<'r>,
     client_id: &'a Arc<str>,
     number: SessionNumber,
 }
 
-impl Teller<'_> {
+impl Teller<'_, '_> {
     fn own(&self) -> Arc<str> {
         Arc::clone(self.client_id)
     }

@@ -8,6 +8,7 @@
 mod contents;
 mod disk;
 mod files;
+mod journal;
 mod keys;
 mod memory;
 mod open;
@@ -15,7 +16,7 @@ mod plan;
 mod record;
 mod tree;
 
-pub use disk::{DiskStore, Durability};
+pub use disk::{DiskStore, Durability, JOURNAL_BYTES};
 pub use files::StoreFile;
 pub use memory::{MemoryStore, StoredDelivery, StoredSession, StoredWill};
-pub use open::{FORMAT_VERSION, OpenError};
+pub use open::{FORMAT_VERSION, OpenError, StoreFiles};
