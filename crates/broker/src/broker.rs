@@ -32,10 +32,10 @@ use crate::end::Ending;
 use crate::event::Event;
 use crate::hook::{Refusal, Token};
 use crate::message::{Message, SpareMessages};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, StoreMetrics};
 use crate::route::FrameCache;
 use crate::session::{Session, SubscriptionOptions};
-use crate::store::{Fetch, Journal, StoreBatch};
+use crate::store::{Fetch, Journal, StoreBatch, StoreWork};
 use crate::sys::SysTopics;
 use crate::transmit::Outlet;
 
@@ -230,6 +230,24 @@ impl Broker {
     #[must_use]
     pub fn poll_fetch(&mut self) -> Option<Fetch> {
         self.journal.take_fetch()
+    }
+
+    /// What [`Broker::poll_store_batch`] and [`Broker::poll_fetch`] would give, and how urgent it is. Taking it once for
+    /// many makes what they wait for cheaper.
+    #[must_use]
+    pub fn store_work(&self) -> StoreWork {
+        match self.journal.waiting() {
+            (0, 0) => StoreWork::None,
+            (operations, 0) if self.withholding.is_empty() && self.holding.is_empty() => {
+                StoreWork::Unhurried(operations)
+            }
+            _ => StoreWork::Awaited,
+        }
+    }
+
+    /// How the host's store is: told with the other metrics and by `$SYS`.
+    pub fn note_store(&mut self, store: StoreMetrics) {
+        self.metrics.store = store;
     }
 
     /// Counters and gauges as they stand.

@@ -64,6 +64,8 @@ pub struct LocalOutcome {
     pub receivers: u32,
     /// A queue or the retained limit was full, and the policy is to say so.
     pub is_over_quota: bool,
+    /// The batch that has to be stored before the message is as safe as its QoS asks for; 0 where nothing has to be.
+    pub sequence: u64,
 }
 
 impl Broker {
@@ -100,8 +102,16 @@ impl Broker {
         ));
         self.metrics.publish_received += 1;
         self.metrics.publish_bytes_received += publish.payload.len() as u64;
+        let mark = self.journal.mark();
         let outcome = self.publish_message(None, &message, now_ms);
-        Ok(LocalOutcome { receivers: outcome.matched, is_over_quota: outcome.is_over_quota })
+        Ok(LocalOutcome {
+            receivers: outcome.matched,
+            is_over_quota: outcome.is_over_quota,
+            sequence: match publish.qos {
+                QoS::AtMostOnce => 0,
+                _ => self.journal.sequence_since(mark),
+            },
+        })
     }
 
     /// Subscribes, whatever `Features` allows clients; messages come as `Event::Message` with this handle, the retained ones first where asked for.

@@ -6,5 +6,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 mod memory;
+mod thread;
 
 pub use memory::{MemoryStore, StoredDelivery, StoredSession, StoredWill};
+pub use thread::{Backoff, News, Opening, StoreThread, Work};
