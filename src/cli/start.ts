@@ -112,22 +112,15 @@ function withAdvice(error: unknown): unknown {
     const advice = `Port ${port} is taken, perhaps by another broker: stop that, or choose another port with -p.`
     return new MqttError(error.code, advice, { cause: error })
   }
-  const advice = storeAdvice[error.code]
-  return advice === undefined
-    ? error
-    : new MqttError(error.code, `${sentence(error.message)} ${advice}`, { cause: error })
+  if (!STORE_ERRORS.has(error.code)) return error
+  const said = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`
+  return new MqttError(error.code, `${said} ${STORE_FLAGS}`, { cause: error })
 }
 
-const storeAdvice: Partial<Record<ErrorCode, string>> = {
-  ERR_MQTT_STORE_IN_USE: 'Stop the other broker, or choose another directory with --data.',
-  ERR_MQTT_STORE_VERSION: 'Start that version, or choose another directory with --data.',
-  ERR_MQTT_STORE_DAMAGED:
-    "'topicwire store check' says what is wrong and 'topicwire store export' saves what can be read; " +
-    '--data chooses another directory.',
-  ERR_MQTT_STORE_FAILED: 'Choose another directory with --data, or keep nothing with --memory.',
-}
-
-function sentence(text: string): string {
-  const first = text.charAt(0).toUpperCase() + text.slice(1)
-  return /[.!?]$/.test(first) ? first : `${first}.`
-}
+const STORE_ERRORS: ReadonlySet<ErrorCode> = new Set([
+  'ERR_MQTT_STORE_IN_USE',
+  'ERR_MQTT_STORE_VERSION',
+  'ERR_MQTT_STORE_DAMAGED',
+  'ERR_MQTT_STORE_FAILED',
+])
+const STORE_FLAGS = '(--data names a directory, --memory keeps nothing on disk.)'

@@ -1,6 +1,7 @@
 //! The store behind a JavaScript class: opened and read on its own thread, then part of the broker that is made from
 //! it. What happens from then on is [`crate::storing`].
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -9,8 +10,9 @@ use napi::bindgen_prelude::{AsyncTask, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status, Task};
 use napi_derive::napi;
-use topicwire_broker::{Broker, Config, HookFilters, Restore, store::Store};
-use topicwire_store::{Backoff, MemoryStore, Opening, StoreThread};
+use topicwire_broker::store::{Store, StoreError};
+use topicwire_broker::{Broker, Config, HookFilters, Restore};
+use topicwire_store::{Backoff, DiskStore, Durability, OpenError, Opening, StoreThread};
 
 use crate::broker::NativeBroker;
 use crate::error::{Code, Result, error};
@@ -169,8 +171,21 @@ impl NativeBroker {
     }
 }
 
-fn open(_options: &NativeStoreOptions) -> core::result::Result<Box<dyn Store>, Problem> {
-    Ok(Box::new(MemoryStore::new()))
+fn open(options: &NativeStoreOptions) -> core::result::Result<Box<dyn Store>, Problem> {
+    let durability = match options.durability.as_str() {
+        "power" => Durability::Power,
+        _ => Durability::Process,
+    };
+    let store = DiskStore::open(Path::new(&options.path), durability).map_err(|problem| {
+        let code = match problem {
+            OpenError::InUse { .. } => Code::StoreInUse,
+            OpenError::Newer { .. } => Code::StoreVersion,
+            OpenError::Damaged { .. } => Code::StoreDamaged,
+            _ => Code::StoreFailed,
+        };
+        (code, problem.to_string())
+    })?;
+    Ok(Box::new(store))
 }
 
 /// Reads all that a store holds. Time has gone on since `clock` was taken.
@@ -190,7 +205,7 @@ fn restore(
         })
         .map_err(|problem| {
             let code = match problem {
-                topicwire_broker::store::StoreError::Damaged(_) => Code::StoreDamaged,
+                StoreError::Damaged(_) => Code::StoreDamaged,
                 _ => Code::StoreFailed,
             };
             (code, problem.to_string())
