@@ -124,7 +124,7 @@ describe('a port that cannot be had ends with 1', () => {
 })
 
 describe('a broker that runs', () => {
-  it('prints its URLs, one a line, and nothing else on standard output', async () => {
+  it('prints its URLs, one a line, where its data is, and nothing else on standard output', async () => {
     const command = new RunningCommand(['-p', '0', '--memory'])
     const port = await command.port()
     command.child.kill('SIGTERM')
@@ -134,6 +134,7 @@ describe('a broker that runs', () => {
       `ws://127.0.0.1:${port}/mqtt`,
       `ws://127.0.0.1:${port}/topics/<topic>`,
       `ws://127.0.0.1:${port}/echo`,
+      'data: in memory, which ends with the process',
       '',
     ])
   })
@@ -153,7 +154,7 @@ describe('a broker that runs', () => {
       ],
     ])
     const port = await command.port()
-    await command.waitFor(/echo\n$/)
+    await command.waitFor(/^data: .*\n$/m)
     expect(command.out).toContain(`mqtts://localhost:${port}\n`)
     expect(command.out).toContain(`wss://localhost:${port}/mqtt\n`)
   })
