@@ -345,6 +345,8 @@ export interface NativeLimits {
   maximumOutBufferBytes: number
   /** Bytes. */
   maximumBufferedBytes: number
+  /** Bytes. */
+  maximumUnstoredBytes: number
   /** Messages. */
   maximumRetainedMessages: number
   /** Bytes. */

@@ -334,6 +334,8 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     const { path } = this.options.store ?? {}
     if (status.state === 'working') this.logger.warn({ path }, 'The store does its work again.')
     else this.logger.error({ path, reason: status.problem }, storeSentences[status.state])
+    // As clients are told: it may yet be stored, but nobody can say when.
+    if (status.state !== 'working') this.#core.abandonStored(status.problem)
     tell(() => this.emit('store', status))
   }
 

@@ -28,6 +28,7 @@ import {
   type NativeRefusal,
   type NativeReplacement,
   OUTPUT,
+  RESUMED,
   STORE,
   STORE_CHANGED,
 } from './native.js'
@@ -277,6 +278,11 @@ export class Core {
     await this.#store?.stored(sequence)
   }
 
+  /** Whoever waits for the store is told that it does not do its work. */
+  abandonStored(problem: string | undefined): void {
+    this.#store?.abandon(new MqttError('ERR_MQTT_STORE_FAILED', problem))
+  }
+
   /** How the store is; undefined without one. */
   get storeStatus(): StoreStatus | undefined {
     return this.#store?.status
@@ -365,9 +371,18 @@ export class Core {
     this.#run(() => {
       const status = this.#native.takeStoreNews(this.now())
       if ((status & STORE_CHANGED) !== 0) this.#listener.onStore(store.status)
+      if ((status & RESUMED) !== 0) this.#resume()
       store.settle()
       this.#schedule(OUTPUT)
     })
+  }
+
+  /** Connections had to wait for the store. Those of sockets that the core drives are read already. */
+  #resume(): void {
+    for (const id of this.#native.resumedConnections()) {
+      const connection = this.#connections[id]
+      if (connection !== undefined) this.#followHeld(connection, false)
+    }
   }
 
   /** Sockets of the core's own that are gone. */

@@ -34,6 +34,7 @@ export const ENDED = 8
 export const ARRIVED = 16
 export const STORE = 32
 export const STORE_CHANGED = 64
+export const RESUMED = 128
 
 /** An error of the addon as an `MqttError`; any other error as it is. */
 export function fromNative(error: unknown): unknown {

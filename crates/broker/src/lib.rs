@@ -25,6 +25,7 @@ mod fault;
 mod features;
 mod hook;
 mod input;
+mod journal;
 mod local;
 mod message;
 mod metrics;
@@ -41,6 +42,8 @@ mod subscribe;
 mod sys;
 mod topic_url;
 mod transmit;
+mod trouble;
+mod withheld;
 mod write;
 
 pub use broker::{Broker, ConnectionKey, LocalHandle, SessionKey};

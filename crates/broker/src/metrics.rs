@@ -108,6 +108,8 @@ pub struct Metrics {
     pub protocol_errors: u64,
     /// Sessions that have expired.
     pub sessions_expired: u64,
+    /// Times that a connection was not read any further because the store was behind.
+    pub store_stalls: u64,
     /// Network Connections now.
     pub connections: u64,
     /// Network clients with an accepted CONNECT now.
@@ -122,6 +124,8 @@ pub struct Metrics {
     pub queued_bytes: u64,
     /// Messages in all queues now.
     pub queued_messages: u64,
+    /// Bytes that wait for the store now.
+    pub unstored_bytes: u64,
     /// Bytes of retained messages now.
     pub retained_bytes: u64,
     /// The host's store.

@@ -415,7 +415,7 @@ impl NativeBroker {
     }
 
     /// Runs a piece of work in the core: see [`State::run`].
-    fn run<R>(&mut self, now_ms: f64, work: impl FnOnce(&mut Broker, u64) -> R) -> Result<R> {
+    pub(crate) fn run<R>(&mut self, now_ms: f64, work: impl FnOnce(&mut Broker, u64) -> R) -> Result<R> {
         self.shared.state().run(now_ms, work)
     }
 

@@ -63,6 +63,7 @@ pub(crate) fn from_local(problem: &LocalError) -> napi::Error<Code> {
         LocalError::TopicName(_) | LocalError::TooManyLevels => Code::InvalidTopicName,
         LocalError::TopicFilter(_) => Code::InvalidTopicFilter,
         LocalError::PropertyTooLong | LocalError::TooLarge => Code::PacketTooLarge,
+        LocalError::StoreInTrouble(_) => Code::StoreFailed,
         _ => Code::InvalidOption,
     };
     error(code, problem)

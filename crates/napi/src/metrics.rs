@@ -35,6 +35,8 @@ pub fn metric_names() -> Vec<String> {
         "storeLastCommitMicros",
         "storeRetries",
         "storeFailing",
+        "storeStalls",
+        "unstoredBytes",
     ];
     let dropped = DropReason::ALL.map(|reason| format!("dropped.{}", reason.name()));
     let counts = ["sessions", "subscriptions", "retainedMessages"];
@@ -86,6 +88,8 @@ pub(crate) fn metric_values(metrics: &Metrics) -> Vec<u64> {
         metrics.store.last_commit_micros,
         metrics.store.retries,
         u64::from(matches!(metrics.store.state, StoreState::Failing | StoreState::Damaged)),
+        metrics.store_stalls,
+        metrics.unstored_bytes,
     ];
     values.extend_from_slice(&metrics.dropped);
     values

@@ -29,6 +29,8 @@ pub(crate) mod status {
     pub(crate) const STORE: u32 = 32;
     /// The store has begun to fail, or has ceased to: call `storeStatus`.
     pub(crate) const STORE_CHANGED: u32 = 64;
+    /// Connections that had to wait for the store need not any more: call `resumedConnections`.
+    pub(crate) const RESUMED: u32 = 128;
 }
 
 /// See the module.
@@ -42,6 +44,8 @@ pub(crate) struct State {
     pub(crate) events: EventStream,
     /// None where what is promised is kept in memory only.
     storing: Option<Storing>,
+    /// Connections that need not wait for the store any more, for JavaScript to hear of.
+    pub(crate) resumed: Vec<u32>,
 }
 
 impl State {
@@ -52,6 +56,7 @@ impl State {
             clock: Clock::new(now_ms),
             events: EventStream::default(),
             storing: None,
+            resumed: Vec::new(),
         }
     }
 
@@ -115,7 +120,8 @@ impl State {
         let now_ms = self.clock.now();
         let is_due = self.core.as_ref().is_some_and(|core| storing.is_due(core, now_ms));
         (if is_due { status::STORE } else { 0 })
-            | if storing.has_changed() { status::STORE_CHANGED } else { 0 }
+            | (if storing.has_changed() { status::STORE_CHANGED } else { 0 })
+            | if self.resumed.is_empty() { 0 } else { status::RESUMED }
     }
 
     /// Looks at the store, where there is one.

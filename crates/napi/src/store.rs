@@ -141,7 +141,20 @@ impl NativeBroker {
     #[napi]
     pub fn take_store_news(&mut self, now_ms: f64) -> Result<u32> {
         self.shared.state().take_store_news(now_ms)?;
+        let resumed = self.run(now_ms, |core, _| {
+            std::iter::from_fn(|| core.poll_resumed()).map(|key| key.0).collect::<Vec<_>>()
+        })?;
+        for connection in &resumed {
+            self.shared.set_held(*connection, false);
+        }
+        self.shared.state().resumed.extend(resumed);
         self.status()
+    }
+
+    /// The connections that had to wait for the store and need not any more, since the last call.
+    #[napi]
+    pub fn resumed_connections(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.shared.state().resumed)
     }
 
     /// How the store is; null without one.

@@ -99,6 +99,8 @@ impl Storing {
                     self.metrics.state = StoreState::Working;
                     self.problem = None;
                     self.has_changed = true;
+                    // Where it was a question, no batch follows that would tell the core.
+                    core.stored(self.stored, now_ms);
                 }
                 _ => {}
             }
@@ -114,7 +116,7 @@ impl Storing {
         self.metrics.state = if is_final { StoreState::Damaged } else { StoreState::Failing };
         self.problem = Some(error.to_string());
         self.has_changed = true;
-        let _ = (core, now_ms);
+        core.store_failed(error, now_ms);
     }
 
     /// An in-process publisher waits for this batch.

@@ -75,7 +75,8 @@ impl DiskStore {
             None => {
                 let (tree, last_sequence) = open::open_tree(&self.directory, &self.file, self.durability)
                     .map_err(StoreError::from)?;
-                self.last_sequence = last_sequence;
+                // A batch with nothing in it has not been written.
+                self.last_sequence = self.last_sequence.max(last_sequence);
                 tree
             }
         };
@@ -92,6 +93,11 @@ impl Store for DiskStore {
         if batch.sequence != self.last_sequence + 1 {
             let last = self.last_sequence;
             return Err(StoreError::Failed(format!("batch {} after batch {last}", batch.sequence)));
+        }
+        if batch.operations.is_empty() {
+            // All that was in it has ended meanwhile.
+            self.last_sequence = batch.sequence;
+            return Ok(());
         }
         let tree = self.tree()?;
         let changes = plan::plan(batch, &tree.read()?)?;
