@@ -34,10 +34,10 @@ use crate::event::Event;
 use crate::hook::{Refusal, Token};
 use crate::journal::Journal;
 use crate::message::{Message, SpareMessages};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, StoreMetrics};
 use crate::route::FrameCache;
 use crate::session::{Session, SubscriptionOptions};
-use crate::store::{Fetch, RetainedFetch, StoreBatch};
+use crate::store::{Fetch, RetainedFetch, StoreBatch, StoreWork};
 use crate::sys::SysTopics;
 use crate::transmit::Outlet;
 
@@ -247,6 +247,26 @@ impl Broker {
     #[must_use]
     pub fn poll_retained_fetch(&mut self) -> Option<RetainedFetch> {
         self.journal.take_retained_fetch()
+    }
+
+    /// What [`Broker::poll_store_batch`] and the two for what is to be fetched would give, and how urgent it is. Taking it once for
+    /// many makes what they wait for cheaper.
+    #[must_use]
+    pub fn store_work(&self) -> StoreWork {
+        match self.journal.waiting() {
+            (0, 0) => StoreWork::None,
+            (operations, 0) if !self.awaits_store() => StoreWork::Unhurried(operations),
+            _ => StoreWork::Awaited,
+        }
+    }
+
+    fn awaits_store(&self) -> bool {
+        !(self.withholding.is_empty() && self.holding.is_empty() && self.stalled.is_empty())
+    }
+
+    /// How the host's store is: told with the other metrics and by `$SYS`.
+    pub fn note_store(&mut self, store: StoreMetrics) {
+        self.metrics.store = store;
     }
 
     /// Counters and gauges as they stand.

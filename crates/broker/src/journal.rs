@@ -220,6 +220,12 @@ impl Journal {
         self.retained.insert(Arc::clone(topic_name), place);
     }
 
+    /// How many operations and questions wait to be taken.
+    #[inline]
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        (self.operations.len(), self.fetches.len() + self.retained_fetches.len())
+    }
+
     /// Compared before and after a piece of work: has it recorded anything?
     #[inline]
     pub(crate) fn mark(&self) -> u64 {

@@ -58,7 +58,7 @@ pub use hook::{
 pub use input::InputStatus;
 pub use local::{LocalError, LocalOutcome, LocalPublish};
 pub use message::{Delivery, Message};
-pub use metrics::{DropReason, Metrics};
+pub use metrics::{DropReason, Metrics, StoreMetrics, StoreState};
 pub use restore::Restore;
 pub use session::SubscriptionOptions;
 pub use topic_url::TopicUrlRequest;

@@ -70,7 +70,7 @@ pub struct LocalOutcome {
     pub receivers: u32,
     /// A queue or the retained limit was full, and the policy is to say so.
     pub is_over_quota: bool,
-    /// It is as safe as the store promises once [`Broker::stored`] has been called with this sequence; 0 where there is
+    /// It is as safe as its QoS asks for once [`Broker::stored`] has been called with this sequence; 0 where there is
     /// nothing to wait for.
     pub sequence: u64,
 }
@@ -122,7 +122,10 @@ impl Broker {
         Ok(LocalOutcome {
             receivers: outcome.matched,
             is_over_quota: outcome.is_over_quota,
-            sequence: self.journal.sequence_since(mark),
+            sequence: match publish.qos {
+                QoS::AtMostOnce => 0,
+                _ => self.journal.sequence_since(mark),
+            },
         })
     }
 

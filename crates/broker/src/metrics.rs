@@ -33,6 +33,50 @@ impl DropReason {
     }
 }
 
+/// How the store is that the host keeps beside the broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreMetrics {
+    /// Whether it does its work.
+    pub state: StoreState,
+    /// Batches that it has committed since the start.
+    pub batches: u64,
+    /// Operations in them.
+    pub operations: u64,
+    /// Bytes of the messages in them.
+    pub bytes: u64,
+    /// How long the last commit took, in microseconds.
+    pub last_commit_micros: u64,
+    /// How often something was tried again.
+    pub retries: u64,
+}
+
+/// Whether a store does its work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoreState {
+    /// There is none: what is promised is kept in memory.
+    #[default]
+    None,
+    /// It does.
+    Working,
+    /// It does not, and is tried again.
+    Failing,
+    /// It will not any more.
+    Damaged,
+}
+
+impl StoreState {
+    /// The word that `$SYS` and pages use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Working => "working",
+            Self::Failing => "failing",
+            Self::Damaged => "damaged",
+        }
+    }
+}
+
 /// What has happened since the broker was made, and how things stand.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
@@ -84,6 +128,8 @@ pub struct Metrics {
     pub unstored_bytes: u64,
     /// Bytes of retained messages now.
     pub retained_bytes: u64,
+    /// The host's store.
+    pub store: StoreMetrics,
 }
 
 impl Metrics {

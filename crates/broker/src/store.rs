@@ -130,6 +130,18 @@ pub struct StoreBatch {
     pub operations: Vec<StoreOperation>,
 }
 
+/// What there is for a store to do, and whether somebody waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreWork {
+    /// Nothing.
+    None,
+    /// So many operations that nobody waits for: they lose nothing by being stored with what comes after them, and
+    /// some are then not needed any more.
+    Unhurried(usize),
+    /// Acknowledgements, messages or a queue wait for it.
+    Awaited,
+}
+
 /// A Session wants the next stretch of its queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {

@@ -14,9 +14,11 @@ mod memory;
 mod open;
 mod plan;
 mod record;
+mod thread;
 mod tree;
 
 pub use disk::{DiskStore, Durability, JOURNAL_BYTES};
 pub use files::StoreFile;
 pub use memory::{MemoryStore, StoredDelivery, StoredSession, StoredWill};
 pub use open::{FORMAT_VERSION, OpenError, StoreFiles};
+pub use thread::{Backoff, News, Opening, StoreThread, Work};
