@@ -7,6 +7,7 @@
 //!
 //! `M` is the caller's handle of a message; cloning it must be cheap.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use thiserror::Error;
@@ -217,6 +218,15 @@ impl<M: Clone> Outbound<M> {
     /// Takes the oldest message out of the queue unsent.
     pub fn drop_oldest(&mut self) -> Option<Queued<M>> {
         let queued = self.queue.pop_front()?;
+        self.queued_bytes -= queued.bytes;
+        Some(queued)
+    }
+
+    /// Takes one message out of the queue unsent. `compare` says where another one stands to it: the queue is in that
+    /// order. O(log queue) to find it, and as many moves as there are messages between it and the nearer end.
+    pub fn withdraw(&mut self, compare: impl FnMut(&Queued<M>) -> Ordering) -> Option<Queued<M>> {
+        let place = self.queue.binary_search_by(compare).ok()?;
+        let queued = self.queue.remove(place)?;
         self.queued_bytes -= queued.bytes;
         Some(queued)
     }

@@ -34,6 +34,20 @@ fn the_queue_is_bounded_by_count_and_by_bytes() {
 }
 
 #[test]
+fn a_message_can_be_taken_back_from_the_queue_and_from_nowhere_else() {
+    let mut outbound = Outbound::new(1);
+    let sent = outbound.begin(QoS::AtLeastOnce, 1).unwrap();
+    for n in [2, 4, 6] {
+        outbound.enqueue(queued(n), &LIMITS).unwrap();
+    }
+    let mut withdraw = |n: u32| outbound.withdraw(|queued| queued.message.cmp(&n)).map(|it| it.message);
+    assert_eq!([1, 4, 4, 3, 7].map(&mut withdraw), [None, Some(4), None, None, None]);
+    assert_eq!((outbound.queued_count(), outbound.queued_bytes()), (2, 20));
+    assert_eq!(outbound.handle_puback(sent), Some(1));
+    assert_eq!(outbound.poll_send().map(|(_, queued)| queued.message), Some(2));
+}
+
+#[test]
 fn a_resume_sends_open_exchanges_again_in_their_order() {
     let mut outbound = Outbound::new(10);
     let ids: Vec<_> = (0..3).map(|n| outbound.begin(QoS::ExactlyOnce, n).unwrap()).collect();
