@@ -21,7 +21,7 @@ import { type Dialer, StreamDialer } from './dialer.js'
 import { type HandlerOptions, type HandlerSubscription, handle, type ReceivedHandler } from './handlers.js'
 import { type ClientMessagesOptions, messages, type ReceivedStream } from './messages.js'
 import { type CheckedOptions, checkOptions } from './options.js'
-import type { ClientPublishOptions, PublishDone, PublishReceipt } from './outgoing.js'
+import type { ClientPublishOptions, Publication, PublishDone, PublishReceipt } from './outgoing.js'
 import type { ReceivedPublish } from './received.js'
 import { type RequestOptions, request } from './request.js'
 import { type RequestHandler, type RespondOptions, respond } from './respond.js'
@@ -297,17 +297,49 @@ export class MqttClient extends EventEmitter<ClientEvents> {
     options: ClientPublishOptions | undefined,
     callback: PublishCallback | undefined,
   ): void {
-    const done: PublishDone | undefined =
-      callback === undefined || options?.signal === undefined ? callback : aborted(options.signal, callback)
     if (options?.qos === 1 || options?.qos === 2) this.#messageCount += 1
-    if (this.disconnecting || options?.signal?.aborted === true) {
-      if (this.disconnecting) this.#complain(new MqttError('ERR_MQTT_CLIENT_ENDED'), done)
+    if (options?.signal !== undefined) {
+      this.#publishUntil(options.signal, topic, payload, options, callback)
+      return
+    }
+    if (this.disconnecting) {
+      this.#complain(new MqttError('ERR_MQTT_CLIENT_ENDED'), callback)
       return
     }
     try {
-      this.#conversation.publish(topic, payload, options, done)
+      this.#conversation.publish(topic, payload, options, callback)
     } catch (error) {
-      this.#complain(error as Error, done)
+      this.#complain(error as Error, callback)
+    }
+  }
+
+  /** The same, until the signal is aborted. */
+  #publishUntil(
+    signal: AbortSignal,
+    topic: string,
+    payload: Uint8Array | string,
+    options: ClientPublishOptions,
+    callback: PublishCallback | undefined,
+  ): void {
+    const conversation = this.#conversation
+    const told: PublishCallback =
+      callback ??
+      ((error) => {
+        if (error && !signal.aborted) conversation.report(error)
+      })
+    let publication: Publication | undefined
+    const done: PublishDone = aborted(signal, told, () => {
+      if (publication !== undefined) conversation.withdraw(publication)
+    })
+    if (signal.aborted) return
+    if (this.disconnecting) {
+      process.nextTick(done, new MqttError('ERR_MQTT_CLIENT_ENDED'))
+      return
+    }
+    try {
+      publication = conversation.publish(topic, payload, options, done)
+    } catch (error) {
+      process.nextTick(done, error as MqttError)
     }
   }
 

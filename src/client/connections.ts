@@ -22,6 +22,8 @@ import { Versions } from './versions.js'
 export interface ConnectionsListener {
   /** A transport has been opened. Returns whether the messages that it brings are acknowledged one by one. */
   prepare(): boolean
+  /** The server is to prove itself once more. */
+  readonly isReauthenticating: boolean
   /** A connection that had been accepted is over, or an attempt has failed. */
   lost(wasConnected: boolean, error: MqttError | undefined): void
   /** The first time that there is no connection, and none is to be had at once. */
@@ -187,7 +189,7 @@ export class Connections {
     if (this.#options.authentication?.finish !== undefined) {
       oneByOne(
         transport,
-        () => this.#isConnected,
+        () => !this.#isConnected || this.#listener.isReauthenticating,
         () => this.#problem !== undefined,
       )
     }

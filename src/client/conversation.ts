@@ -19,7 +19,7 @@ import { refusal } from './failures.js'
 import { Inbox } from './inbox.js'
 import { UNKNOWN_DELIVERY } from './native-clients.js'
 import { nativeOptions } from './options.js'
-import { type ClientPublishOptions, Outgoing, type PublishDone } from './outgoing.js'
+import { type ClientPublishOptions, Outgoing, type Publication, type PublishDone } from './outgoing.js'
 import type { ReceivedPublish } from './received.js'
 import { AuthenticationSteps } from './steps.js'
 import { Subscriptions } from './subscriptions.js'
@@ -106,15 +106,26 @@ export class Conversation implements EngineListener, ConnectionsListener {
     this.#connections.open()
   }
 
-  /** @throws MqttError for a message that no packet can carry. */
+  /**
+   * Returns what `withdraw` takes, where there is somebody to be told.
+   *
+   * @throws MqttError for a message that no packet can carry.
+   */
   publish(
     topic: string,
     payload: Uint8Array | string,
     options: ClientPublishOptions | undefined,
     done: PublishDone | undefined,
-  ): void {
+  ): Publication | undefined {
     this.#wasEmpty = false
-    this.#outgoing.publish(topic, payload, options, done)
+    return this.#outgoing.publish(topic, payload, options, done)
+  }
+
+  /** Nobody wants the message any more. */
+  withdraw(publication: Publication): void {
+    if (this.#client.disconnected) return
+    this.#outgoing.withdraw(publication)
+    this.#settled()
   }
 
   reauthenticate(): Promise<void> {
@@ -142,7 +153,11 @@ export class Conversation implements EngineListener, ConnectionsListener {
     this.#engine.showSent((packet) => this.#client.emit('packetsend', packet))
   }
 
-  // What the connections tell.
+  // What the connections ask and tell.
+
+  get isReauthenticating(): boolean {
+    return this.#steps.isUnderWay
+  }
 
   /** Whether messages are acknowledged one by one, and by whom, is decided for each connection. */
   prepare(): boolean {
