@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeBroker, NativeClients, NativeTopicRouter, argon2id, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches } = nativeBinding
+const { NativeBroker, NativeClients, NativeTopicRouter, argon2id, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches, whenReaderGone } = nativeBinding
 export { NativeBroker }
 export { NativeClients }
 export { NativeTopicRouter }
@@ -785,4 +785,5 @@ export { reasonCodeName }
 export { recodePacket }
 export { topicFiltersOverlap }
 export { topicMatches }
+export { whenReaderGone }
 export const __napiBindingTarget = __napiLoadedBindingTarget
