@@ -225,6 +225,7 @@ describe('a new authentication', () => {
   }
   const plain: Authentication = { method: 'plain', start: () => undefined, next: () => undefined }
 
+  // [MQTT-4.12.0-7]
   test('rejects when the connection is lost, when the client ends, and while another is under way', async () => {
     const socketsOf: (() => void)[] = []
     const { url } = await listening((packet) => {
@@ -329,10 +330,11 @@ describe('a server that has not proved itself', () => {
     },
   )
 
+  // [MQTT-4.12.1-1, 4.12.0-5]
   test.each([1, 3, 7, 1_000])(
     'once more settles nothing and is heard by nobody, in chunks of %i bytes',
     async (size) => {
-      let isAsked = 0
+      const asked: unknown[] = []
       const { url } = await serverThat((socket, count) => {
         const parser = new PacketParser()
         const say = (...packets: Uint8Array[]): void => {
@@ -344,9 +346,9 @@ describe('a server that has not proved itself', () => {
             if (packet.type === 'connect') {
               say(connack('your server', count > 0), truth.subarray(0, 4))
             } else if (packet.type === 'auth') {
-              isAsked += 1
+              asked.push([packet.reasonCode, packet.properties.authenticationMethod])
               // The proof stands in one chunk with the rest of a message, and with what follows it.
-              if (isAsked === 1) say(truth.subarray(4), auth('your server'), truth)
+              if (asked.length === 1) say(truth.subarray(4), auth('your server'), truth)
               else say(truth, auth('believe me'), message, Buffer.from([0x40, 2, 0, 1]))
             }
           }
@@ -370,6 +372,10 @@ describe('a server that has not proved itself', () => {
       const closed = next(one, 'close')
       await expect(one.reauthenticate()).rejects.toMatchObject({ code: 'ERR_MQTT_AUTHENTICATION' })
       await closed
+      expect(asked).toEqual([
+        [0x19, 'proof'],
+        [0x19, 'proof'],
+      ])
       expect(messages).toEqual(['news the truth', 'news the truth', 'news the truth'])
       expect(isSettled).toBe(false)
       expect(errors).toMatchObject([{ code: 'ERR_MQTT_AUTHENTICATION', cause: { message: 'a stranger' } }])

@@ -34,6 +34,7 @@ const cuts: [string, (socket: Socket) => void][] = [
   ['ended without a word', (socket) => socket.end()],
 ]
 
+// CONNECT has the will: v3.1.1 [MQTT-3.1.2-9]
 test.each(VERSIONS.flatMap((version) => cuts.map(([how, cut]) => [version, how, cut] as const)))(
   'version %i: a socket that is %s has the will published, once',
   async (protocolVersion, _how, cut) => {
