@@ -53,6 +53,7 @@ export const brokers = {
         `persistence_location ${directory}/`,
         // As often as it can be told to save, in seconds.
         'autosave_interval 1',
+        'set_tcp_nodelay true',
         'max_queued_messages 0',
         'max_inflight_messages 0',
         'log_type error',
