@@ -66,7 +66,10 @@ export declare class NativeBroker {
   decideAuthentication(connection: number, token: number, step: NativeAuthenticationStep, nowMs: number): number
   /** The answer about a SUBSCRIBE: a place for each filter, empty where it is allowed. */
   decideFilters(connection: number, token: number, refusals: Array<NativeRefusal | undefined | null>, nowMs: number): number
-  /** Publishes from this process. Returns how many received it, or -1 where a limit was reached. */
+  /**
+   * Publishes from this process. Returns the batch to wait for until the message is as safe as its QoS asks for, 0
+   * where there is nothing to wait for, or -1 where a limit was reached.
+   */
   publish(topicName: string, payload: Uint8Array, qos: number, retain: boolean, properties: NativeProperties | undefined | null, nowMs: number): number
   /** Subscribes this process: messages come as events with `handle`, which the caller chooses. */
   subscribe(handle: number, topicFilter: string, wantsRetained: boolean, nowMs: number): void
@@ -115,6 +118,16 @@ export declare class NativeBroker {
   endedSockets(): Array<number>
   /** Closes all sockets that are driven here. Nothing is called from the event loop after this. */
   letSocketsGo(): void
+  /** Gives the store's thread what there is to do, if it is idle. To be called once a turn. */
+  giveStoreWork(): void
+  /** Tells the core what the store has done. Returns status bits. */
+  takeStoreNews(nowMs: number): number
+  /** How the store is; null without one. */
+  storeStatus(): NativeStoreStatus | null
+  /** From now on the store is given everything at once: what nobody waits for, too. */
+  hurryStore(): void
+  /** Ends the store's thread and lets go of its directory. What it has not committed by then is lost. */
+  closeStore(): Promise<void>
 }
 
 /** The native half of all clients of a thread. */
@@ -157,6 +170,19 @@ export declare class NativeClients {
   runFunction(): (commands: Uint8Array, start: number, end: number, payload: Uint8Array, nowMs: number) => number
   /** Moves output to the start of `arena`. Returns how many bytes, and what is to do. */
   drainFunction(): (client: number, arena: Uint8Array, nowMs: number) => number
+}
+
+/** A store that is being opened, and the broker that is being made from it. */
+export declare class NativeStore {
+  /**
+   * Begins to open a store, on a thread of its own. `on_news` is called when it is open or cannot be (`take` tells),
+   * and then whenever the broker has news of it (`NativeBroker.takeStoreNews`). It does not keep the process alive.
+   */
+  constructor(store: NativeStoreOptions, options: NativeOptions, nowMs: number, onNews: () => void)
+  /** How many records have been read so far. */
+  records(): number
+  /** The broker, when the store has been opened and read; null until then. Throws what is wrong with the store. */
+  take(nowMs: number): NativeBroker | null
 }
 
 /**
@@ -319,6 +345,8 @@ export interface NativeLimits {
   maximumOutBufferBytes: number
   /** Bytes. */
   maximumBufferedBytes: number
+  /** Bytes. */
+  maximumUnstoredBytes: number
   /** Messages. */
   maximumRetainedMessages: number
   /** Bytes. */
@@ -387,6 +415,26 @@ export interface NativeReplacement {
   qos?: number
   /** Another RETAIN flag. */
   retain?: boolean
+}
+
+/** Where a store is and what it survives. */
+export interface NativeStoreOptions {
+  /** A directory; made where there is none. */
+  path: string
+  /** `process` or `power`. */
+  durability: string
+}
+
+/** How a store is. */
+export interface NativeStoreStatus {
+  /** `working`, `failing` or `damaged`. */
+  state: string
+  /** Why it does not do its work. */
+  problem?: string
+  /** The last batch that is safe. */
+  stored: number
+  /** Whether everything that has been recorded is safe. */
+  isDone: boolean
 }
 
 /** A connection that began with something else. It is the caller's from now on. */

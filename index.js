@@ -773,9 +773,10 @@ if (
   }
 }
 
-const { NativeBroker, NativeClients, NativeTopicRouter, argon2id, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches } = nativeBinding
+const { NativeBroker, NativeClients, NativeStore, NativeTopicRouter, argon2id, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches } = nativeBinding
 export { NativeBroker }
 export { NativeClients }
+export { NativeStore }
 export { NativeTopicRouter }
 export { argon2id }
 export { dropReasonNames }

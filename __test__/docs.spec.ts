@@ -223,6 +223,8 @@ class SectionRun {
     const environment = {
       NO_COLOR: '1',
       TOPICWIRE_PORT: String(this.#ports.main),
+      // several run at once, and one of them in the checkout
+      TOPICWIRE_STORE__DURABILITY: 'memory',
       TOPICWIRE_SKIP_NATIVE: '1',
     }
     switch (block.language) {

@@ -32,7 +32,9 @@ export const brokers = [
     start: ({ port, canCollect, scenario }) => [
       process.execPath,
       ...(canCollect ? collectable : []),
-      ...(scenario?.hook ? [inRoot('bench', 'hooked.mjs')] : [inRoot(manifest.bin.topicwire), '-p']),
+      ...(scenario?.hook
+        ? [inRoot('bench', 'hooked.mjs')]
+        : [inRoot(manifest.bin.topicwire), '--memory', '-p']),
       String(port),
     ],
   },

@@ -1,6 +1,7 @@
 /** What a broker tells its owner, by event name. */
 import type { MqttError } from './errors.js'
 import type { ProtocolVersion } from './hooks/types.js'
+import type { StoreStatus } from './store-options.js'
 import type { Protocol } from './transports/transport.js'
 
 /** Who an event is about. */
@@ -86,6 +87,8 @@ export interface BrokerEvents {
   subscribe: [event: SubscribeEvent]
   unsubscribe: [event: UnsubscribeEvent]
   drop: [event: DropEvent]
+  /** The store has begun to fail, or has ceased to. */
+  store: [status: StoreStatus]
   /** The native core met a bug and is gone. Without a listener it is logged; it never ends the process by itself. */
   error: [error: MqttError]
   /** After `close`. */

@@ -8,7 +8,9 @@ import type { Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Announcer, tell } from './announcer.js'
 import type { BrokerEvents } from './broker-events.js'
-import { Core } from './core.js'
+import { Core, type CoreListener } from './core.js'
+import { type CoreOptions, coreOptions, nativeOptions } from './core-options.js'
+import { CoreStore } from './core-store.js'
 import { MqttError } from './errors.js'
 import { EventKind, type EventReader } from './events.js'
 import { type Farewell, resolveFarewell } from './farewell.js'
@@ -20,6 +22,7 @@ import type { Logger } from './logger.js'
 import { Message, type MessageProperties } from './message.js'
 import { metricNames, type NativeProperties, type NativeRefusal } from './native.js'
 import { type BrokerOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import type { StoreStatus } from './store-options.js'
 import {
   type MessageHandler,
   MessageStream,
@@ -58,6 +61,10 @@ const DEFAULT_DRAIN_TIMEOUT_MS = 5_000
 const SERVER_SHUTTING_DOWN = 0x8b
 const ADMINISTRATIVE_ACTION = 0x98
 const DEFAULT_MAXIMUM_QUEUED = 10_000
+const storeSentences = {
+  failing: 'The store does not do its work. It is tried again; what needs it is refused until then.',
+  damaged: 'The store is damaged. What needs it is refused until the broker is started anew.',
+} as const
 /** Connections beyond `maximumConnections` that may still be told so; further ones are cut without a word. */
 const REFUSAL_ROOM = 1_000
 
@@ -73,45 +80,41 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
   readonly #handlers = new Map<number, MessageHandler>()
   readonly #streams = new Set<MessageStream>()
   #lastHandle = 0
+  #storeState: StoreStatus['state'] = 'working'
   #closing: Promise<void> | undefined
 
-  private constructor(options: ResolvedOptions) {
+  private constructor(options: ResolvedOptions, ofCore: CoreOptions, store: CoreStore | undefined) {
     super()
     this.options = options
     this.logger = options.logger
-    this.#core = new Core(
-      {
-        limits: options.limits,
-        features: options.features,
-        responseInformation: options.responseInformation,
-        sysIntervalMs: options.sysIntervalSecs * 1000,
-        socketDriver: options.socketDriver,
-        version: `topicwire ${ownVersion()}`,
-        authenticate: options.authenticate !== undefined,
-        enhancedAuthentication: [...options.enhancedAuthentication.keys()],
-        authorizePublish: options.authorizePublish.map((hook) => hook.filter),
-        authorizeSubscribe: options.authorizeSubscribe.map((hook) => hook.filter),
-        onPublish: options.onPublish.map((hook) => hook.filter),
-      },
-      {
-        onEvent: (kind, reader) => this.#onEvent(kind, reader),
-        onSilent: (peer) => this.logger.debug({ peer }, silentSentence(options.limits.connectTimeoutMs)),
-        onAcceptProblem: (reason) => this.logger.error({ reason }, ACCEPT_SENTENCE),
-        onFailure: (error) => this.#onFailure(error),
-      },
-    )
+    const listener: CoreListener = {
+      onEvent: (kind, reader) => this.#onEvent(kind, reader),
+      onSilent: (peer) => this.logger.debug({ peer }, silentSentence(options.limits.connectTimeoutMs)),
+      onAcceptProblem: (reason) => this.logger.error({ reason }, ACCEPT_SENTENCE),
+      onStore: (status) => this.#onStore(status),
+      onFailure: (error) => this.#onFailure(error),
+    }
+    this.#core = new Core(ofCore, listener, store)
     this.#hooks = new HookRunner(options, this.#core)
     this.#authentication = new AuthenticationRunner(options, this.#core)
     this.#announcer = new Announcer(this, (id) => this.#core.connection(id))
   }
 
   /**
-   * Makes a broker and opens its listeners. Without `port` and `listeners` it listens nowhere.
+   * Makes a broker, with what its store holds where it has one, and opens its listeners. Without `port` and `listeners`
+   * it listens nowhere.
    *
-   * @throws MqttError ERR_MQTT_INVALID_OPTION, ERR_MQTT_ADDRESS_IN_USE, ERR_MQTT_LISTEN or ERR_MQTT_TLS.
+   * @throws MqttError ERR_MQTT_INVALID_OPTION, ERR_MQTT_ADDRESS_IN_USE, ERR_MQTT_LISTEN, ERR_MQTT_TLS or what is wrong
+   * with the store: ERR_MQTT_STORE_IN_USE, ERR_MQTT_STORE_VERSION, ERR_MQTT_STORE_DAMAGED, ERR_MQTT_STORE_FAILED.
    */
   static async start(options: BrokerOptions = {}): Promise<Broker> {
-    const broker = new Broker(resolveOptions(options))
+    const resolved = resolveOptions(options)
+    const ofCore = coreOptions(resolved, ownVersion())
+    const epoch = Date.now() - performance.now()
+    const store =
+      resolved.store &&
+      (await CoreStore.open(resolved.store, nativeOptions(ofCore), () => epoch + performance.now()))
+    const broker = new Broker(resolved, ofCore, store)
     try {
       for (const listener of broker.options.listeners) broker.#listeners.push(await listen(listener, broker))
     } catch (error) {
@@ -131,11 +134,17 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     return this.metrics().clientsConnected ?? 0
   }
 
+  /** How the store is; undefined without one. */
+  get storeStatus(): StoreStatus | undefined {
+    return this.#core.storeStatus
+  }
+
   /**
-   * Closes in order: no new connections, a DISCONNECT to every 5.0 client (0x8B; with a `serverReference` 0x9C), then
-   * the end. A second call waits for the first.
+   * Closes in order: no new connections, a DISCONNECT to every 5.0 client (0x8B; with a `serverReference` 0x9C), what is
+   * still to be stored, then the end. A second call waits for the first.
    *
-   * @throws MqttError ERR_MQTT_INVALID_OPTION, and then nothing is closed.
+   * @throws MqttError ERR_MQTT_INVALID_OPTION, and then nothing is closed. ERR_MQTT_STORE_FAILED where the store could
+   * not take everything; then the broker is closed all the same, and nobody was promised what is missing.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     const farewell = resolveFarewell(options, SERVER_SHUTTING_DOWN)
@@ -184,8 +193,9 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
       throw new MqttError('ERR_MQTT_INVALID_OPTION', 'qos must be 0, 1 or 2.')
     }
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
-    const receivers = this.#core.publish(topicName, bytes, qos, retain, nativeProperties(options))
-    if (receivers < 0) throw new MqttError('ERR_MQTT_QUOTA_EXCEEDED', undefined, { reasonCode: 0x97 })
+    const sequence = this.#core.publish(topicName, bytes, qos, retain, nativeProperties(options))
+    if (sequence < 0) throw new MqttError('ERR_MQTT_QUOTA_EXCEEDED', undefined, { reasonCode: 0x97 })
+    if (sequence > 0) await this.#core.stored(sequence)
   }
 
   /**
@@ -294,8 +304,13 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     this.#core.shutDown(farewell)
     await this.#connectionsEnded(drainTimeoutMs)
     this.#handlers.clear()
+    const isStored = await this.#core.closeStore(drainTimeoutMs)
     this.#core.stop()
     this.emit('close')
+    if (!isStored) {
+      const text = 'The broker was closed, but its store could not take what nobody had been promised yet.'
+      throw new MqttError('ERR_MQTT_STORE_FAILED', text)
+    }
   }
 
   /** Resolves when no connection is open; those that take too long are cut. */
@@ -310,6 +325,18 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
       }
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
+  }
+
+  /** Told when trouble begins and when it ends, and not of each attempt between. */
+  #onStore(status: StoreStatus): void {
+    if (status.state === this.#storeState) return
+    this.#storeState = status.state
+    const { path } = this.options.store ?? {}
+    if (status.state === 'working') this.logger.warn({ path }, 'The store does its work again.')
+    else this.logger.error({ path, reason: status.problem }, storeSentences[status.state])
+    // As clients are told: it may yet be stored, but nobody can say when.
+    if (status.state !== 'working') this.#core.abandonStored(status.problem)
+    tell(() => this.emit('store', status))
   }
 
   #onFailure(error: MqttError): void {

@@ -6,17 +6,16 @@
  * A turn ends with `setImmediate`, after every socket that was readable has been read, so that all that was said to
  * one connection in a turn is one write.
  */
-import { randomBytes } from 'node:crypto'
 import type { Server, Socket } from 'node:net'
 import { Answers } from './answers.js'
 import { type AnyConnection, Connection, TopicConnection } from './connection.js'
+import { type CoreOptions, nativeOptions } from './core-options.js'
 import { CoreOutput, closeReason } from './core-output.js'
 import { CoreSockets } from './core-sockets.js'
+import type { CoreStore } from './core-store.js'
 import { CoreTimer } from './core-timer.js'
 import { MqttError } from './errors.js'
 import { EventReader } from './events.js'
-import type { Features } from './features.js'
-import type { Limits } from './limits.js'
 import {
   ARRIVED,
   ENDED,
@@ -29,29 +28,16 @@ import {
   type NativeRefusal,
   type NativeReplacement,
   OUTPUT,
+  RESUMED,
+  STORE,
+  STORE_CHANGED,
 } from './native.js'
-import type { SocketDriver } from './options.js'
+import type { StoreStatus } from './store-options.js'
 import type { Adoption, Listening } from './transports/native-socket.js'
 import type { PayloadTransport, TopicUrlRequest, Transport } from './transports/transport.js'
 
 /** What events may take and still be copied. */
 const EVENT_ROOM_BYTES = 4_000
-
-/** What the core is made with. */
-export interface CoreOptions {
-  readonly limits: Limits
-  readonly features: Features
-  readonly responseInformation: string | undefined
-  readonly sysIntervalMs: number
-  readonly socketDriver: SocketDriver
-  readonly version: string
-  readonly authenticate: boolean
-  /** Names of the methods. */
-  readonly enhancedAuthentication: readonly string[]
-  readonly authorizePublish: readonly string[]
-  readonly authorizeSubscribe: readonly string[]
-  readonly onPublish: readonly string[]
-}
 
 /**
  * What the core is told about a question: a number as `NativeBroker.decide` has it, a refusal in words, Response
@@ -72,6 +58,8 @@ export interface CoreListener {
   onSilent(remoteAddress: string): void
   /** Somebody could not be let in at a port of the core's own. */
   onAcceptProblem(reason: string): void
+  /** The store has begun to fail, or has ceased to. */
+  onStore(status: StoreStatus): void
   /** The core met a bug and is gone; all connections have been ended. */
   onFailure(error: MqttError): void
 }
@@ -96,23 +84,16 @@ export class Core {
   #failure: MqttError | undefined
   readonly #sockets: CoreSockets
   readonly #output: CoreOutput
+  /** undefined where what is promised is kept in memory. */
+  readonly #store: CoreStore | undefined
 
-  constructor(options: CoreOptions, listener: CoreListener) {
+  /** With a store the core is the one that was made from it. */
+  constructor(options: CoreOptions, listener: CoreListener, store?: CoreStore) {
     this.#listener = listener
-    const { responseInformation, socketDriver, ...rest } = options
-    this.#native = new NativeBroker(
-      {
-        ...rest,
-        ...(responseInformation !== undefined && { responseInformation }),
-        seed: randomBytes(16).toString('hex'),
-        enhancedAuthentication: [...options.enhancedAuthentication],
-        authorizePublish: [...options.authorizePublish],
-        authorizeSubscribe: [...options.authorizeSubscribe],
-        onPublish: [...options.onPublish],
-      },
-      this.now(),
-    )
-    this.#sockets = new CoreSockets(this.#native, socketDriver, this.#turn)
+    this.#store = store
+    this.#native = store?.native ?? new NativeBroker(nativeOptions(options), this.now())
+    if (store !== undefined) store.onNews = () => this.#hearOfStore(store)
+    this.#sockets = new CoreSockets(this.#native, options.socketDriver, this.#turn)
     this.#output = new CoreOutput(this.#native, (id) => this.#connections[id])
     this.#armTimer()
   }
@@ -251,7 +232,7 @@ export class Core {
   }
 
   /**
-   * Publishes. Returns how many received it, or -1 where a limit was reached.
+   * Publishes. Returns what to wait for with `stored`, 0 for nothing, or -1 where a limit was reached.
    *
    * @throws MqttError for a topic name or a size that is not possible.
    */
@@ -291,6 +272,33 @@ export class Core {
     for (const connection of this.#connections) connection?.destroy()
   }
 
+  /** Resolves when what `publish` has said to wait for is as safe as its QoS asks for. */
+  async stored(sequence: number): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    await this.#store?.stored(sequence)
+  }
+
+  /** Whoever waits for the store is told that it does not do its work. */
+  abandonStored(problem: string | undefined): void {
+    this.#store?.abandon(new MqttError('ERR_MQTT_STORE_FAILED', problem))
+  }
+
+  /** How the store is; undefined without one. */
+  get storeStatus(): StoreStatus | undefined {
+    return this.#store?.status
+  }
+
+  /** Stores what there is and closes the store. False where not everything could be stored in this time. */
+  async closeStore(mostMs: number): Promise<boolean> {
+    const store = this.#store
+    if (store === undefined) return true
+    this.#native.hurryStore()
+    this.#schedule(STORE)
+    const isDone = this.#failure === undefined && (await store.done(mostMs))
+    await store.close()
+    return isDone
+  }
+
   /** Nothing is called after this. */
   stop(): void {
     this.#timer.stop()
@@ -324,7 +332,7 @@ export class Core {
   }
 
   #schedule(status: number): void {
-    if (this.#isTurnDue || (status & (OUTPUT | EVENTS | ENDED | ARRIVED)) === 0) return
+    if (this.#isTurnDue || (status & (OUTPUT | EVENTS | ENDED | ARRIVED | STORE)) === 0) return
     this.#isTurnDue = true
     setImmediate(this.#turn)
   }
@@ -339,6 +347,7 @@ export class Core {
       for (const connection of gone) this.#native.close(connection.id, this.now())
       this.#dispatch()
       for (const connection of gone) this.#forget(connection)
+      if (this.#store !== undefined) this.#native.giveStoreWork()
       this.#flushSockets()
       this.#output.drain(() => this.now())
       this.#armTimer()
@@ -355,6 +364,25 @@ export class Core {
     for (const { id, transport } of arrivals.connections) this.#add(new Connection(this, transport, id))
     for (const remoteAddress of arrivals.silent) this.#listener.onSilent(remoteAddress)
     if (arrivals.problem !== undefined) this.#listener.onAcceptProblem(arrivals.problem)
+  }
+
+  /** The store's thread has done something. What waited for it leaves at the end of this turn. */
+  #hearOfStore(store: CoreStore): void {
+    this.#run(() => {
+      const status = this.#native.takeStoreNews(this.now())
+      if ((status & STORE_CHANGED) !== 0) this.#listener.onStore(store.status)
+      if ((status & RESUMED) !== 0) this.#resume()
+      store.settle()
+      this.#schedule(OUTPUT)
+    })
+  }
+
+  /** Connections had to wait for the store. Those of sockets that the core drives are read already. */
+  #resume(): void {
+    for (const id of this.#native.resumedConnections()) {
+      const connection = this.#connections[id]
+      if (connection !== undefined) this.#followHeld(connection, false)
+    }
   }
 
   /** Sockets of the core's own that are gone. */
@@ -459,6 +487,7 @@ export class Core {
     this.#failure = mqttError
     this.#timer.stop()
     this.destroyConnections()
+    this.#store?.abandon(mqttError)
     // The core's own sockets have nobody else to say that they are gone.
     this.#openCount -= this.#sockets.takeEnded().length
     this.#listener.onFailure(mqttError)

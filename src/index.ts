@@ -72,6 +72,7 @@ export type {
   TlsOptions,
 } from './options.js'
 export { binary, json, type PayloadCodec, type Schema, text } from './payload-codecs.js'
+export type { Durability, StoreOptions, StoreProgress, StoreStatus } from './store-options.js'
 export {
   type MessageHandler,
   MessageStream,

@@ -71,6 +71,11 @@ export interface Limits {
    * whole. Default 1073741824 (1 GiB).
    */
   readonly maximumBufferedBytes: number
+  /**
+   * Bytes that wait for the store; beyond it, clients that publish or subscribe are not read until it has caught up.
+   * Default 33554432 (32 MiB).
+   */
+  readonly maximumUnstoredBytes: number
   /** Topics with a retained message. Default 1000000. */
   readonly maximumRetainedMessages: number
   /** Bytes of all retained messages together. Default 1073741824 (1 GiB). */
@@ -114,6 +119,7 @@ export const limitRanges: Readonly<Record<NumericLimit, LimitRange>> = {
   maximumQueuedBytes: { default: 64 * MIB, minimum: 0, maximum: MOST_BYTES },
   maximumOutBufferBytes: { default: 4 * MIB, minimum: 4096, maximum: UINT32 },
   maximumBufferedBytes: { default: 1024 * MIB, minimum: 65_536, maximum: MOST_BYTES },
+  maximumUnstoredBytes: { default: 32 * MIB, minimum: 65_536, maximum: MOST_BYTES },
   maximumRetainedMessages: { default: 1_000_000, minimum: 0, maximum: UINT32 },
   maximumRetainedBytes: { default: 1024 * MIB, minimum: 0, maximum: MOST_BYTES },
 }

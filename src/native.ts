@@ -16,6 +16,7 @@ export {
   type NativeProperties,
   type NativeRefusal,
   type NativeReplacement,
+  NativeStore,
   type NativeStranger,
   NativeTopicRouter,
   nativeDecoder,
@@ -31,6 +32,9 @@ export const EVENTS = 2
 export const HELD = 4
 export const ENDED = 8
 export const ARRIVED = 16
+export const STORE = 32
+export const STORE_CHANGED = 64
+export const RESUMED = 128
 
 /** An error of the addon as an `MqttError`; any other error as it is. */
 export function fromNative(error: unknown): unknown {

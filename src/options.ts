@@ -17,6 +17,7 @@ import type {
 } from './hooks/types.js'
 import { defaultLimits, type Limits, limitsSchema } from './limits.js'
 import { type Logger, silentLogger } from './logger.js'
+import { type ResolvedStore, resolveStore, type StoreOptions, storeSchema } from './store-options.js'
 import { formatPath, integer, oneOf, validate } from './validate.js'
 
 export { defaultLimits, type Limits, type QueueFullPolicy } from './limits.js'
@@ -99,6 +100,8 @@ export interface BrokerOptions {
    * stands for the client id, `%u` for the user name. Default: none. `authenticate` may give a client another.
    */
   readonly responseInformation?: string
+  /** What is kept on disk. Default: nothing; what is promised is as safe as the process. */
+  readonly store?: StoreOptions
   /** pino, or anything like it. Default: silent. */
   readonly logger?: Logger
   /** Seconds between two publications of the `$SYS/broker/...` topics, 0 to 86400. Default 10; 0 is never. */
@@ -142,6 +145,7 @@ export interface ResolvedOptions {
   readonly limits: Limits
   readonly features: Features
   readonly responseInformation: string | undefined
+  readonly store: ResolvedStore | undefined
   readonly logger: Logger
   readonly sysIntervalSecs: number
   readonly socketDriver: SocketDriver
@@ -219,6 +223,7 @@ const optionsSchema = z.strictObject(
   {
     ...dataShape,
     tls: tlsSchema.optional(),
+    store: storeSchema,
     listeners: z
       .array(
         z.strictObject({ ...listenerShape, tls: tlsSchema.optional() }, { error: 'must be an object' }),
@@ -262,6 +267,7 @@ export function resolveOptions(options: unknown = {}): ResolvedOptions {
     limits: { ...defaultLimits, ...withoutUndefined(given.limits) },
     features: { ...defaultFeatures, ...withoutUndefined(given.features) },
     responseInformation: given.responseInformation,
+    store: resolveStore(given.store),
     logger: given.logger ?? silentLogger,
     sysIntervalSecs: given.sysIntervalSecs ?? DEFAULT_SYS_INTERVAL_SECS,
     socketDriver: given.socketDriver ?? 'core',

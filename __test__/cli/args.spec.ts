@@ -56,6 +56,16 @@ describe('flags', () => {
     })
   })
 
+  it.each([
+    [['--data', 'd'], { path: 'd' }],
+    [['--data', 'd', '--durability', 'power'], { path: 'd', durability: 'power' }],
+    [['--durability', 'memory'], { durability: 'memory' }],
+    [['--memory'], { durability: 'memory' }],
+    [[], undefined],
+  ])('%j says where what is promised is kept', (args, store) => {
+    expect(parse(...args).parsed).toMatchObject({ configuration: { store } })
+  })
+
   it('--help shows every flag and examples on standard output, and succeeds', () => {
     const { parsed, out, error } = parse('--help')
     expect(parsed).toEqual({ done: true, exitCode: 0 })
@@ -64,6 +74,9 @@ describe('flags', () => {
       '--config',
       '--tls-cert',
       '--allow-anonymous',
+      '--data',
+      '--durability',
+      '--memory',
       '--test-config',
       'Examples:',
     ]) {
@@ -84,6 +97,9 @@ describe('a mistake ends with 2 and a sentence on standard error', () => {
     [['-p', '12x'], 'A port is a whole number from 0 to 65535.'],
     [['-p'], 'argument missing'],
     [['-q', '-v'], 'cannot be used with'],
+    [['--memory', '--data', 'd'], 'cannot be used with'],
+    [['--memory', '--durability', 'power'], 'cannot be used with'],
+    [['--durability', 'disk'], 'Allowed choices are process, power, memory.'],
     [['--log-format', 'xml'], 'Allowed choices are pretty, json.'],
     [['start'], 'too many arguments'],
   ]

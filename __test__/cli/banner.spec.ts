@@ -2,22 +2,30 @@ import { describe, expect, it } from 'vitest'
 import { type Bound, banner, wantsColor } from '../../src/cli/banner.js'
 
 const piped = { terminal: false, color: false }
+const kept = { path: '/var/lib/x', durability: 'process' } as const
 const onePort: Bound = { protocol: 'auto', host: '127.0.0.1', port: 1883, tls: false }
+
+/** What a banner says of the data. */
+function dataLine(of: Parameters<typeof banner>[2], terminal: boolean): string | undefined {
+  const text = banner('1.2.3', [onePort], of, { terminal, color: false })
+  return text.split('\n').find((line) => line.includes('data:'))
+}
 
 /** The URLs of a banner in a pipe. */
 function urls(bound: readonly Bound[], hosts: string[] = []): string[] {
-  return banner('1.2.3', bound, piped, hosts).trimEnd().split('\n').slice(1)
+  return banner('1.2.3', bound, undefined, piped, hosts).trimEnd().split('\n').slice(1, -1)
 }
 
 describe('the banner in a pipe', () => {
-  it('is the version and then one URL a line', () => {
-    expect(banner('1.2.3', [onePort], piped)).toBe(
+  it('is the version, then one URL a line, then where data is', () => {
+    expect(banner('1.2.3', [onePort], kept, piped)).toBe(
       [
         'topicwire 1.2.3',
         'mqtt://127.0.0.1:1883',
         'ws://127.0.0.1:1883/mqtt',
         'ws://127.0.0.1:1883/topics/<topic>',
         'ws://127.0.0.1:1883/echo',
+        'data: /var/lib/x, which survives the process being killed',
         '',
       ].join('\n'),
     )
@@ -62,20 +70,30 @@ describe('the banner in a pipe', () => {
   })
 })
 
+describe.each([true, false])('where data is, and what it survives (terminal: %s)', (terminal) => {
+  it.each([
+    [kept, 'data: /var/lib/x, which survives the process being killed'],
+    [{ ...kept, durability: 'power' as const }, 'data: /var/lib/x, which survives power loss'],
+    [undefined, 'data: in memory, which ends with the process'],
+  ])('%j', (of, expected) => {
+    expect(dataLine(of, terminal)?.trim()).toBe(expected)
+  })
+})
+
 describe('the banner on a terminal', () => {
   it('says what each URL is for, and that only this machine can connect', () => {
-    const text = banner('1.2.3', [onePort], { terminal: true, color: false })
+    const text = banner('1.2.3', [onePort], kept, { terminal: true, color: false })
     expect(text).toMatch(/mqtt:\/\/127\.0\.0\.1:1883 +devices/)
     expect(text).toContain('Only this machine can connect')
     expect(text).not.toContain('\x1b')
     expect(
-      banner('1.2.3', [{ ...onePort, host: '0.0.0.0' }], { terminal: true, color: false }, []),
+      banner('1.2.3', [{ ...onePort, host: '0.0.0.0' }], kept, { terminal: true, color: false }, []),
     ).not.toContain('Only this machine')
   })
 
   it('keeps its columns when it is coloured', () => {
-    const plain = banner('1.2.3', [onePort], { terminal: true, color: false })
-    const colored = banner('1.2.3', [onePort], { terminal: true, color: true })
+    const plain = banner('1.2.3', [onePort], kept, { terminal: true, color: false })
+    const colored = banner('1.2.3', [onePort], kept, { terminal: true, color: true })
     expect(colored).not.toBe(plain)
     expect(colored.replaceAll(/\x1b\[\d+m/g, '')).toBe(plain)
   })

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Configuration } from '../../src/cli/config-schema.js'
 import { isLoopback, loadSettings, merge } from '../../src/cli/configuration.js'
@@ -53,6 +53,30 @@ describe('flags win over the environment, that over the file, that over defaults
       list: [4],
     })
     expect(below).toEqual({ a: { b: 1, c: 2 }, list: [1, 2] })
+  })
+})
+
+describe('the store', () => {
+  it('is in the working directory and survives the process, unless somebody says otherwise', () => {
+    const { options } = loadSettings({}, {})
+    expect(options.store).toEqual({ path: resolve('topicwire-data'), durability: 'process' })
+  })
+
+  it('is in memory where that is said', () => {
+    expect(loadSettings({ store: { durability: 'memory' } }, {}).options.store).toBeUndefined()
+    expect(loadSettings({}, { TOPICWIRE_STORE__DURABILITY: 'memory' }).options.store).toBeUndefined()
+  })
+
+  it('is put together of flags, environment and file, whose directory is where its path begins', () => {
+    const path = temporaryFile('a.yaml', 'store: { path: data, durability: power }\n')
+    const inFile = resolve(dirname(path), 'data')
+    expect(loadSettings({}, {}, path).options.store).toEqual({ path: inFile, durability: 'power' })
+    const environment = { TOPICWIRE_STORE__DURABILITY: 'process' }
+    expect(loadSettings({}, environment, path).options.store).toEqual({ path: inFile, durability: 'process' })
+    expect(loadSettings({ store: { path: 'd' } }, environment, path).options.store).toEqual({
+      path: resolve('d'),
+      durability: 'process',
+    })
   })
 })
 

@@ -92,7 +92,7 @@ describe('wrong usage and configuration end with 2', () => {
   })
 
   it('an open address without log-in is refused in one sentence', async () => {
-    const { exitCode, error } = await runCommand(['-p', '0', '--host', '0.0.0.0'])
+    const { exitCode, error } = await runCommand(['-p', '0', '--memory', '--host', '0.0.0.0'])
     expect(exitCode).toBe(2)
     expect(error).toMatch(/^topicwire: 0\.0\.0\.0 can be reached from other machines.*--allow-anonymous\.\n$/)
   })
@@ -104,21 +104,28 @@ describe('a port that cannot be had ends with 1', () => {
     onTestFinished(() => void other.close())
     await once(other, 'listening')
     const { port } = other.address() as AddressInfo
-    const { exitCode, out, error } = await runCommand(['-p', `${port}`])
+    const { exitCode, out, error } = await runCommand(['-p', `${port}`, '--memory'])
     expect({ exitCode, out }).toEqual({ exitCode: 1, out: '' })
     expect(error).toMatch(new RegExp(`^topicwire: Port ${port} is taken[^\\n]* -p\\.\\n$`))
   })
 
   it('an address of another machine is one sentence', async () => {
-    const { exitCode, error } = await runCommand(['-p', '0', '--host', '192.0.2.1', '--allow-anonymous'])
+    const { exitCode, error } = await runCommand([
+      '-p',
+      '0',
+      '--memory',
+      '--host',
+      '192.0.2.1',
+      '--allow-anonymous',
+    ])
     expect(exitCode).toBe(1)
     expect(error).toBe('topicwire: 192.0.2.1 is not an address of this machine.\n')
   })
 })
 
 describe('a broker that runs', () => {
-  it('prints its URLs, one a line, and nothing else on standard output', async () => {
-    const command = new RunningCommand(['-p', '0'])
+  it('prints its URLs, one a line, where its data is, and nothing else on standard output', async () => {
+    const command = new RunningCommand(['-p', '0', '--memory'])
     const port = await command.port()
     command.child.kill('SIGTERM')
     const { out } = await command.ended
@@ -127,6 +134,7 @@ describe('a broker that runs', () => {
       `ws://127.0.0.1:${port}/mqtt`,
       `ws://127.0.0.1:${port}/topics/<topic>`,
       `ws://127.0.0.1:${port}/echo`,
+      'data: in memory, which ends with the process',
       '',
     ])
   })
@@ -135,16 +143,24 @@ describe('a broker that runs', () => {
     const { cert, key } = await makeCertificate()
     const directory = temporaryDirectory({ 'c.pem': cert, 'k.pem': key })
     const command = new RunningCommand([
-      ...['-p', '0', '--tls-cert', join(directory, 'c.pem'), '--tls-key', join(directory, 'k.pem')],
+      ...[
+        '-p',
+        '0',
+        '--memory',
+        '--tls-cert',
+        join(directory, 'c.pem'),
+        '--tls-key',
+        join(directory, 'k.pem'),
+      ],
     ])
     const port = await command.port()
-    await command.waitFor(/echo\n$/)
+    await command.waitFor(/^data: .*\n$/m)
     expect(command.out).toContain(`mqtts://localhost:${port}\n`)
     expect(command.out).toContain(`wss://localhost:${port}/mqtt\n`)
   })
 
   it.each(['SIGTERM', 'SIGINT'] as const)('%s ends it in order, with 0', async (signal) => {
-    const command = new RunningCommand(['-p', '0'])
+    const command = new RunningCommand(['-p', '0', '--memory'])
     await command.port()
     command.child.kill(signal)
     expect((await command.ended).exitCode).toBe(0)
@@ -155,7 +171,7 @@ describe('a broker that runs', () => {
 
   it('takes flags over the environment over the file', async () => {
     const path = temporaryFile('a.yaml', 'port: 1\nhost: 192.0.2.1\n')
-    const command = new RunningCommand(['-c', path, '-p', '0'], {
+    const command = new RunningCommand(['-c', path, '-p', '0', '--memory'], {
       TOPICWIRE_HOST: '127.0.0.1',
       TOPICWIRE_PORT: '2',
     })
@@ -164,7 +180,7 @@ describe('a broker that runs', () => {
 
   it('--quiet prints nothing', async () => {
     const port = await freePort()
-    const command = new RunningCommand(['-p', `${port}`, '--quiet'])
+    const command = new RunningCommand(['-p', `${port}`, '--memory', '--quiet'])
     // It says nothing, so it is asked whether it is up.
     await answered(port)
     command.child.kill('SIGTERM')
@@ -185,7 +201,7 @@ describe('a broker with clients', () => {
   }
 
   it('logs one line for each that comes and goes: id, peer, protocol, reason', async () => {
-    const command = new RunningCommand(['-p', '0'])
+    const command = new RunningCommand(['-p', '0', '--memory'])
     const client = await connect(await command.port(), { clientId: 'sensor-1' })
     await client.endAsync()
     await command.waitFor(/disconnected/)
@@ -209,7 +225,7 @@ describe('a broker with clients', () => {
   })
 
   it('tells 5.0 clients that it is shutting down', async () => {
-    const command = new RunningCommand(['-p', '0'])
+    const command = new RunningCommand(['-p', '0', '--memory'])
     const client = await connect(await command.port())
     const goodbye = new Promise((resolve) => client.once('disconnect', resolve))
     command.child.kill('SIGTERM')
@@ -218,7 +234,7 @@ describe('a broker with clients', () => {
   })
 
   it('ends at once on a second signal, with 1', async () => {
-    const command = new RunningCommand(['-p', '0'])
+    const command = new RunningCommand(['-p', '0', '--memory'])
     // A peer that neither reads nor closes keeps an orderly end waiting.
     const peer = createConnection({
       port: await command.port(),
@@ -243,7 +259,7 @@ describe('a broker with clients', () => {
 
   it('lets in who has a user name and its password, and nobody else', async () => {
     const path = temporaryFile('a.yaml', `users:\n  alice: ${await hashPassword('secret')}\n`)
-    const command = new RunningCommand(['-c', path, '-p', '0'])
+    const command = new RunningCommand(['-c', path, '-p', '0', '--memory'])
     const port = await command.port()
     const client = await connect(port, { username: 'alice', password: 'secret' })
     expect(client.connected).toBe(true)
@@ -256,7 +272,9 @@ describe('a broker with clients', () => {
   })
 
   it('serves with the limits of its environment', async () => {
-    const command = new RunningCommand(['-p', '0'], { TOPICWIRE_LIMITS__MAXIMUM_PACKET_SIZE_BYTES: '1000' })
+    const command = new RunningCommand(['-p', '0', '--memory'], {
+      TOPICWIRE_LIMITS__MAXIMUM_PACKET_SIZE_BYTES: '1000',
+    })
     const port = await command.port()
     const client = createMqttClient(`mqtt://127.0.0.1:${port}`, { protocolVersion: 5 })
     onTestFinished(() => void client.end(true))
@@ -279,7 +297,7 @@ describe('a reader that goes away', () => {
   })
 
   it('ends a running broker in order', async () => {
-    const command = unread('-p', '0')
+    const command = unread('-p', '0', '--memory')
     expect((await command.ended).exitCode).toBe(0)
     expect(command.log()).toMatchObject([
       { level: 'info', msg: 'Closing: nobody reads our output any more.' },

@@ -1,7 +1,7 @@
 /** The command line of the broker: which flags there are, what `--help` says of them, and what was given. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { listCommands } from './commands.js'
-import type { Configuration, LogFormat } from './config-schema.js'
+import type { Configuration, LogFormat, StoreDurability } from './config-schema.js'
 import type { Io } from './lib/io.js'
 
 /** What the command line asks for. */
@@ -28,6 +28,9 @@ interface Flags {
   tlsPort?: number
   wsPort?: number
   allowAnonymous?: boolean
+  data?: string
+  durability?: StoreDurability
+  memory?: boolean
   logFormat?: LogFormat
   testConfig?: boolean
   verbose?: boolean
@@ -39,6 +42,8 @@ Examples:
   topicwire                                      this machine only, port 1883
   topicwire -p 1999                              another port
   topicwire --host 0.0.0.0 --allow-anonymous     the whole network, without log-in
+  topicwire --data /var/lib/topicwire --durability power
+                                                 what is acknowledged survives power loss
   topicwire --tls-cert cert.pem --tls-key key.pem
                                                  mqtts:// and wss:// on the same port
   topicwire -c topicwire.yaml --test-config      check a configuration and end
@@ -84,6 +89,19 @@ function describeCommand(version: string, io: Io): Command {
     .option('--tls-port <port>', 'a port of its own for MQTT over TLS, besides the one port', portOf)
     .option('--ws-port <port>', 'a port of its own for WebSocket, besides the one port', portOf)
     .option('--allow-anonymous', 'serve clients without a user name, on every address')
+    .option('--data <directory>', 'where what is promised is kept (default: ./topicwire-data)')
+    .addOption(
+      new Option(
+        '--durability <mode>',
+        'what that survives: the process being killed, power loss, nothing (default: process)',
+      ).choices(['process', 'power', 'memory']),
+    )
+    .addOption(
+      new Option('--memory', 'keep nothing on disk: the same as --durability memory').conflicts([
+        'data',
+        'durability',
+      ]),
+    )
     .addOption(
       new Option(
         '--log-format <format>',
@@ -114,8 +132,18 @@ function configurationOf(flags: Flags): Configuration {
     tlsPort: flags.tlsPort,
     wsPort: flags.wsPort,
     allowAnonymous: flags.allowAnonymous,
+    store: storeOf(flags),
     log: flags.logFormat && { format: flags.logFormat },
   }
+}
+
+function storeOf({ data, durability, memory }: Flags): Configuration['store'] {
+  const store = {
+    ...(data === undefined ? {} : { path: data }),
+    ...(durability === undefined ? {} : { durability }),
+    ...(memory ? { durability: 'memory' as const } : {}),
+  }
+  return Object.keys(store).length === 0 ? undefined : store
 }
 
 function portOf(text: string): number {

@@ -1,6 +1,7 @@
 /** What the command prints when it is up: the URLs to use. Aligned and coloured for a terminal, bare for a pipe. */
 import { networkInterfaces } from 'node:os'
 import type { ListenerProtocol } from '../options.js'
+import type { Durability } from '../store-options.js'
 import { isLoopback } from './configuration.js'
 
 /** A place the broker listens at, as bound. */
@@ -11,6 +12,12 @@ export interface Bound {
   readonly port: number
   /** Whether TLS is spoken there: always for `mqtts` and `wss`, with certificates for `auto`. */
   readonly tls: boolean
+}
+
+/** Where the broker keeps what it promises. */
+export interface Kept {
+  readonly path: string
+  readonly durability: Durability
 }
 
 /** How a banner is to look. */
@@ -29,6 +36,7 @@ interface Line {
 export function banner(
   version: string,
   bound: readonly Bound[],
+  kept: Kept | undefined,
   style: BannerStyle,
   hosts = ownAddresses(),
 ): string {
@@ -37,7 +45,9 @@ export function banner(
     .flatMap((place) => reachableHosts(place.host, hosts).flatMap((host) => urlsOf(place, host)))
   const unique = [...new Map(lines.map((line) => [line.url, line])).values()]
   const isLocal = bound.every((place) => isLoopback(place.host))
-  return style.terminal ? forTerminal(version, unique, isLocal, style.color) : forPipe(version, unique)
+  return style.terminal
+    ? forTerminal(version, unique, kept, isLocal, style.color)
+    : forPipe(version, unique, kept)
 }
 
 /** Whether to colour what goes to a terminal: https://no-color.org, and terminals that say they cannot. */
@@ -45,7 +55,13 @@ export function wantsColor(isTerminal: boolean, environment: NodeJS.ProcessEnv):
   return isTerminal && !environment.NO_COLOR && environment.TERM !== 'dumb'
 }
 
-function forTerminal(version: string, lines: readonly Line[], isLocal: boolean, color: boolean): string {
+function forTerminal(
+  version: string,
+  lines: readonly Line[],
+  kept: Kept | undefined,
+  isLocal: boolean,
+  color: boolean,
+): string {
   const paint = (code: number, text: string) => (color ? `\x1b[${code}m${text}\x1b[0m` : text)
   const width = Math.max(0, ...lines.map((line) => line.url.length)) + 3
   const rows = lines.map(
@@ -55,12 +71,20 @@ function forTerminal(version: string, lines: readonly Line[], isLocal: boolean, 
   return [
     `\n  ${paint(1, 'topicwire')} ${version}\n`,
     ...rows,
-    `\n  ${paint(2, `${reach}Ctrl+C ends it.`)}\n\n`,
+    `\n  ${paint(2, survival(kept))}`,
+    `  ${paint(2, `${reach}Ctrl+C ends it.`)}\n\n`,
   ].join('\n')
 }
 
-function forPipe(version: string, lines: readonly Line[]): string {
-  return [`topicwire ${version}`, ...lines.map((line) => line.url), ''].join('\n')
+function forPipe(version: string, lines: readonly Line[], kept: Kept | undefined): string {
+  return [`topicwire ${version}`, ...lines.map((line) => line.url), survival(kept), ''].join('\n')
+}
+
+/** Where what is acknowledged is, and what it survives. */
+function survival(kept: Kept | undefined): string {
+  if (kept === undefined) return 'data: in memory, which ends with the process'
+  const survives = { process: 'the process being killed', power: 'power loss' }[kept.durability]
+  return `data: ${kept.path}, which survives ${survives}`
 }
 
 function urlsOf({ protocol, port, tls }: Bound, host: string): Line[] {

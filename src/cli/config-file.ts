@@ -27,6 +27,7 @@ function withAbsolutePaths(configuration: Configuration, directory: string): Con
   return {
     ...configuration,
     usersFile: absolute(configuration.usersFile),
+    store: configuration.store && { ...configuration.store, path: absolute(configuration.store.path) },
     tls: files(configuration.tls),
     listeners: configuration.listeners?.map((listener) => ({ ...listener, tls: files(listener.tls) })),
   }

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import type { Features } from '../features.js'
 import type { Limits } from '../limits.js'
 import { dataShape, type ListenerProtocol, listenerShape, type SocketDriver } from '../options.js'
+import { type Durability, storePath } from '../store-options.js'
 import { oneOf } from '../validate.js'
 
 /** The parts of `TlsOptions`, with paths. A relative path is relative to the configuration file. */
@@ -26,6 +27,9 @@ export interface TlsFiles {
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 /** `auto` is pretty on a terminal and JSON elsewhere. */
 export type LogFormat = 'auto' | 'pretty' | 'json'
+
+/** Of the store: `memory` is none. */
+export type StoreDurability = Durability | 'memory'
 
 /** A configuration before defaults. */
 export interface Configuration {
@@ -48,6 +52,13 @@ export interface Configuration {
   readonly limits?: { readonly [Name in keyof Limits]?: Limits[Name] | undefined } | undefined
   readonly features?: { readonly [Name in keyof Features]?: Features[Name] | undefined } | undefined
   readonly responseInformation?: string | undefined
+  readonly store?:
+    | {
+        /** A directory. */
+        readonly path?: string | undefined
+        readonly durability?: StoreDurability | undefined
+      }
+    | undefined
   readonly sysIntervalSecs?: number | undefined
   readonly socketDriver?: SocketDriver | undefined
   /** User name to password hash; see users.ts for the format. */
@@ -87,6 +98,15 @@ export const configurationSchema = z.strictObject(
     tls: tlsFiles,
     wsPort: dataShape.port,
     tlsPort: dataShape.port,
+    store: z
+      .strictObject(
+        {
+          path: storePath.optional(),
+          durability: oneOf(['process', 'power', 'memory']).optional(),
+        },
+        { error: 'must be a mapping with path and durability' },
+      )
+      .optional(),
     listeners: z
       .array(z.strictObject({ ...listenerShape, tls: tlsFiles }, { error: 'must be a mapping' }), {
         error: 'must be a list of listeners',

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { MqttError } from '../errors.js'
 import {
@@ -14,6 +15,7 @@ import {
   resolveOptions,
   type TlsOptions,
 } from '../options.js'
+import { DEFAULT_DURABILITY } from '../store-options.js'
 import { readConfigurationFile, reasonOf } from './config-file.js'
 import type { Configuration, LogFormat, LogLevel, TlsFiles } from './config-schema.js'
 import { readEnvironment } from './environment.js'
@@ -21,6 +23,9 @@ import { authenticateUsers, readUsers, scramForUsers } from './users.js'
 
 /** The port that MQTT clients try when they are not told one. */
 export const DEFAULT_PORT = 1883
+
+/** Where what is promised is kept when nobody says: in the working directory. */
+export const DEFAULT_STORE_PATH = 'topicwire-data'
 
 /** What the command runs with. */
 export interface Settings {
@@ -47,6 +52,7 @@ export function loadSettings(
   const scram = scramForUsers(users)
   const options: BrokerOptions = {
     ...brokerOptions(configuration),
+    ...storeOptions(configuration.store),
     ...(scram === undefined ? {} : { enhancedAuthentication: { 'SCRAM-SHA-256': scram } }),
     ...(hasLogin ? { authenticate: authenticateUsers(users, configuration.allowAnonymous ?? false) } : {}),
   }
@@ -108,6 +114,11 @@ function brokerOptions(configuration: Configuration): BrokerOptions {
     sysIntervalSecs,
     socketDriver,
   }) as BrokerOptions
+}
+
+function storeOptions(store: Configuration['store'] = {}): Pick<BrokerOptions, 'store'> {
+  const { path = DEFAULT_STORE_PATH, durability = DEFAULT_DURABILITY } = store
+  return durability === 'memory' ? {} : { store: { path: resolve(path), durability } }
 }
 
 /** Reads the files and tries them, so that a wrong key is found before the first client does. */

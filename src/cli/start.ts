@@ -1,6 +1,6 @@
 /** `topicwire` and `topicwire start`: reads what it was told, starts a broker, says where, and ends in order. */
 import { readFileSync } from 'node:fs'
-import { MqttError } from '../errors.js'
+import { type ErrorCode, MqttError } from '../errors.js'
 import type { Broker } from '../index.js'
 import type { Logger } from '../logger.js'
 import { explainMissingAddon, isLoaderError } from '../native-missing.js'
@@ -10,8 +10,10 @@ import { type Bound, banner, wantsColor } from './banner.js'
 import { loadSettings } from './configuration.js'
 import { EXIT_FAILURE } from './lib/exit.js'
 import { type Io, whenReaderGone } from './lib/io.js'
+import { ProgressLine } from './lib/progress.js'
 import { createLogger } from './log.js'
 import { logEvents } from './log-events.js'
+import { RecoveryProgress } from './recovery-progress.js'
 import { onShutdownSignals } from './signals.js'
 
 /** Resolves with an exit code when there is nothing left to do, and with undefined when the broker is up. */
@@ -31,9 +33,18 @@ export async function start(args: readonly string[], io: Io): Promise<number | u
 
   // Loaded late: `--help` and mistakes in the configuration are answered without the native addon.
   const { Broker } = await importPackage()
-  const broker = await Broker.start({ ...settings.options, logger }).catch((error: unknown) => {
-    throw withAdvice(error)
-  })
+  const progress = new RecoveryProgress(logger, new ProgressLine(io))
+  const { store } = settings.options
+  const options = {
+    ...settings.options,
+    ...(store && { store: { ...store, onProgress: progress.show } }),
+    logger,
+  }
+  const broker = await Broker.start(options)
+    .finally(() => progress.end())
+    .catch((error: unknown) => {
+      throw withAdvice(error)
+    })
   logEvents(broker, logger)
   endInOrder(broker, logger)
   if (parsed.verbosity !== 'quiet') io.out(bannerOf(version, broker, settings.options))
@@ -54,15 +65,15 @@ function ownVersion(): string {
 }
 
 function bannerOf(version: string, broker: Broker, options: BrokerOptions): string {
-  const { listeners } = resolveOptions(options)
+  const resolved = resolveOptions(options)
   const bound = broker.addresses.map(({ protocol, host, port }): Bound => {
-    const listener = listeners.find(
+    const listener = resolved.listeners.find(
       (one) => one.protocol === protocol && (one.port === port || one.port === 0),
     )
     return { protocol, host, port, tls: listener?.tls !== undefined }
   })
   const terminal = process.stdout.isTTY === true
-  return banner(version, bound, { terminal, color: wantsColor(terminal, process.env) })
+  return banner(version, bound, resolved.store, { terminal, color: wantsColor(terminal, process.env) })
 }
 
 /** Signals, and a reader that went away, close the broker; the process ends by itself when nothing is left open. */
@@ -94,9 +105,22 @@ function endInOrder(broker: Broker, logger: Logger): void {
 
 /** The library says what is wrong; the command knows which flag mends it. */
 function withAdvice(error: unknown): unknown {
-  if (!(error instanceof MqttError) || error.code !== 'ERR_MQTT_ADDRESS_IN_USE') return error
-  const { port } = (error.cause ?? {}) as { port?: number }
-  if (port === undefined) return error
-  const advice = `Port ${port} is taken, perhaps by another broker: stop that, or choose another port with -p.`
-  return new MqttError(error.code, advice, { cause: error })
+  if (!(error instanceof MqttError)) return error
+  if (error.code === 'ERR_MQTT_ADDRESS_IN_USE') {
+    const { port } = (error.cause ?? {}) as { port?: number }
+    if (port === undefined) return error
+    const advice = `Port ${port} is taken, perhaps by another broker: stop that, or choose another port with -p.`
+    return new MqttError(error.code, advice, { cause: error })
+  }
+  if (!STORE_ERRORS.has(error.code)) return error
+  const said = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`
+  return new MqttError(error.code, `${said} ${STORE_FLAGS}`, { cause: error })
 }
+
+const STORE_ERRORS: ReadonlySet<ErrorCode> = new Set([
+  'ERR_MQTT_STORE_IN_USE',
+  'ERR_MQTT_STORE_VERSION',
+  'ERR_MQTT_STORE_DAMAGED',
+  'ERR_MQTT_STORE_FAILED',
+])
+const STORE_FLAGS = '(--data names a directory, --memory keeps nothing on disk.)'

@@ -3,6 +3,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { TLSSocket } from 'node:tls'
+import type { StoreStatus } from '../store-options.js'
 
 /** The paths that speak WebSocket, in one sentence, for everybody who asked for another. */
 export const PATHS_SENTENCE =
@@ -12,7 +13,12 @@ export const PATHS_SENTENCE =
 export const HOST_SENTENCE = 'The request has no Host header.'
 
 /** Answers one request. `isClosing` says whether the listener has stopped accepting. */
-export function answer(request: IncomingMessage, response: ServerResponse, isClosing: boolean): void {
+export function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  isClosing: boolean,
+  store?: StoreStatus,
+): void {
   // Bodies are of no use here, but an unread one would hold the connection.
   request.resume()
   if (isClosing) response.setHeader('Connection', 'close')
@@ -31,8 +37,8 @@ export function answer(request: IncomingMessage, response: ServerResponse, isClo
   } else if (path === '/') {
     send(request, response, 200, frontPage(request))
   } else if (path === '/healthz') {
-    if (isClosing) send(request, response, 503, 'closing')
-    else send(request, response, 200, 'ok')
+    const { status, text } = health(isClosing, store)
+    send(request, response, status, text)
   } else if (isWebSocketPath(path)) {
     response.setHeader('Upgrade', 'websocket')
     send(
@@ -44,6 +50,15 @@ export function answer(request: IncomingMessage, response: ServerResponse, isClo
   } else {
     send(request, response, 404, `There is nothing here. ${PATHS_SENTENCE} / and /healthz are pages.`)
   }
+}
+
+/** A broker whose store does not do its work serves what needs none, and cannot keep what it would promise. */
+function health(isClosing: boolean, store: StoreStatus | undefined): { status: number; text: string } {
+  if (isClosing) return { status: 503, text: 'closing' }
+  if (store === undefined) return { status: 200, text: 'ok' }
+  const { state, problem } = store
+  const line = `store: ${state}${problem === undefined ? '' : `, ${problem}`}`
+  return state === 'working' ? { status: 200, text: `ok\n${line}` } : { status: 503, text: line }
 }
 
 /** Whether a request does not say to which host, as it has to from HTTP/1.1 on (RFC 9112, 3.2; RFC 6455, 4.2.1). */

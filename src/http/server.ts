@@ -20,12 +20,14 @@ const MAXIMUM_REQUESTS_PER_SOCKET = 100
 export class HttpFront {
   readonly #server: Server
   readonly #upgrader: Upgrader
+  readonly #acceptor: Acceptor
   /** Sockets that have had their last answer. What is wrong with the bytes behind it is not said any more. */
   readonly #lastAnswered = new WeakSet<Duplex>()
   #closing = false
 
   constructor(acceptor: Acceptor) {
     const { connectTimeoutMs } = acceptor.options.limits
+    this.#acceptor = acceptor
     this.#upgrader = new Upgrader(acceptor)
     this.#server = createServer(
       {
@@ -69,7 +71,7 @@ export class HttpFront {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    answer(request, response, this.#closing)
+    answer(request, response, this.#closing, this.#acceptor.storeStatus)
     const isLast = !response.shouldKeepAlive || response.getHeader('Connection') === 'close'
     if (isLast) this.#lastAnswered.add(request.socket)
   }

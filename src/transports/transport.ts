@@ -14,6 +14,7 @@ import type { Server, Socket } from 'node:net'
 import type { ListenerAddress } from '../listeners/listener.js'
 import type { Logger } from '../logger.js'
 import type { ResolvedOptions } from '../options.js'
+import type { StoreStatus } from '../store-options.js'
 import type { Adoption } from './native-socket.js'
 
 /** How the peer speaks to us. `topic` is a topic as a WebSocket URL; `stream` a Duplex that was handed over. */
@@ -92,6 +93,8 @@ export interface Acceptor {
   readonly logger: Logger
   /** All that the broker listens on by now, so that a client at the wrong port can be told the right one. */
   readonly addresses: readonly ListenerAddress[]
+  /** How the store is; undefined without one. */
+  readonly storeStatus?: StoreStatus | undefined
   /**
    * Takes an MQTT Network Connection. `maximumConnections` is the acceptor's to enforce: it knows all listeners and
    * can say 0x97 to a client that understands it.

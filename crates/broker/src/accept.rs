@@ -28,6 +28,11 @@ pub(crate) struct Agreed {
 }
 
 impl Agreed {
+    /// True where the Session is to be there when its connection is not.
+    pub(crate) fn outlives_connection(&self) -> bool {
+        self.expiry_interval_secs > 0
+    }
+
     /// What CONNACK tells a 5.0 client; `assigned` is empty where it brought an identifier of its own.
     pub(crate) fn connack_properties<'a>(&self, config: &Config, assigned: &'a str) -> ConnackProperties<'a> {
         let limits = &config.limits;
@@ -251,12 +256,7 @@ impl Broker {
             return;
         }
         session.is_stored = true;
-        self.journal.record(|| StoreOperation::PutSession {
-            client_id: Arc::clone(&session.client_id),
-            expiry_interval_secs: session.lifetime.interval_secs(),
-            version: session.version,
-            closed_at_ms: None,
-        });
+        self.journal.put_session(session, None);
         if let Some(will) = &session.will {
             self.journal.record(|| StoreOperation::PutWill {
                 client_id: Arc::clone(&session.client_id),

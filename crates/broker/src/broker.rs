@@ -2,10 +2,11 @@
 //!
 //! Calling order. News in: [`Broker::open`] (or [`Broker::open_topic_url`]), then [`Broker::receive`] for each
 //! chunk, [`Broker::writable`] when a full transport has room again, [`Broker::close`] once when the transport is
-//! gone; [`Broker::decide`] for each question; [`Broker::stored`] and [`Broker::handle_fetched`] for a store;
+//! gone; [`Broker::decide`] for each question; [`Broker::stored`], [`Broker::store_failed`] and
+//! [`Broker::handle_fetched`] for a store;
 //! [`Broker::tick`] at or after [`Broker::next_deadline_ms`]. Work out, after any of these:
 //! [`Broker::poll_transmit`] until it has nothing, [`Broker::poll_event`], and with a store
-//! [`Broker::poll_store_batch`] and [`Broker::poll_fetch`].
+//! [`Broker::poll_store_batch`], [`Broker::poll_fetch`] and [`Broker::poll_resumed`].
 //!
 //! The value reads no clock and no randomness: the same calls give the same results. Time is in milliseconds and
 //! must not go backwards.
@@ -31,11 +32,12 @@ use crate::drops::Drops;
 use crate::end::Ending;
 use crate::event::Event;
 use crate::hook::{Refusal, Token};
+use crate::journal::Journal;
 use crate::message::{Message, SpareMessages};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, StoreMetrics};
 use crate::route::FrameCache;
 use crate::session::{Session, SubscriptionOptions};
-use crate::store::{Fetch, Journal, StoreBatch};
+use crate::store::{Fetch, StoreBatch, StoreWork};
 use crate::sys::SysTopics;
 use crate::transmit::Outlet;
 
@@ -110,6 +112,11 @@ pub struct Broker {
     pub(crate) withholding: Vec<ConnectionKey>,
     /// Sessions with a PUBLISH that waits for the store.
     pub(crate) holding: Vec<SessionKey>,
+    /// Connections that wait for the store to catch up, and those that have done so.
+    pub(crate) stalled: Vec<ConnectionKey>,
+    pub(crate) resumed: VecDeque<ConnectionKey>,
+    /// While the store cannot do its work: what is said to those who need it.
+    pub(crate) trouble: Option<Refusal>,
     /// Matches in the larger routes that are kept beside connections.
     pub(crate) kept_matches: usize,
     pub(crate) assigned_count: u64,
@@ -146,6 +153,9 @@ impl Broker {
             drops: Drops::default(),
             withholding: Vec::new(),
             holding: Vec::new(),
+            stalled: Vec::new(),
+            resumed: VecDeque::new(),
+            trouble: None,
             kept_matches: 0,
             assigned_count: 0,
             last_token: 0,
@@ -232,11 +242,32 @@ impl Broker {
         self.journal.take_fetch()
     }
 
+    /// What [`Broker::poll_store_batch`] and [`Broker::poll_fetch`] would give, and how urgent it is. Taking it once for
+    /// many makes what they wait for cheaper.
+    #[must_use]
+    pub fn store_work(&self) -> StoreWork {
+        match self.journal.waiting() {
+            (0, 0) => StoreWork::None,
+            (operations, 0) if !self.awaits_store() => StoreWork::Unhurried(operations),
+            _ => StoreWork::Awaited,
+        }
+    }
+
+    fn awaits_store(&self) -> bool {
+        !(self.withholding.is_empty() && self.holding.is_empty() && self.stalled.is_empty())
+    }
+
+    /// How the host's store is: told with the other metrics and by `$SYS`.
+    pub fn note_store(&mut self, store: StoreMetrics) {
+        self.metrics.store = store;
+    }
+
     /// Counters and gauges as they stand.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         let mut metrics = self.metrics.clone();
         metrics.out_buffer_bytes = self.outlet.buffered_bytes();
+        metrics.unstored_bytes = self.journal.unstored_bytes();
         metrics
     }
 

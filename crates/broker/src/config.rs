@@ -75,6 +75,8 @@ pub struct Limits {
     /// As many bytes may be kept of packets that have not come whole; past that, who holds more than a small share
     /// is cut off.
     pub maximum_buffered_bytes: u64,
+    /// Bytes that wait for the store. Past it, publishers and subscribers are not read until it has caught up.
+    pub maximum_unstored_bytes: u64,
     /// Retained messages.
     pub maximum_retained_messages: u32,
     /// Bytes of retained messages.
@@ -104,6 +106,7 @@ impl Default for Limits {
             queue_full_policy: QueueFullPolicy::Reject,
             maximum_out_buffer_bytes: 4 << 20,
             maximum_buffered_bytes: 1 << 30,
+            maximum_unstored_bytes: 32 << 20,
             maximum_retained_messages: 1_000_000,
             maximum_retained_bytes: 1 << 30,
         }

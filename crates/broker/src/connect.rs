@@ -84,6 +84,11 @@ impl Broker {
         if is_one_more && self.metrics.clients_connected >= u64::from(limits.maximum_connections) {
             return refuse(ReasonCode::ServerBusy, "maximumConnections is reached");
         }
+        let is_durable =
+            self.settle(connect, true).outlives_connection() || holder.is_some_and(Session::is_durable);
+        if let Some(refusal) = self.refusal_of_session(is_durable) {
+            return Some(refusal);
+        }
         if connect.client_id.len() > limits.maximum_client_id_bytes as usize {
             return refuse(
                 ReasonCode::ClientIdentifierNotValid,

@@ -79,6 +79,8 @@ pub(crate) struct Connection {
     /// What of it `Metrics::input_bytes` counts.
     pub(crate) counted_input_bytes: u64,
     pub(crate) held: Held,
+    /// Not read further until the store has caught up.
+    pub(crate) is_stalled: bool,
     /// How far the questions about a CONNECT have come.
     pub(crate) connect_answers: u8,
     /// Of a client whose CONNECT named an authentication method.
@@ -124,6 +126,7 @@ impl Connection {
             input_head: 0,
             counted_input_bytes: 0,
             held: Held::default(),
+            is_stalled: false,
             connect_answers: 0,
             authentication: None,
             out: OutBuffer::default(),
@@ -175,10 +178,10 @@ impl Connection {
         }
     }
 
-    /// True where input waits for an answer. Not so before an enhanced authentication is complete: what comes then is
+    /// True where input waits for an answer or for the store. Not so before an enhanced authentication is complete: what comes then is
     /// out of turn, whoever's turn it is.
     pub(crate) fn is_held(&self) -> bool {
-        self.held.is_waiting() && self.phase != Phase::Authenticating
+        self.is_stalled || (self.held.is_waiting() && self.phase != Phase::Authenticating)
     }
 
     /// Bytes that are kept of what has been read.

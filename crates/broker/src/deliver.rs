@@ -1,8 +1,6 @@
 //! One message to one Session: at once, or into its queue, or not at all. What a queue sends later is in
 //! `pump.rs`.
 
-use std::sync::Arc;
-
 use topicwire_codec::{PacketId, QoS};
 use topicwire_session::{QueueLimits, Queued, Stage};
 
@@ -10,11 +8,11 @@ use crate::broker::{Broker, ConnectionKey, SessionKey};
 use crate::config::{Limits, QueueFullPolicy};
 use crate::connection::Phase;
 use crate::event::Event;
+use crate::journal::Journal;
 use crate::message::{Delivery, Message};
 use crate::metrics::DropReason;
 use crate::route::{FanOut, Merged};
 use crate::session::{Endpoint, Session};
-use crate::store::{Journal, StoreOperation};
 use crate::write::{TooLarge, Writer};
 
 /// What became of an offer.
@@ -173,7 +171,7 @@ impl Broker {
         let delivery = new_delivery(session, fan, terms);
         record_delivery(journal, session, &delivery, terms.qos);
         let is_stored = journal.is_enabled() && session.is_durable();
-        let window = config.queue_window_messages.max(1);
+        let window = session.window(config);
         if is_stored && (session.in_store > 0 || session.outbound.queued_count() >= window) {
             if session.in_store == 0 {
                 session.fetched_position = delivery.position - 1;
@@ -312,11 +310,7 @@ pub(crate) fn must_be_stored_first(journal: &Journal, session: &Session, qos: Qo
 #[inline]
 pub(crate) fn record_delivery(journal: &mut Journal, session: &Session, delivery: &Delivery, qos: QoS) {
     if journal.is_enabled() && session.is_durable() {
-        journal.record(|| StoreOperation::PutDelivery {
-            client_id: Arc::clone(&session.client_id),
-            delivery: delivery.clone(),
-            qos,
-        });
+        journal.put_delivery(&session.client_id, delivery, qos);
     }
 }
 
@@ -341,12 +335,7 @@ pub(crate) fn record_stage(
     stage: Stage,
 ) {
     if journal.is_enabled() && session.is_durable() {
-        journal.record(|| StoreOperation::PutExchange {
-            client_id: Arc::clone(&session.client_id),
-            packet_id,
-            position,
-            stage,
-        });
+        journal.put_exchange(&session.client_id, packet_id, position, stage);
     }
 }
 
@@ -359,10 +348,6 @@ pub(crate) fn record_end(
     packet_id: Option<PacketId>,
 ) {
     if journal.is_enabled() && session.is_durable() {
-        journal.record(|| StoreOperation::DeleteDelivery {
-            client_id: Arc::clone(&session.client_id),
-            position,
-            packet_id,
-        });
+        journal.delete_delivery(&session.client_id, position, packet_id);
     }
 }

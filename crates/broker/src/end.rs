@@ -139,6 +139,7 @@ impl Broker {
         self.metrics.input_bytes -= std::mem::take(&mut connection.counted_input_bytes);
         connection.input_head = 0;
         connection.held = crate::hook::Held::default();
+        connection.is_stalled = false;
         connection.authentication = None;
         connection.withheld.clear();
         self.kept_matches -= connection.route.take().map_or(0, |route| route.weight());
@@ -203,13 +204,7 @@ impl Broker {
             Some(WillTiming::At(at_ms)) => Some(at_ms),
             _ => None,
         };
-        let (client_id, lifetime, version) = (&session.client_id, session.lifetime, session.version);
-        self.journal.record(|| StoreOperation::PutSession {
-            client_id: Arc::clone(client_id),
-            expiry_interval_secs: lifetime.interval_secs(),
-            version,
-            closed_at_ms: Some(now_ms),
-        });
+        self.journal.put_session(session, Some(now_ms));
         self.arm_session(session_key);
         if timing == Some(WillTiming::Now) {
             self.publish_will(session_key, now_ms);

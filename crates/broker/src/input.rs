@@ -25,6 +25,8 @@ pub(crate) enum Flow {
     Next,
     /// A question has been asked: the packet stays and is read again with the answer.
     Hold,
+    /// The store is behind: the packet stays and is read again when it has caught up.
+    Stall,
     /// The connection is over.
     Stop,
 }
@@ -32,8 +34,8 @@ pub(crate) enum Flow {
 /// What the host should know after a call that brought input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InputStatus {
-    /// The connection waits for an answer: stop reading from its transport until [`Broker::decide`] says that it
-    /// no longer does. What has been read is kept.
+    /// The connection waits for an answer or for the store: stop reading from its transport until [`Broker::decide`] or
+    /// [`Broker::poll_resumed`] says that it no longer does. What has been read is kept.
     pub is_held: bool,
 }
 
@@ -184,6 +186,7 @@ impl Broker {
                             }
                             break Ok(());
                         }
+                        Ok(Flow::Stall) => break Ok(()),
                         Ok(Flow::Stop) => {
                             count += 1;
                             used = bytes.len();

@@ -25,6 +25,7 @@ mod fault;
 mod features;
 mod hook;
 mod input;
+mod journal;
 mod local;
 mod message;
 mod metrics;
@@ -41,6 +42,8 @@ mod subscribe;
 mod sys;
 mod topic_url;
 mod transmit;
+mod trouble;
+mod withheld;
 mod write;
 
 pub use broker::{Broker, ConnectionKey, LocalHandle, SessionKey};
@@ -55,7 +58,7 @@ pub use hook::{
 pub use input::InputStatus;
 pub use local::{LocalError, LocalOutcome, LocalPublish};
 pub use message::{Delivery, Message};
-pub use metrics::{DropReason, Metrics};
+pub use metrics::{DropReason, Metrics, StoreMetrics, StoreState};
 pub use restore::Restore;
 pub use session::SubscriptionOptions;
 pub use topic_url::TopicUrlRequest;

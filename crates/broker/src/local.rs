@@ -10,6 +10,7 @@ use crate::broker::{Broker, LocalHandle, SessionKey, slab_key};
 use crate::message::Message;
 use crate::metrics::DropReason;
 use crate::publish::expiry_time;
+use crate::route::Route;
 use crate::session::{Endpoint, Session, SubscriptionOptions};
 
 /// Why an in-process call was refused: our caller's mistake, or a limit.
@@ -37,6 +38,9 @@ pub enum LocalError {
     /// Retained messages are switched off.
     #[error("retained messages are switched off in features.retain")]
     RetainNotSupported,
+    /// It would have to be stored, and the store cannot do its work.
+    #[error("{0}")]
+    StoreInTrouble(Box<str>),
     /// The handle is taken.
     #[error("the handle is in use")]
     HandleInUse,
@@ -64,6 +68,9 @@ pub struct LocalOutcome {
     pub receivers: u32,
     /// A queue or the retained limit was full, and the policy is to say so.
     pub is_over_quota: bool,
+    /// It is as safe as its QoS asks for once [`Broker::stored`] has been called with this sequence; 0 where there is
+    /// nothing to wait for.
+    pub sequence: u64,
 }
 
 impl Broker {
@@ -100,8 +107,24 @@ impl Broker {
         ));
         self.metrics.publish_received += 1;
         self.metrics.publish_bytes_received += publish.payload.len() as u64;
+        if self.trouble.is_some() {
+            let mut route = Route::default();
+            let is_valid = self.refresh_route(&mut route, message.topic_name()).is_ok();
+            let refusal = self.refusal_of_publish(None, (message.qos, message.retain), &route);
+            if let Some(refusal) = refusal.filter(|_| is_valid) {
+                return Err(LocalError::StoreInTrouble(refusal.reason.as_deref().unwrap_or_default().into()));
+            }
+        }
+        let mark = self.journal.mark();
         let outcome = self.publish_message(None, &message, now_ms);
-        Ok(LocalOutcome { receivers: outcome.matched, is_over_quota: outcome.is_over_quota })
+        Ok(LocalOutcome {
+            receivers: outcome.matched,
+            is_over_quota: outcome.is_over_quota,
+            sequence: match publish.qos {
+                QoS::AtMostOnce => 0,
+                _ => self.journal.sequence_since(mark),
+            },
+        })
     }
 
     /// Subscribes, whatever `Features` allows clients; messages come as `Event::Message` with this handle, the retained ones first where asked for.

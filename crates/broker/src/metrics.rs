@@ -33,6 +33,50 @@ impl DropReason {
     }
 }
 
+/// How the store is that the host keeps beside the broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreMetrics {
+    /// Whether it does its work.
+    pub state: StoreState,
+    /// Batches that it has committed since the start.
+    pub batches: u64,
+    /// Operations in them.
+    pub operations: u64,
+    /// Bytes of the messages in them.
+    pub bytes: u64,
+    /// How long the last commit took, in microseconds.
+    pub last_commit_micros: u64,
+    /// How often something was tried again.
+    pub retries: u64,
+}
+
+/// Whether a store does its work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoreState {
+    /// There is none: what is promised is kept in memory.
+    #[default]
+    None,
+    /// It does.
+    Working,
+    /// It does not, and is tried again.
+    Failing,
+    /// It will not any more.
+    Damaged,
+}
+
+impl StoreState {
+    /// The word that `$SYS` and pages use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Working => "working",
+            Self::Failing => "failing",
+            Self::Damaged => "damaged",
+        }
+    }
+}
+
 /// What has happened since the broker was made, and how things stand.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
@@ -64,6 +108,8 @@ pub struct Metrics {
     pub protocol_errors: u64,
     /// Sessions that have expired.
     pub sessions_expired: u64,
+    /// Times that a connection was not read any further because the store was behind.
+    pub store_stalls: u64,
     /// Network Connections now.
     pub connections: u64,
     /// Network clients with an accepted CONNECT now.
@@ -78,8 +124,12 @@ pub struct Metrics {
     pub queued_bytes: u64,
     /// Messages in all queues now.
     pub queued_messages: u64,
+    /// Bytes that wait for the store now.
+    pub unstored_bytes: u64,
     /// Bytes of retained messages now.
     pub retained_bytes: u64,
+    /// The host's store.
+    pub store: StoreMetrics,
 }
 
 impl Metrics {

@@ -15,7 +15,6 @@ use crate::hook::{Refusal, Replacement, Subject, Verdict};
 use crate::input::Flow;
 use crate::message::Message;
 use crate::route::{Outcome, Route, Verbatim};
-use crate::store::StoreOperation;
 
 impl Broker {
     /// `packet` is the whole PUBLISH as it came.
@@ -29,6 +28,10 @@ impl Broker {
     ) -> Result<Flow, Fault> {
         let Some(connection) = self.connections.get_mut(key.index()) else { return Ok(Flow::Stop) };
         let Some(session_key) = connection.session else { return Ok(Flow::Stop) };
+        if (publish.packet_id.is_some() || publish.retain) && self.must_wait(key) {
+            return Ok(self.stall(key));
+        }
+        let Some(connection) = self.connections.get_mut(key.index()) else { return Ok(Flow::Stop) };
         if !publish.properties.is_empty() {
             check_properties(&publish.properties)?;
         }
@@ -104,10 +107,15 @@ impl Broker {
                 self.answer_publish(key, publish, 0, ReasonCode::Success, None, now_ms);
                 return Ok(Flow::Next);
             }
+            if self.trouble.is_some()
+                && let Some(refusal) =
+                    self.refusal_of_publish(Some(session_key), (publish.qos, publish.retain), route).cloned()
+            {
+                return Ok(self.refuse_unstored(key, (publish.qos, packet_id), &refusal, now_ms));
+            }
+            let Some(session) = self.sessions.get_mut(session_key.index()) else { return Ok(Flow::Stop) };
             if publish.qos == QoS::ExactlyOnce && session.is_durable() {
-                let client_id = &session.client_id;
-                self.journal
-                    .record(|| StoreOperation::PutInbound { client_id: Arc::clone(client_id), packet_id });
+                self.journal.put_inbound(&session.client_id, packet_id);
             }
         }
         let decided = match verdict.map(|verdict| *verdict) {
@@ -227,7 +235,8 @@ impl Broker {
         if is_reserved(&topic_name) {
             return Err(reserved_topic());
         }
-        self.refresh_route(&mut Route::default(), &topic_name)?;
+        let mut replaced = Route::default();
+        self.refresh_route(&mut replaced, &topic_name)?;
         // What a hook asks for beyond what is switched on is lowered: its publisher is not to blame.
         let features = self.config.features;
         let message = Message::new(
@@ -238,6 +247,10 @@ impl Broker {
             replacement.retain.unwrap_or(publish.retain) && features.retain,
             expiry_time(publish.properties.message_expiry_interval_secs, now_ms),
         );
+        let terms = (message.qos, message.retain);
+        if let Some(refusal) = self.refusal_of_publish(Some(session_key), terms, &replaced) {
+            return Err(refusal.clone());
+        }
         Ok(self.publish_message(Some(session_key), &Arc::new(message), now_ms))
     }
 
@@ -268,7 +281,7 @@ impl Broker {
 
     /// A PUBREC with an error ends the exchange: the identifier is free for a 5.0 client [MQTT-4.3.3-9]. A 3.x client
     /// has not heard of the error and goes on with PUBREL.
-    fn release_refused(&mut self, key: ConnectionKey, packet_id: topicwire_codec::PacketId) {
+    pub(crate) fn release_refused(&mut self, key: ConnectionKey, packet_id: topicwire_codec::PacketId) {
         let Some(connection) = self.connections.get(key.index()) else { return };
         if !connection.version.is_v5() {
             return;
@@ -278,9 +291,7 @@ impl Broker {
         };
         session.inbound.release(packet_id);
         if session.is_durable() {
-            let client_id = &session.client_id;
-            self.journal
-                .record(|| StoreOperation::DeleteInbound { client_id: Arc::clone(client_id), packet_id });
+            self.journal.delete_inbound(&session.client_id, packet_id);
         }
     }
 }

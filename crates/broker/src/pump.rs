@@ -257,10 +257,11 @@ impl Broker {
 
     /// Asks the store for the next stretch of a queue that has run low.
     pub(crate) fn fetch_next(&mut self, session_key: SessionKey) {
-        let window = self.config.queue_window_messages.max(1);
         let Some(session) = self.sessions.get_mut(session_key.index()) else { return };
+        let window = session.window(&self.config);
         let is_low = session.outbound.queued_count() <= window / 2;
-        if session.in_store == 0 || session.fetching.is_some() || !is_low {
+        // What is fetched and sent makes work for the store: none while it cannot do any.
+        if self.trouble.is_some() || session.in_store == 0 || session.fetching.is_some() || !is_low {
             return;
         }
         let client_id = Arc::clone(&session.client_id);

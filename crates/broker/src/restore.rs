@@ -22,7 +22,7 @@ use topicwire_session::{Lifetime, Stage, WillTiming};
 use topicwire_topics::{SubscriptionFilter, TopicName};
 
 use crate::broker::{Broker, SessionKey, slab_key};
-use crate::config::{Config, HookFilters};
+use crate::config::{Config, HookFilters, QueueFullPolicy};
 use crate::message::{Delivery, Message};
 use crate::session::{Endpoint, Session, SubscriptionOptions, Will};
 use crate::store::{Record, StoreOperation};
@@ -159,7 +159,7 @@ impl Restore {
 }
 
 impl Broker {
-    /// A Session waits for its client: until when, when its Will is due, and the first stretch of its queue.
+    /// A Session waits for its client: until when, and when its Will is due.
     fn resume_waiting(&mut self, key: SessionKey, closed_at_ms: Option<u64>, now_ms: u64) {
         let Self { sessions, journal, .. } = self;
         let Some(session) = sessions.get_mut(key.index()) else { return };
@@ -174,14 +174,12 @@ impl Broker {
         });
         if closed_at_ms.is_none() {
             // Another crash does not begin the time anew.
-            journal.record(|| StoreOperation::PutSession {
-                client_id: Arc::clone(&session.client_id),
-                expiry_interval_secs: session.lifetime.interval_secs(),
-                version: session.version,
-                closed_at_ms: Some(now_ms),
-            });
+            journal.put_session(session, Some(now_ms));
         }
         self.arm_session(key);
-        self.fetch_next(key);
+        // What is queued is fetched when its client is back; or what is dropped first, where that is the oldest.
+        if self.config.limits.queue_full_policy == QueueFullPolicy::DropOldest {
+            self.fetch_next(key);
+        }
     }
 }

@@ -10,7 +10,6 @@ use crate::broker::{Broker, SessionKey};
 use crate::connect::is_reserved;
 use crate::message::Message;
 use crate::session::{Owed, SubscriptionOptions};
-use crate::store::StoreOperation;
 
 impl Broker {
     /// Makes the message its topic's retained one [MQTT-3.3.1-5], or with an empty payload removes that
@@ -44,7 +43,7 @@ impl Broker {
         }
         self.metrics.retained_bytes = bytes;
         if !is_reserved(message.topic_name()) {
-            self.journal.record(|| StoreOperation::PutRetained { message: Arc::clone(message) });
+            self.journal.put_retained(message);
         }
         true
     }
@@ -54,8 +53,7 @@ impl Broker {
         self.metrics.retained_bytes -= old.held_bytes() as u64;
         self.retained_expiry.remove(&(old.expires_at_ms, Arc::clone(old.topic_name())));
         if !is_reserved(old.topic_name()) {
-            self.journal
-                .record(|| StoreOperation::DeleteRetained { topic_name: Arc::clone(old.topic_name()) });
+            self.journal.delete_retained(old.topic_name());
         }
     }
 

@@ -69,6 +69,11 @@ impl Route {
             || self.matches.plain.iter().any(|(key, _)| is_local(key))
     }
 
+    /// Who has subscribed to it, as far as is known.
+    pub(crate) fn matches(&self) -> &Matches<SessionKey, SubscriptionOptions> {
+        &self.matches
+    }
+
     /// Lets go of the matches.
     #[cold]
     fn forget(&mut self) {

@@ -9,6 +9,7 @@ use topicwire_codec::{PacketId, QoS, Version};
 use topicwire_session::{Armed, Inbound, Lifetime, Outbound};
 
 use crate::broker::{ConnectionKey, LocalHandle};
+use crate::config::Config;
 use crate::message::{Delivery, Message};
 use crate::metrics::DropReason;
 
@@ -106,6 +107,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    const OFFLINE_WINDOW_MESSAGES: usize = 32;
+
     pub(crate) fn new(client_id: Arc<str>, endpoint: Endpoint, version: Version) -> Self {
         Self {
             client_id,
@@ -154,6 +157,13 @@ impl Session {
     #[inline]
     pub(crate) fn has_waiting(&self) -> bool {
         self.outbound.has_waiting() || !self.owed.is_empty() || !self.held.is_empty() || self.in_store > 0
+    }
+
+    /// How many messages of its queue are kept in memory where it is stored: fewer while its client is away, which many
+    /// may be.
+    pub(crate) fn window(&self, config: &Config) -> usize {
+        let window = config.queue_window_messages.max(1);
+        if self.is_present() { window } else { window.min(Self::OFFLINE_WINDOW_MESSAGES) }
     }
 
     /// A client acknowledges what it has not been sent yet: then it is not to be sent.

@@ -5,7 +5,6 @@
 //! the configured durability promises; only then do the acknowledgements that depend on it leave. A PUBLISH that
 //! no durable Session and no retained topic needs makes no operation and waits for nothing.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -130,6 +129,18 @@ pub struct StoreBatch {
     pub operations: Vec<StoreOperation>,
 }
 
+/// What there is for a store to do, and whether somebody waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreWork {
+    /// Nothing.
+    None,
+    /// So many operations that nobody waits for: they lose nothing by being stored with what comes after them, and
+    /// some are then not needed any more.
+    Unhurried(usize),
+    /// Acknowledgements, messages or a queue wait for it.
+    Awaited,
+}
+
 /// A Session wants the next stretch of its queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
@@ -214,109 +225,4 @@ pub trait Store {
     /// # Errors
     /// [`StoreError`]; what was told until then is not all.
     fn contents(&mut self, each: &mut dyn FnMut(Record)) -> Result<u64, StoreError>;
-}
-
-/// The current batch, and the sequence that acknowledgements wait for.
-#[derive(Debug, Default)]
-pub(crate) struct Journal {
-    enabled: bool,
-    operations: Vec<StoreOperation>,
-    /// The sequence of the batch that is being filled.
-    sequence: u64,
-    stored: u64,
-    recorded: u64,
-    fetches: VecDeque<Fetch>,
-    last_fetch: u64,
-    /// Sessions whose end is not stored yet, in order, and the last end of each client.
-    endings: VecDeque<(u64, Arc<str>)>,
-    last_endings: HashMap<Arc<str>, u64>,
-}
-
-impl Journal {
-    pub(crate) fn new(enabled: bool) -> Self {
-        Self { enabled, sequence: 1, ..Self::default() }
-    }
-
-    /// Goes on after a store's last batch.
-    pub(crate) fn continue_after(&mut self, last_sequence: u64) {
-        self.sequence = last_sequence + 1;
-        self.stored = last_sequence;
-    }
-
-    pub(crate) fn is_enabled(&self) -> bool {
-        self.enabled
-    }
-
-    /// Adds an operation, made only where there is a store.
-    #[inline]
-    pub(crate) fn record(&mut self, operation: impl FnOnce() -> StoreOperation) {
-        if self.enabled {
-            self.operations.push(operation());
-            self.recorded += 1;
-        }
-    }
-
-    /// Compared before and after a piece of work: has it recorded anything?
-    #[inline]
-    pub(crate) fn mark(&self) -> u64 {
-        self.recorded
-    }
-
-    /// The sequence to wait for, for work begun at `mark`; 0 where nothing needs to be waited for.
-    #[inline]
-    pub(crate) fn sequence_since(&self, mark: u64) -> u64 {
-        if self.recorded == mark { 0 } else { self.sequence }
-    }
-
-    /// Records that a Session is over.
-    pub(crate) fn record_session_end(&mut self, client_id: &Arc<str>) {
-        self.record(|| StoreOperation::DeleteSession { client_id: Arc::clone(client_id) });
-        if self.enabled {
-            self.endings.push_back((self.sequence, Arc::clone(client_id)));
-            self.last_endings.insert(Arc::clone(client_id), self.sequence);
-        }
-    }
-
-    /// The sequence to wait for until an earlier Session of this client is gone from the store, too; 0 where there is
-    /// nothing to wait for.
-    pub(crate) fn sequence_of_end(&self, client_id: &str) -> u64 {
-        self.last_endings.get(client_id).copied().unwrap_or(0)
-    }
-
-    pub(crate) fn take_batch(&mut self) -> Option<StoreBatch> {
-        if self.operations.is_empty() {
-            return None;
-        }
-        let batch = StoreBatch { sequence: self.sequence, operations: std::mem::take(&mut self.operations) };
-        self.sequence += 1;
-        Some(batch)
-    }
-
-    /// Asks for the stretch above a position; returns the question's serial.
-    pub(crate) fn fetch(&mut self, client_id: Arc<str>, after_position: u64, most: usize) -> u64 {
-        self.last_fetch += 1;
-        self.fetches.push_back(Fetch { serial: self.last_fetch, client_id, after_position, most });
-        self.last_fetch
-    }
-
-    /// The next question, once the batch that it depends on has been taken.
-    pub(crate) fn take_fetch(&mut self) -> Option<Fetch> {
-        if self.operations.is_empty() { self.fetches.pop_front() } else { None }
-    }
-
-    pub(crate) fn stored(&mut self, sequence: u64) {
-        self.stored = self.stored.max(sequence);
-        while let Some((ending, client_id)) = self.endings.front()
-            && *ending <= self.stored
-        {
-            if self.last_endings.get(client_id) == Some(ending) {
-                self.last_endings.remove(client_id);
-            }
-            self.endings.pop_front();
-        }
-    }
-
-    pub(crate) fn is_stored(&self, sequence: u64) -> bool {
-        sequence <= self.stored
-    }
 }

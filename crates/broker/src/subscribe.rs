@@ -15,6 +15,7 @@ use topicwire_topics::SubscriptionFilter;
 use crate::broker::{Broker, ConnectionKey, SessionKey};
 use crate::config::HookFilters;
 use crate::connection::AckEffect;
+use crate::end::{Ending, Farewell};
 use crate::event::Event;
 use crate::fault::Fault;
 use crate::features::Features;
@@ -36,6 +37,10 @@ impl Broker {
     ) -> Result<Flow, Fault> {
         let Some(connection) = self.connections.get_mut(key.index()) else { return Ok(Flow::Stop) };
         let Some(session_key) = connection.session else { return Ok(Flow::Stop) };
+        if self.must_wait(key) {
+            return Ok(self.stall(key));
+        }
+        let Some(connection) = self.connections.get_mut(key.index()) else { return Ok(Flow::Stop) };
         let recipient = connection.recipient();
         let mut reason_codes = vec![ReasonCode::UnspecifiedError; subscribe.filters.len()];
         let answer_len = Suback::new(subscribe.packet_id, &reason_codes).encoded_len(recipient.version);
@@ -112,6 +117,11 @@ impl Broker {
         let Some(session) = self.sessions.get_mut(session_key.index()) else {
             return Err(Refusal::from_code(ReasonCode::UnspecifiedError));
         };
+        if session.is_durable()
+            && let Some(trouble) = &self.trouble
+        {
+            return Err(trouble.clone().for_packet(PacketType::Suback));
+        }
         let is_new = !session.subscriptions.contains_key(asked.topic_filter);
         if is_new && session.subscriptions.len() >= limits.maximum_subscriptions_per_session as usize {
             let reason = "maximumSubscriptionsPerSession is reached";
@@ -191,6 +201,16 @@ impl Broker {
     ) -> Result<Flow, Fault> {
         let Some(connection) = self.connections.get(key.index()) else { return Ok(Flow::Stop) };
         let Some(session_key) = connection.session else { return Ok(Flow::Stop) };
+        if self.must_wait(key) {
+            return Ok(self.stall(key));
+        }
+        if !connection.version.is_v5()
+            && let Some(trouble) = self.refusal_of_session(self.is_durable(session_key))
+        {
+            // UNSUBACK cannot say no before 5.0.
+            self.end_connection(key, Ending::ByServer(Farewell::of(&trouble)), now_ms);
+            return Ok(Flow::Stop);
+        }
         let recipient = connection.recipient();
         let mut reason_codes = vec![ReasonCode::UnspecifiedError; unsubscribe.topic_filters.len()];
         let answer_len = Unsuback::new(unsubscribe.packet_id, &reason_codes).encoded_len(recipient.version);
@@ -229,6 +249,13 @@ impl Broker {
             return Err(Refusal::from_code(ReasonCode::UnspecifiedError));
         };
         let filter = parse_filter(topic_filter)?;
+        if session.is_durable()
+            && let Some(trouble) = &self.trouble
+        {
+            // Quota exceeded is not among what UNSUBACK can say.
+            let reason_code = ReasonCode::ImplementationSpecificError;
+            return Err(Refusal { reason_code, ..trouble.clone() });
+        }
         if session.subscriptions.remove(topic_filter).is_none() {
             return Ok(ReasonCode::NoSubscriptionExisted);
         }

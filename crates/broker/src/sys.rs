@@ -11,6 +11,7 @@ use topicwire_session::Armed;
 
 use crate::broker::{Broker, TimerKey};
 use crate::message::Message;
+use crate::metrics::StoreState;
 
 /// The counters whose rate is published, in this order.
 const LOADS: [&str; 9] = [
@@ -132,7 +133,7 @@ impl Broker {
         let sessions = self.by_client_id.len() as u64;
         let disconnected = sessions.saturating_sub(metrics.clients_connected);
         let uptime_secs = now_ms.saturating_sub(self.sys.started_ms) / 1000;
-        vec![
+        let mut values = vec![
             ("$SYS/broker/version", self.config.version.clone()),
             ("$SYS/broker/uptime", format!("{uptime_secs} seconds")),
             ("$SYS/broker/clients/total", sessions.to_string()),
@@ -163,7 +164,19 @@ impl Broker {
             ("$SYS/broker/publish/bytes/sent", metrics.publish_bytes_sent.to_string()),
             ("$SYS/broker/bytes/received", metrics.bytes_received.to_string()),
             ("$SYS/broker/bytes/sent", metrics.bytes_sent.to_string()),
-        ]
+        ];
+        let store = metrics.store;
+        if store.state != StoreState::None {
+            values.extend([
+                ("$SYS/broker/store/state", store.state.name().to_owned()),
+                ("$SYS/broker/store/batches", store.batches.to_string()),
+                ("$SYS/broker/store/operations", store.operations.to_string()),
+                ("$SYS/broker/store/bytes", store.bytes.to_string()),
+                ("$SYS/broker/store/commit/microseconds", store.last_commit_micros.to_string()),
+                ("$SYS/broker/store/retries", store.retries.to_string()),
+            ]);
+        }
+        values
     }
 
     fn publish_sys_value(&mut self, topic_name: &str, value: &str, now_ms: u64) {

@@ -18,7 +18,7 @@ use crate::objects::{
 };
 use crate::options::{NativeOptions, whole};
 use crate::shared::Shared;
-use crate::state::{State, status_after, status_of};
+use crate::state::{State, status, status_of};
 
 /// Words of one answer in `decideMany`.
 const ANSWER_WORDS: usize = 3;
@@ -41,7 +41,7 @@ impl NativeBroker {
     pub fn new(options: NativeOptions, now_ms: f64) -> Self {
         let (config, hooks) = options.into_core();
         let core = Broker::new(config, hooks, whole(now_ms));
-        Self { shared: Rc::new(Shared::new(State::new(core, now_ms))) }
+        Self::from_state(State::new(core, now_ms))
     }
 
     /// A transport was opened: the number of its connection, which is its own until `close`.
@@ -85,10 +85,8 @@ impl NativeBroker {
     /// The transport is gone; the number may come again from now on. Returns status bits.
     #[napi]
     pub fn close(&mut self, connection: u32, now_ms: f64) -> Result<u32> {
-        self.run(now_ms, |core, now_ms| {
-            core.close(ConnectionKey(connection), now_ms);
-            status_of(core)
-        })
+        self.run(now_ms, |core, now_ms| core.close(ConnectionKey(connection), now_ms))?;
+        self.status_now()
     }
 
     /// The transport is full.
@@ -100,10 +98,8 @@ impl NativeBroker {
     /// The transport has room again. Returns status bits.
     #[napi]
     pub fn writable(&mut self, connection: u32) -> Result<u32> {
-        self.look(|core| {
-            core.writable(ConnectionKey(connection));
-            status_of(core)
-        })
+        self.look(|core| core.writable(ConnectionKey(connection)))?;
+        self.status_now()
     }
 
     /// Fills `arena` with output and `records` with what is whose: four words each, the connection, the offset
@@ -142,18 +138,16 @@ impl NativeBroker {
     #[napi]
     pub fn status(&mut self) -> Result<u32> {
         let of_sockets = self.shared.socket_status();
-        self.look(|core| status_of(core) | of_sockets)
+        Ok(self.status_now()? | of_sockets)
     }
 
     /// Milliseconds until `tick` wants to be called, from 0 on; -1 where nothing waits for time.
     #[napi]
     pub fn next_tick_in(&mut self, now_ms: f64) -> Result<f64> {
-        let shared = Rc::clone(&self.shared);
-        self.run(now_ms, |core, now_ms| {
-            shared
-                .arm(core.next_deadline_ms())
-                .map_or(-1.0, |deadline_ms| deadline_ms.saturating_sub(now_ms) as f64)
-        })
+        let now_ms = self.run(now_ms, |_, now_ms| now_ms)?;
+        let deadline_ms = self.shared.state().next_deadline_ms();
+        let deadline_ms = self.shared.arm(deadline_ms);
+        Ok(deadline_ms.map_or(-1.0, |deadline_ms| deadline_ms.saturating_sub(now_ms) as f64))
     }
 
     /// Time has passed. Returns status bits.
@@ -219,7 +213,7 @@ impl NativeBroker {
                 *answer = u32::from(input.is_held);
             }
         }
-        self.look(|core| status_of(core))
+        self.status_now()
     }
 
     /// The answer of an `authenticate` hook that has Response Information for the client that it lets in.
@@ -301,7 +295,8 @@ impl NativeBroker {
         self.answer(connection, token, Verdict::Filters(places), now_ms)
     }
 
-    /// Publishes from this process. Returns how many received it, or -1 where a limit was reached.
+    /// Publishes from this process. Returns the batch to wait for until the message is as safe as its QoS asks for, 0
+    /// where there is nothing to wait for, or -1 where a limit was reached.
     #[napi]
     pub fn publish(
         &mut self,
@@ -311,7 +306,7 @@ impl NativeBroker {
         retain: bool,
         properties: Option<NativeProperties>,
         now_ms: f64,
-    ) -> Result<i32> {
+    ) -> Result<f64> {
         let pairs: Vec<(&str, &str)> = properties
             .as_ref()
             .and_then(|properties| properties.user_properties.as_deref())
@@ -338,7 +333,11 @@ impl NativeBroker {
         let outcome = self
             .run(now_ms, |core, now_ms| core.publish(&publish, now_ms))?
             .map_err(|problem| from_local(&problem))?;
-        Ok(if outcome.is_over_quota { -1 } else { i32::try_from(outcome.receivers).unwrap_or(i32::MAX) })
+        if outcome.is_over_quota {
+            return Ok(-1.0);
+        }
+        self.shared.state().look_at_store(|storing, _| storing.wait_for(outcome.sequence));
+        Ok(outcome.sequence as f64)
     }
 
     /// Subscribes this process: messages come as events with `handle`, which the caller chooses.
@@ -399,14 +398,24 @@ impl NativeBroker {
         self.settle(connection, input)
     }
 
+    pub(crate) fn from_state(state: State) -> Self {
+        Self { shared: Rc::new(Shared::new(state)) }
+    }
+
     /// Input of a connection has been looked at: whether more of it may come, and what is to do.
     fn settle(&mut self, connection: u32, input: InputStatus) -> Result<u32> {
         self.shared.set_held(connection, input.is_held);
-        self.look(|core| status_after(core, input))
+        Ok(self.status_now()? | if input.is_held { status::HELD } else { 0 })
+    }
+
+    /// Status bits of the core and the store.
+    fn status_now(&mut self) -> Result<u32> {
+        let of_store = self.shared.state().store_status();
+        Ok(self.look(|core| status_of(core))? | of_store)
     }
 
     /// Runs a piece of work in the core: see [`State::run`].
-    fn run<R>(&mut self, now_ms: f64, work: impl FnOnce(&mut Broker, u64) -> R) -> Result<R> {
+    pub(crate) fn run<R>(&mut self, now_ms: f64, work: impl FnOnce(&mut Broker, u64) -> R) -> Result<R> {
         self.shared.state().run(now_ms, work)
     }
 

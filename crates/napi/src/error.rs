@@ -22,6 +22,14 @@ pub enum Code {
     PacketTooLarge,
     /// A bug in the core.
     Panic,
+    /// What a store reads back is not what it wrote.
+    StoreDamaged,
+    /// A store cannot be opened, or cannot do its work.
+    StoreFailed,
+    /// Another process has the store.
+    StoreInUse,
+    /// A newer version has written the store.
+    StoreVersion,
 }
 
 impl AsRef<str> for Code {
@@ -35,6 +43,10 @@ impl AsRef<str> for Code {
             Self::InvalidTopicName => "ERR_MQTT_INVALID_TOPIC_NAME",
             Self::PacketTooLarge => "ERR_MQTT_PACKET_TOO_LARGE",
             Self::Panic => "ERR_MQTT_PANIC",
+            Self::StoreDamaged => "ERR_MQTT_STORE_DAMAGED",
+            Self::StoreFailed => "ERR_MQTT_STORE_FAILED",
+            Self::StoreInUse => "ERR_MQTT_STORE_IN_USE",
+            Self::StoreVersion => "ERR_MQTT_STORE_VERSION",
         }
     }
 }
@@ -51,6 +63,7 @@ pub(crate) fn from_local(problem: &LocalError) -> napi::Error<Code> {
         LocalError::TopicName(_) | LocalError::TooManyLevels => Code::InvalidTopicName,
         LocalError::TopicFilter(_) => Code::InvalidTopicFilter,
         LocalError::PropertyTooLong | LocalError::TooLarge => Code::PacketTooLarge,
+        LocalError::StoreInTrouble(_) => Code::StoreFailed,
         _ => Code::InvalidOption,
     };
     error(code, problem)

@@ -6,7 +6,7 @@
 //! broker it happened in, and nothing else.
 //!
 //! What lives here: [`broker`] with its [`events`] as a byte stream and the sockets that it drives itself
-//! ([`broker_sockets`]), [`client`], [`topic_router`], [`codec`], and [`password`] hashes.
+//! ([`broker_sockets`]) and the [`store`] beside it, [`client`], [`topic_router`], [`codec`], and [`password`] hashes.
 //! `src/native.ts` is the only JavaScript that imports it.
 
 #![allow(clippy::needless_pass_by_value, reason = "exports are handed owned values by napi")]
@@ -25,4 +25,6 @@ mod shared;
 #[cfg(unix)]
 mod sockets;
 mod state;
+pub mod store;
+mod storing;
 pub mod topic_router;

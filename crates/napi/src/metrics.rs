@@ -1,7 +1,7 @@
 //! Counters and gauges as an array of numbers, and the words for their places.
 
 use napi_derive::napi;
-use topicwire_broker::{DropReason, Metrics};
+use topicwire_broker::{DropReason, Metrics, StoreState};
 use topicwire_codec::ReasonCode;
 
 /// The names of what `NativeBroker.metrics` returns, in its order.
@@ -29,6 +29,14 @@ pub fn metric_names() -> Vec<String> {
         "queuedBytes",
         "queuedMessages",
         "retainedBytes",
+        "storeBatches",
+        "storeOperations",
+        "storeBytes",
+        "storeLastCommitMicros",
+        "storeRetries",
+        "storeFailing",
+        "storeStalls",
+        "unstoredBytes",
     ];
     let dropped = DropReason::ALL.map(|reason| format!("dropped.{}", reason.name()));
     let counts = ["sessions", "subscriptions", "retainedMessages"];
@@ -74,6 +82,14 @@ pub(crate) fn metric_values(metrics: &Metrics) -> Vec<u64> {
         metrics.queued_bytes,
         metrics.queued_messages,
         metrics.retained_bytes,
+        metrics.store.batches,
+        metrics.store.operations,
+        metrics.store.bytes,
+        metrics.store.last_commit_micros,
+        metrics.store.retries,
+        u64::from(matches!(metrics.store.state, StoreState::Failing | StoreState::Damaged)),
+        metrics.store_stalls,
+        metrics.unstored_bytes,
     ];
     values.extend_from_slice(&metrics.dropped);
     values

@@ -47,6 +47,8 @@ pub struct NativeLimits {
     pub maximum_out_buffer_bytes: f64,
     /// Bytes.
     pub maximum_buffered_bytes: f64,
+    /// Bytes.
+    pub maximum_unstored_bytes: f64,
     /// Messages.
     pub maximum_retained_messages: u32,
     /// Bytes.
@@ -164,6 +166,7 @@ impl NativeLimits {
             },
             maximum_out_buffer_bytes: whole(self.maximum_out_buffer_bytes),
             maximum_buffered_bytes: whole(self.maximum_buffered_bytes),
+            maximum_unstored_bytes: whole(self.maximum_unstored_bytes),
             maximum_retained_messages: self.maximum_retained_messages,
             maximum_retained_bytes: whole(self.maximum_retained_bytes),
         }

@@ -6,11 +6,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use topicwire_broker::{Broker, InputStatus};
+use topicwire_broker::Broker;
 
 use crate::error::{Code, Result, error};
 use crate::events::EventStream;
 use crate::options::whole;
+use crate::storing::Storing;
 
 /// Bits of what a call returns: what the host should do next. `src/native.ts` has the same.
 pub(crate) mod status {
@@ -24,6 +25,12 @@ pub(crate) mod status {
     pub(crate) const ENDED: u32 = 8;
     /// Somebody has come to a listening socket: call `takeArrivals` this turn.
     pub(crate) const ARRIVED: u32 = 16;
+    /// There is work for the store: call `giveStoreWork` this turn.
+    pub(crate) const STORE: u32 = 32;
+    /// The store has begun to fail, or has ceased to: call `storeStatus`.
+    pub(crate) const STORE_CHANGED: u32 = 64;
+    /// Connections that had to wait for the store need not any more: call `resumedConnections`.
+    pub(crate) const RESUMED: u32 = 128;
 }
 
 /// See the module.
@@ -35,6 +42,10 @@ pub(crate) struct State {
     clock: Clock,
     /// Events that have been collected and not taken.
     pub(crate) events: EventStream,
+    /// None where what is promised is kept in memory only.
+    storing: Option<Storing>,
+    /// Connections that need not wait for the store any more, for JavaScript to hear of.
+    pub(crate) resumed: Vec<u32>,
 }
 
 impl State {
@@ -44,7 +55,16 @@ impl State {
             failure: None,
             clock: Clock::new(now_ms),
             events: EventStream::default(),
+            storing: None,
+            resumed: Vec::new(),
         }
+    }
+
+    /// A core with a store.
+    pub(crate) fn storing(core: Broker, storing: Storing, now_ms: f64) -> Self {
+        let mut core = core;
+        core.note_store(storing.metrics());
+        Self { storing: Some(storing), ..Self::new(core, now_ms) }
     }
 
     /// Runs a piece of work in the core for JavaScript. A panic ends this broker: its state may be torn, so it is
@@ -69,6 +89,53 @@ impl State {
     /// Milliseconds since 1970, as the core is told.
     pub(crate) fn now(&mut self) -> u64 {
         self.clock.now()
+    }
+
+    /// When the core wants to be called for time, or there is something to be stored by then.
+    pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
+        let of_core = self.core.as_ref().and_then(|core| core.next_deadline_ms());
+        let of_store = self.storing.as_ref().and_then(Storing::deadline_ms);
+        of_core.into_iter().chain(of_store).min()
+    }
+
+    /// Gives the store's thread what there is, if it is idle and it is time.
+    pub(crate) fn give_store_work(&mut self) {
+        let Some(mut storing) = self.storing.take() else { return };
+        let now_ms = self.clock.now();
+        self.work(|core| storing.give(core, now_ms));
+        self.storing = Some(storing);
+    }
+
+    /// Tells the core what the store has done.
+    pub(crate) fn take_store_news(&mut self, now_ms: f64) -> Result<()> {
+        let Some(mut storing) = self.storing.take() else { return Ok(()) };
+        let outcome = self.run(now_ms, |core, now_ms| storing.take_news(core, now_ms));
+        self.storing = Some(storing);
+        outcome
+    }
+
+    /// Status bits about the store.
+    pub(crate) fn store_status(&mut self) -> u32 {
+        let Some(storing) = &mut self.storing else { return 0 };
+        let now_ms = self.clock.now();
+        let is_due = self.core.as_ref().is_some_and(|core| storing.is_due(core, now_ms));
+        (if is_due { status::STORE } else { 0 })
+            | (if storing.has_changed() { status::STORE_CHANGED } else { 0 })
+            | if self.resumed.is_empty() { 0 } else { status::RESUMED }
+    }
+
+    /// Looks at the store, where there is one.
+    pub(crate) fn look_at_store<R>(
+        &mut self,
+        look: impl FnOnce(&mut Storing, Option<&Broker>) -> R,
+    ) -> Option<R> {
+        let storing = self.storing.as_mut()?;
+        Some(look(storing, self.core.as_deref()))
+    }
+
+    /// The store is to be closed.
+    pub(crate) fn take_storing(&mut self) -> Option<Storing> {
+        self.storing.take()
     }
 
     /// A panic that JavaScript has not heard of.
@@ -102,11 +169,6 @@ pub(crate) fn status_of(core: &Broker) -> u32 {
         bits |= status::EVENTS;
     }
     bits
-}
-
-/// The same after input of one connection.
-pub(crate) fn status_after(core: &Broker, input: InputStatus) -> u32 {
-    status_of(core) | if input.is_held { status::HELD } else { 0 }
 }
 
 /// Milliseconds since 1970 that never go back.

@@ -1,10 +1,23 @@
 //! Stores behind the trait that `topicwire-broker` owns.
 //!
 //! [`MemoryStore`] keeps what is promised for as long as the process lives: the default of an embedded broker, and
-//! what tests look into. It survives no crash.
+//! what tests look into. It survives no crash. [`DiskStore`] keeps it in a directory, and survives what its [`Durability`] says.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+mod contents;
+mod disk;
+mod files;
+mod keys;
 mod memory;
+mod open;
+mod plan;
+mod record;
+mod thread;
+mod tree;
 
+pub use disk::{DiskStore, Durability};
+pub use files::StoreFile;
 pub use memory::{MemoryStore, StoredDelivery, StoredSession, StoredWill};
+pub use open::{FORMAT_VERSION, OpenError};
+pub use thread::{Backoff, News, Opening, StoreThread, Work};

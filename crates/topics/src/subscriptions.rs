@@ -246,6 +246,12 @@ impl<K: Copy + Eq + Ord + Hash, V: Clone> Subscriptions<K, V> {
     }
 
     /// A group that [`Matches::groups`] named, or `None` if it has lost its last member since.
+    #[must_use]
+    pub fn group(&self, id: GroupId) -> Option<&SharedGroup<K, V>> {
+        self.groups.get(id)
+    }
+
+    /// The same, to have a member picked.
     #[inline]
     #[must_use]
     pub fn group_mut(&mut self, id: GroupId) -> Option<&mut SharedGroup<K, V>> {

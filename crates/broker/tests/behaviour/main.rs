@@ -3,6 +3,7 @@
 
 mod ahead;
 mod auth;
+mod batches;
 mod chaos;
 mod connect;
 mod durable;
@@ -21,4 +22,5 @@ mod retained;
 mod sessions;
 mod subscriptions;
 mod support;
+mod trouble;
 mod wills;

@@ -353,12 +353,12 @@ impl Driver {
         if !std::mem::take(&mut self.was_ready) {
             return None;
         }
+        // The store begins while the sockets are written; writing makes room for what it then has to know.
+        state.give_store_work();
         self.flush(state);
-        let has_work = state.run_now(|core, _| {
-            let is_early =
-                self.next_deadline_ms(core.next_deadline_ms()).is_some_and(|at| at < self.armed_ms);
-            is_early || core.has_events() || core.has_output()
-        });
+        state.give_store_work();
+        let is_early = self.next_deadline_ms(state.next_deadline_ms()).is_some_and(|at| at < self.armed_ms);
+        let has_work = state.run_now(|core, _| is_early || core.has_events() || core.has_output());
         let is_wanted = has_work.unwrap_or_else(|| state.has_failed()) || self.status() != 0;
         is_wanted.then(|| self.host.caller())
     }

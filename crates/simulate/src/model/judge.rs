@@ -117,10 +117,11 @@ impl Model {
         got: &PublishGot,
         written: Written,
     ) -> Verdict<Option<Tag>> {
-        let (Some(conn), Some(session)) = (self.conns.get_mut(&link), self.sessions.get(client_id)) else {
+        let (Some(conn), Some(session)) = (self.conns.get_mut(&link), self.sessions.get_mut(client_id))
+        else {
             return Ok(None);
         };
-        let due = &session.open[&got.id];
+        let Some(due) = session.open.get(&got.id) else { return Ok(None) };
         if !due.has_unknown_properties {
             due.check_any(&self.routed, conn, got, written)?;
         }
@@ -138,10 +139,14 @@ impl Model {
         }
         // Like above: with DUP, after a crash, it may also be the one that was published again.
         let may_be_other = due.qos == 1 && due.was_too_large && rank_passed(due, &self.routed) == 0;
-        if !may_be_other {
+        if may_be_other {
+            let looks_so = |other: &&mut Due| other.qos == 1 && Rc::ptr_eq(&other.message, &due.message);
+            session.queue.iter_mut().filter(looks_so).for_each(|other| other.may_miss = true);
+        } else {
             conn.in_order(due)?;
         }
-        Ok(self.tag(client_id, due))
+        let due = due.clone();
+        Ok(self.tag(client_id, &due))
     }
 
     /// A PUBLISH that opens an exchange, as far as can be known.

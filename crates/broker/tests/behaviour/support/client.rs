@@ -1,6 +1,6 @@
 //! What clients do in one line, and what tests ask of them.
 
-use topicwire_broker::{Event, Farewell, InputStatus, LocalHandle, Question, Token, Verdict};
+use topicwire_broker::{ConnectionKey, Event, Farewell, InputStatus, LocalHandle, Question, Token, Verdict};
 use topicwire_codec::{
     Ack, Connect, Disconnect, Packet, PacketId, PacketType, Publish, QoS, ReasonCode, Subscribe,
     SubscribeFilter, SubscribeFilters, SubscribeOptions, TopicFilters, Unsubscribe, UserProperties, Version,
@@ -119,6 +119,15 @@ impl Bench {
     }
 
     pub(crate) fn unsubscribe(&mut self, client: Client, topic_filters: &[&str]) -> Vec<ReasonCode> {
+        let id = self.send_unsubscribe(client, topic_filters);
+        match self.take(client, |got| matches!(got, Got::Unsuback(of, _) if *of == id)) {
+            Some(Got::Unsuback(_, reason_codes)) => reason_codes,
+            _ => panic!("no UNSUBACK"),
+        }
+    }
+
+    /// Sends an UNSUBSCRIBE and waits for nothing; its identifier.
+    pub(crate) fn send_unsubscribe(&mut self, client: Client, topic_filters: &[&str]) -> u16 {
         let id = self.next_packet_id(client);
         let unsubscribe = Unsubscribe {
             packet_id: packet_id(id),
@@ -126,10 +135,7 @@ impl Bench {
             topic_filters: TopicFilters::from_slice(topic_filters),
         };
         self.send(client, &Packet::Unsubscribe(unsubscribe));
-        match self.take(client, |got| matches!(got, Got::Unsuback(of, _) if *of == id)) {
-            Some(Got::Unsuback(_, reason_codes)) => reason_codes,
-            _ => panic!("no UNSUBACK"),
-        }
+        id
     }
 
     /// Publishes and goes through the whole exchange; what the broker said of it, Success for QoS 0.
@@ -321,7 +327,11 @@ impl Bench {
         self.wire(client).closing.map(|closing| closing.reason_code)
     }
 
-    /// True where the broker waits for a hook and wants no more input.
+    pub(crate) fn key_of(&mut self, client: Client) -> ConnectionKey {
+        self.wire(client).key
+    }
+
+    /// True where the broker waits for a hook or for the store, and wants no more input.
     pub(crate) fn is_held(&mut self, client: Client) -> bool {
         self.wire(client).status.is_held
     }

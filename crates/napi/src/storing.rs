@@ -1,0 +1,162 @@
+//! The store of one broker, as its event loop sees it: what to give the store's thread and when, and what to tell the
+//! core of what has come back. The thread itself is `crates/store/src/thread.rs`.
+
+use topicwire_broker::store::{StoreError, StoreWork};
+use topicwire_broker::{Broker, StoreMetrics, StoreState};
+use topicwire_store::{News, StoreThread, Work};
+
+/// What nobody waits for is given at the latest after so long, or when there is so much of it. The shorter of what a
+/// crash can make happen twice, and the longer of what is never written because it is over by then.
+const UNHURRIED_MS: u64 = 20;
+const UNHURRIED_OPERATIONS: usize = 4_096;
+
+/// See the module.
+pub(crate) struct Storing {
+    thread: StoreThread,
+    metrics: StoreMetrics,
+    /// Why it does not do its work.
+    problem: Option<String>,
+    /// The last batch that an in-process publisher waits for, and the last that is safe.
+    awaited: u64,
+    stored: u64,
+    /// Everything is to be given at once from now on: the broker is closing.
+    hurries: bool,
+    /// Since when there is something that nobody waits for.
+    unhurried_since_ms: Option<u64>,
+    /// Its state has changed since JavaScript last looked.
+    has_changed: bool,
+}
+
+impl Storing {
+    pub(crate) fn new(thread: StoreThread) -> Self {
+        Self {
+            thread,
+            metrics: StoreMetrics { state: StoreState::Working, ..StoreMetrics::default() },
+            problem: None,
+            awaited: 0,
+            stored: 0,
+            hurries: false,
+            unhurried_since_ms: None,
+            has_changed: false,
+        }
+    }
+
+    /// Gives the thread what there is, if it is idle and it is time.
+    pub(crate) fn give(&mut self, core: &mut Broker, now_ms: u64) {
+        if !self.is_due(core, now_ms) {
+            return;
+        }
+        self.unhurried_since_ms = None;
+        let batch = core.poll_store_batch();
+        let fetches = std::iter::from_fn(|| core.poll_fetch()).collect();
+        self.thread.give(Work { batch, fetches });
+    }
+
+    /// Whether there is something to give now.
+    pub(crate) fn is_due(&mut self, core: &Broker, now_ms: u64) -> bool {
+        if !self.thread.is_idle() {
+            return false;
+        }
+        match core.store_work() {
+            StoreWork::None => {
+                self.unhurried_since_ms = None;
+                false
+            }
+            StoreWork::Awaited => true,
+            StoreWork::Unhurried(operations) => {
+                let since_ms = *self.unhurried_since_ms.get_or_insert(now_ms);
+                self.hurries
+                    || self.awaited > self.stored
+                    || operations >= UNHURRIED_OPERATIONS
+                    || now_ms >= since_ms.saturating_add(UNHURRIED_MS)
+            }
+        }
+    }
+
+    /// When there is something to give that is not due yet.
+    pub(crate) fn deadline_ms(&self) -> Option<u64> {
+        let since_ms = self.unhurried_since_ms.filter(|_| self.thread.is_idle())?;
+        Some(since_ms.saturating_add(UNHURRIED_MS))
+    }
+
+    /// Tells the core what has come back.
+    pub(crate) fn take_news(&mut self, core: &mut Broker, now_ms: u64) {
+        self.thread.begin_taking();
+        while let Some(news) = self.thread.take_news() {
+            match news {
+                News::Stored { sequence, operations, bytes, took } => {
+                    self.stored = sequence;
+                    self.metrics.batches += 1;
+                    self.metrics.operations += operations as u64;
+                    self.metrics.bytes += bytes;
+                    self.metrics.last_commit_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+                    core.stored(sequence, now_ms);
+                }
+                News::Fetched(fetch, deliveries) => core.handle_fetched(&fetch, deliveries, now_ms),
+                News::Trouble(error) => self.begin_trouble(core, &error, now_ms),
+                News::Retried => self.metrics.retries += 1,
+                News::Recovered => {
+                    self.metrics.state = StoreState::Working;
+                    self.problem = None;
+                    self.has_changed = true;
+                    // Where it was a question, no batch follows that would tell the core.
+                    core.stored(self.stored, now_ms);
+                }
+                _ => {}
+            }
+        }
+        core.note_store(self.metrics);
+    }
+
+    fn begin_trouble(&mut self, core: &mut Broker, error: &StoreError, now_ms: u64) {
+        if self.metrics.state == StoreState::Damaged {
+            return;
+        }
+        let is_final = matches!(error, StoreError::Damaged(_));
+        self.metrics.state = if is_final { StoreState::Damaged } else { StoreState::Failing };
+        self.problem = Some(error.to_string());
+        self.has_changed = true;
+        core.store_failed(error, now_ms);
+    }
+
+    /// An in-process publisher waits for this batch.
+    pub(crate) fn wait_for(&mut self, sequence: u64) {
+        self.awaited = self.awaited.max(sequence);
+    }
+
+    /// From now on everything is given at once.
+    pub(crate) fn hurry(&mut self) {
+        self.hurries = true;
+    }
+
+    /// Whether everything that the core has recorded is as safe as the store promises.
+    pub(crate) fn is_done(&self, core: &Broker) -> bool {
+        self.thread.is_idle() && core.store_work() == StoreWork::None
+    }
+
+    pub(crate) fn metrics(&self) -> StoreMetrics {
+        self.metrics
+    }
+
+    pub(crate) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
+    /// The last batch that is safe.
+    pub(crate) fn stored(&self) -> u64 {
+        self.stored
+    }
+
+    pub(crate) fn has_changed(&self) -> bool {
+        self.has_changed
+    }
+
+    pub(crate) fn looked_at(&mut self) {
+        self.has_changed = false;
+    }
+
+    /// The thread, which is to be dropped elsewhere: that may take as long as a commit.
+    pub(crate) fn into_thread(self) -> StoreThread {
+        self.thread
+    }
+}

@@ -1,0 +1,195 @@
+//! Opening a store: the directory, its files, the lock, and the version of what is in it.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+use topicwire_broker::store::StoreError;
+
+use crate::keys::{self, Table};
+use crate::plan::{Rows, damaged};
+use crate::record;
+use crate::tree::{Tree, store_error};
+use crate::{Durability, StoreFile};
+
+/// The version of the format that is written, and the newest that is read.
+pub const FORMAT_VERSION: u64 = 1;
+
+/// The file with the tables.
+pub(crate) const TABLES_FILE: &str = "tables.redb";
+
+/// Why a store does not open. Each message is one sentence, and says what to do.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// There is something else at this path.
+    #[error("{directory:?} is not a directory: give the store a directory of its own")]
+    NotADirectory {
+        /// The path.
+        directory: PathBuf,
+    },
+    /// The directory holds other files, and no store.
+    #[error(
+        "{directory:?} holds other files and no store: give the store an empty directory, or one that it has made"
+    )]
+    NotAStore {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The operating system does not let this process in.
+    #[error("this user may not read and write {path:?}: change its owner or its permissions")]
+    Denied {
+        /// What it may not touch.
+        path: PathBuf,
+    },
+    /// The file system is mounted read-only.
+    #[error("{path:?} is on a read-only file system: mount it for writing, or choose another directory")]
+    ReadOnly {
+        /// What cannot be written.
+        path: PathBuf,
+    },
+    /// No space is left, or a quota is used up.
+    #[error("there is no space for the store in {directory:?}: free some, or choose another directory")]
+    Full {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// Another process has it open.
+    #[error(
+        "the store in {directory:?} is in use by another process: stop that one, or choose another directory"
+    )]
+    InUse {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// It was written by a newer version of this program.
+    #[error(
+        "the store in {directory:?} has format {found}, and this version reads formats up to {FORMAT_VERSION}: \
+         use the version that wrote it, or a newer one"
+    )]
+    Newer {
+        /// The directory.
+        directory: PathBuf,
+        /// Its version.
+        found: u64,
+    },
+    /// What is read is not what was written.
+    #[error(
+        "the store in {directory:?} is damaged ({what}): restore it from a backup, or move it away to begin anew"
+    )]
+    Damaged {
+        /// The directory.
+        directory: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// Any other error of the operating system.
+    #[error("the store in {directory:?} cannot be opened ({what}): look after the disk and the file system")]
+    Io {
+        /// The directory.
+        directory: PathBuf,
+        /// What the operating system said.
+        what: String,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn of_store(directory: &Path, error: StoreError) -> Self {
+        let directory = directory.to_path_buf();
+        match error {
+            StoreError::Full(_) => Self::Full { directory },
+            StoreError::Damaged(what) => Self::Damaged { directory, what },
+            StoreError::Failed(what) => Self::Io { directory, what },
+            other => Self::Io { directory, what: other.to_string() },
+        }
+    }
+
+    pub(crate) fn of_io(path: &Path, error: &io::Error) -> Self {
+        let path = path.to_path_buf();
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Self::Denied { path },
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { directory: path },
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                Self::NotADirectory { directory: path }
+            }
+            _ => Self::Io { directory: path, what: error.to_string() },
+        }
+    }
+}
+
+impl From<OpenError> for StoreError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Full { .. } => Self::Full(error.to_string()),
+            OpenError::Damaged { .. } => Self::Damaged(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// The files of the store in a directory, which is made if it is not there. They are locked for as long as they are open.
+pub(crate) fn open_files(directory: &Path) -> Result<Arc<dyn StoreFile>, OpenError> {
+    fs::create_dir_all(directory).map_err(|error| OpenError::of_io(directory, &error))?;
+    let path = directory.join(TABLES_FILE);
+    if !path.exists() && !is_empty(directory)? {
+        return Err(OpenError::NotAStore { directory: directory.to_path_buf() });
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = options.open(&path).map_err(|error| OpenError::of_io(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(OpenError::InUse { directory: directory.to_path_buf() });
+        }
+        Err(TryLockError::Error(error)) => return Err(OpenError::of_io(&path, &error)),
+    }
+    sync_directory(directory).map_err(|error| OpenError::of_io(directory, &error))?;
+    Ok(Arc::new(file))
+}
+
+/// Opens the tables, which are made in an empty file. Returns the sequence of the last batch, too.
+pub(crate) fn open_tree(
+    directory: &Path,
+    file: &Arc<dyn StoreFile>,
+    durability: Durability,
+) -> Result<(Tree, u64), OpenError> {
+    let wrong = |error| OpenError::of_store(directory, error);
+    let tree = Tree::open(Arc::clone(file), durability).map_err(|error| wrong(store_error(error)))?;
+    let number = |key| -> Result<Option<u64>, OpenError> {
+        let value = tree.read().and_then(|rows| rows.get(Table::State, key)).map_err(wrong)?;
+        value
+            .map(|value| record::decode_number(&value).ok_or_else(|| wrong(damaged(Table::State))))
+            .transpose()
+    };
+    let is_new = !tree.has_tables().map_err(wrong)?;
+    if is_new {
+        tree.create_tables(FORMAT_VERSION).map_err(|error| wrong(store_error(error)))?;
+    }
+    let found = number(keys::FORMAT)?.ok_or_else(|| wrong(damaged(Table::State)))?;
+    if found > FORMAT_VERSION {
+        return Err(OpenError::Newer { directory: directory.to_path_buf(), found });
+    }
+    let last_sequence = number(keys::SEQUENCE)?.unwrap_or(0);
+    Ok((tree, last_sequence))
+}
+
+fn is_empty(directory: &Path) -> Result<bool, OpenError> {
+    let mut entries = fs::read_dir(directory).map_err(|error| OpenError::of_io(directory, &error))?;
+    Ok(entries.next().is_none())
+}
+
+/// A new file is only found after a power loss once its directory has been synced.
+#[cfg(unix)]
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Here the file system sees to it.
+#[cfg(not(unix))]
+fn sync_directory(_directory: &Path) -> io::Result<()> {
+    Ok(())
+}
