@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+mod check;
 mod contents;
 mod disk;
+mod fence;
 mod files;
 mod journal;
 mod keys;
@@ -17,6 +19,7 @@ mod record;
 mod thread;
 mod tree;
 
+pub use check::{Counts, Report, Stats, TableStats};
 pub use disk::{DiskStore, Durability, JOURNAL_BYTES};
 pub use files::StoreFile;
 pub use memory::{MemoryStore, StoredDelivery, StoredSession, StoredWill};
