@@ -120,33 +120,38 @@ describe.skipIf(!canMount)('a full disk (needs the right to mount one)', () => {
       void broker.publish('a', Buffer.alloc(200_000, 1), { qos: 1, retain: true }).catch(() => {})
       return broker.storeStatus?.state === 'failing'
     }, 'trouble')
-    await expect(broker.close({ drainTimeoutMs: 200 })).rejects.toMatchObject({ code: 'ERR_MQTT_STORE_FAILED' })
+    await expect(broker.close({ drainTimeoutMs: 200 })).rejects.toMatchObject({
+      code: 'ERR_MQTT_STORE_FAILED',
+    })
   })
 })
 
-describe.skipIf(process.platform !== 'linux')('a process that may not write more than a megabyte to a file', () => {
-  it('refuses what needs the store, and does not end', async () => {
-    const directory = temporaryDirectory()
-    const command = new RunningCommand(['-p', '0', '--data', join(directory, 'data')], {}, [
-      // The signal of that limit would end the process; ignored, it is an error of the call.
-      ...['bash', '-c', `trap '' XFSZ; ulimit -f 2048; exec "$0" "$@"`],
-    ])
-    const port = await command.port()
-    const subscriber = await client(port, 'subscriber')
-    await subscriber.subscribeAsync('queue', { qos: 1 })
-    await subscriber.endAsync()
-    const publisher = await client(port, 'publisher', { clean: true, properties: {} })
-    let refused: unknown
-    for (let n = 0; refused === undefined && n < 500; n += 1) {
-      await publisher.publishAsync('queue', 'x'.repeat(60_000), { qos: 1 }).catch((error: unknown) => {
-        refused = error
-      })
-    }
-    expect(refused).toMatchObject({ code: 'ERR_MQTT_PUBLISH_REFUSED' })
-    await publisher.publishAsync('elsewhere', 'x', { qos: 1 })
-    command.child.kill('SIGTERM')
-    const { exitCode, error } = await command.ended
-    expect(exitCode).toBe(1)
-    expect(error).toContain('The store does not do its work')
-  })
-})
+describe.skipIf(process.platform !== 'linux')(
+  'a process that may not write more than a megabyte to a file',
+  () => {
+    it('refuses what needs the store, and does not end', async () => {
+      const directory = temporaryDirectory()
+      const command = new RunningCommand(['-p', '0', '--data', join(directory, 'data')], {}, [
+        // The signal of that limit would end the process; ignored, it is an error of the call.
+        ...['bash', '-c', `trap '' XFSZ; ulimit -f 2048; exec "$0" "$@"`],
+      ])
+      const port = await command.port()
+      const subscriber = await client(port, 'subscriber')
+      await subscriber.subscribeAsync('queue', { qos: 1 })
+      await subscriber.endAsync()
+      const publisher = await client(port, 'publisher', { clean: true, properties: {} })
+      let refused: unknown
+      for (let n = 0; refused === undefined && n < 500; n += 1) {
+        await publisher.publishAsync('queue', 'x'.repeat(60_000), { qos: 1 }).catch((error: unknown) => {
+          refused = error
+        })
+      }
+      expect(refused).toMatchObject({ code: 'ERR_MQTT_PUBLISH_REFUSED' })
+      await publisher.publishAsync('elsewhere', 'x', { qos: 1 })
+      command.child.kill('SIGTERM')
+      const { exitCode, error } = await command.ended
+      expect(exitCode).toBe(1)
+      expect(error).toContain('The store does not do its work')
+    })
+  },
+)

@@ -42,6 +42,9 @@ pub struct NativeStoreStatus {
     pub is_done: bool,
 }
 
+const UNREADABLE: &str =
+    "the store is damaged, its engine gave it up: restore it from a backup, or move it away to begin anew";
+
 /// What went wrong while a store was opened, for JavaScript.
 type Problem = (Code, String);
 
@@ -104,8 +107,8 @@ impl NativeStore {
             })),
             Some(Err(problem)) => {
                 self.opening = None;
-                let (code, reason) =
-                    problem.unwrap_or_else(|| (Code::StoreFailed, "the store has met a bug".to_owned()));
+                // What the engine cannot make sense of may make it panic.
+                let (code, reason) = problem.unwrap_or_else(|| (Code::StoreDamaged, UNREADABLE.to_owned()));
                 Err(error(code, reason))
             }
         }
