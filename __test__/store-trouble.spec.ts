@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { Broker, connectAsync, type MqttClient } from '../src/index.js'
+import { Broker, connect, type MqttClient } from '../src/index.js'
 import { RunningCommand } from './support/command.js'
 import { temporaryDirectory } from './support/temporary.js'
 import { until } from './support/until.js'
@@ -37,14 +37,25 @@ function fill(path: string): void {
   }
 }
 
-async function client(port: number, clientId: string, options: object = {}): Promise<MqttClient> {
-  const connected = await connectAsync({
+/** A client with a session that stays; the payloads that it receives go to `received`, from the first on. */
+async function client(
+  port: number,
+  clientId: string,
+  options: object = {},
+  received: string[] = [],
+): Promise<MqttClient> {
+  const connecting = connect({
     ...{ port, clientId, clean: false, reconnectPeriod: 0, protocolVersion: 5 },
     properties: { sessionExpiryInterval: 3600 },
     ...options,
   })
-  onTestFinished(() => connected.endAsync(true))
-  return connected
+  onTestFinished(() => connecting.endAsync(true))
+  connecting.on('message', (_, payload) => received.push(payload.toString()))
+  await new Promise<void>((resolve, reject) => {
+    connecting.once('connect', () => resolve())
+    connecting.once('error', reject)
+  })
+  return connecting
 }
 
 describe.skipIf(!canMount)('a full disk (needs the right to mount one)', () => {
@@ -86,15 +97,15 @@ describe.skipIf(!canMount)('a full disk (needs the right to mount one)', () => {
     })
     // What needs no store goes on.
     const heard: string[] = []
-    const listener = await client(port, 'listener', { clean: true, properties: {} })
-    listener.on('message', (_, payload) => heard.push(payload.toString()))
+    const listener = await client(port, 'listener', { clean: true, properties: {} }, heard)
     await listener.subscribeAsync('live', { qos: 1 })
     await publisher.publishAsync('live', 'on', { qos: 1 })
     await until(() => heard.length > 0, 'the message that needs no store')
-    await until(() => (broker.metrics().storeRetries ?? 0) >= 2, 'further attempts')
+    await until(() => (broker.metrics().storeRetries ?? 0) >= 2, 'further attempts', 20_000)
 
     execFileSync('sh', ['-c', `rm ${join(disk, 'filler')}*`])
-    await until(() => broker.storeStatus?.state === 'working', 'the store')
+    // The next attempt is at most five seconds away.
+    await until(() => broker.storeStatus?.state === 'working', 'the store', 20_000)
     expect(await health()).toBe(200)
     await publisher.publishAsync('queue', 'after', { qos: 1 })
     accepted.push('after')
@@ -104,8 +115,7 @@ describe.skipIf(!canMount)('a full disk (needs the right to mount one)', () => {
     expect(said[1]).toBe('warn: The store does its work again.')
 
     const received: string[] = []
-    const back = await client(port, 'subscriber')
-    back.on('message', (_, payload) => received.push(payload.toString()))
+    await client(port, 'subscriber', {}, received)
     await until(() => received.includes('after'), 'the queue')
     // One that was refused late may be there as well.
     expect(received).toEqual(expect.arrayContaining(accepted))

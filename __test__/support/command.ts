@@ -22,11 +22,7 @@ export class RunningCommand {
   readonly ended: Promise<Ended>
 
   /** `prefix` is a command that is followed by the one to run, such as `nice`. */
-  constructor(
-    args: readonly string[],
-    environment: NodeJS.ProcessEnv = {},
-    prefix: readonly string[] = [],
-  ) {
+  constructor(args: readonly string[], environment: NodeJS.ProcessEnv = {}, prefix: readonly string[] = []) {
     const [file = '', ...rest] = [...prefix, process.execPath, program, ...args]
     this.child = spawn(file, rest, {
       // Nothing of the machine's own configuration may leak in.
