@@ -79,7 +79,15 @@ function mosquitto(name, noDelay) {
         `set_tcp_nodelay ${noDelay}`,
         'max_queued_messages 0',
         'max_inflight_messages 0',
-        'persistence false',
+        ...(scenario?.persistence === undefined
+          ? ['persistence false']
+          : [
+              'persistence true',
+              `persistence_location ${scenario.persistence}/`,
+              'autosave_interval 1',
+              // As root it would become another user, who may not write there.
+              'user root',
+            ]),
         'log_type error',
       ]
       writeFileSync(file, `${lines.join('\n')}\n`)

@@ -31,6 +31,7 @@ const usage = `usage: npm run bench -- [options]
   --growth            not this, but how cost grows with clients and subscriptions (bench/growth.mjs)
   --soak              not this, but an hour under load (bench/soak.mjs)
   --parts             not this, but the benches of the parts whose figures the targets name (bench/parts.mjs)
+  --store             not this, but what a store on disk costs (bench/store.mjs)
   --help              this`
 
 const settings = {

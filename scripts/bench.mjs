@@ -1,12 +1,12 @@
 /**
  * `npm run bench`: brings the checkout up to date (release builds), then runs bench/run.mjs with our arguments; with
- * `--growth`, `--soak`, `--parts` or `--clients` among them bench/growth.mjs, bench/soak.mjs, bench/parts.mjs or
- * bench/clients.mjs instead.
+ * `--growth`, `--soak`, `--parts`, `--clients` or `--store` among them bench/growth.mjs, bench/soak.mjs, bench/parts.mjs,
+ * bench/clients.mjs or bench/store.mjs instead.
  */
 import { ensure } from './ensure.mjs'
 import { inRoot, main, run } from './lib/project.mjs'
 
-const others = ['growth', 'soak', 'parts', 'clients']
+const others = ['growth', 'soak', 'parts', 'clients', 'store']
 
 await main(async () => {
   await ensure()

@@ -80,7 +80,11 @@ pub fn subscribe(fleet: &mut Fleet, scenario: &Scenario) -> Result<(), Failure> 
     let all = scenario.background_subscriptions;
     let (version, first) = (scenario.protocol_version, fleet.connections.len());
     let plans: Vec<Plan> = (0..all.div_ceil(PER_CLIENT))
-        .map(|number| Plan { client_id: format!("load-b-{number}"), subscription: None })
+        .map(|number| Plan {
+            client_id: format!("load-b-{number}"),
+            subscription: None,
+            is_persistent: false,
+        })
         .collect();
     dial::dial(fleet, scenario.address, version, &plans)?;
     let clients = (0..plans.len())

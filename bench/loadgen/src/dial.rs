@@ -23,6 +23,8 @@ pub struct Plan {
     pub client_id: String,
     /// Filter and QoS, for a subscriber.
     pub subscription: Option<(String, u8)>,
+    /// Whether its session outlives the connection.
+    pub is_persistent: bool,
 }
 
 struct Handshakes<'a> {
@@ -92,7 +94,9 @@ pub fn dial(
     while handshakes.done < plans.len() {
         while opened < plans.len() && opened - handshakes.done < AT_A_TIME {
             let index = fleet.open(address)?;
-            wire::put_connect(&mut fleet.connections[index].out, version, &plans[opened].client_id);
+            let plan = &plans[opened];
+            let put = if plan.is_persistent { wire::put_persistent_connect } else { wire::put_connect };
+            put(&mut fleet.connections[index].out, version, &plan.client_id);
             opened += 1;
         }
         let before = handshakes.done;

@@ -48,6 +48,7 @@ pub fn run(
             .map(|index| Plan {
                 client_id: format!("load-s-{index}-0"),
                 subscription: Some((topic(index), scenario.qos)),
+                is_persistent: false,
             })
             .collect();
         let begin = Instant::now();
@@ -94,7 +95,7 @@ fn prove(fleet: &mut Fleet, scenario: &IdleScenario, open: u32) -> Result<Tally,
         fleet,
         scenario.address,
         version,
-        &[Plan { client_id: "load-p".to_owned(), subscription: None }],
+        &[Plan { client_id: "load-p".to_owned(), subscription: None, is_persistent: false }],
     )?;
     let mut proof = Proof { version, ledger: Ledger::new(open as usize) };
     let mut last_news = Instant::now();

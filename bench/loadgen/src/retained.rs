@@ -86,8 +86,9 @@ pub fn run(scenario: &RetainedScenario) -> Result<RetainedReport, Failure> {
     let mut fleet = Fleet::new(scenario.payload_bytes + 128)?;
     let store_seconds = store(&mut fleet, scenario)?.as_secs_f64();
     let mut asking = Asking::new(scenario)?;
-    let subscriber =
-        |number: u32| [Plan { client_id: format!("load-s-retained-{number}"), subscription: None }];
+    let subscriber = |number: u32| {
+        [Plan { client_id: format!("load-s-retained-{number}"), subscription: None, is_persistent: false }]
+    };
     let plan = subscriber(0);
     dial::dial(&mut fleet, scenario.address, scenario.protocol_version, &plan)?;
     // Storing leaves a broker with work that it has put off.
@@ -180,7 +181,7 @@ fn store(fleet: &mut Fleet, scenario: &RetainedScenario) -> Result<Duration, Fai
         }
     }
     let version = scenario.protocol_version;
-    let plan = Plan { client_id: "load-p-retained".to_owned(), subscription: None };
+    let plan = Plan { client_id: "load-p-retained".to_owned(), subscription: None, is_persistent: false };
     let connection = fleet.connections.len();
     let welcomes = dial::dial(fleet, scenario.address, version, &[plan])?;
     let window = WINDOW.min(welcomes[0].receive_maximum);

@@ -88,11 +88,13 @@ impl<'a> Load<'a> {
             .map(|index| Plan {
                 client_id: format!("load-s-{}-{index}", index / scenario.subscribers as usize),
                 subscription: Some((scenario.filter(index), scenario.qos)),
+                is_persistent: scenario.persistent,
             })
             .collect();
         plans.extend((0..scenario.all_publishers()).map(|index| Plan {
             client_id: format!("load-p-{}-{index}", index / scenario.publishers as usize),
             subscription: None,
+            is_persistent: false,
         }));
         let welcomes = dial::dial(fleet, scenario.address, version, &plans)?;
         let topics: Vec<String> = (0..scenario.all_publishers()).map(|index| scenario.topic(index)).collect();

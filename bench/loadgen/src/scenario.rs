@@ -43,6 +43,8 @@ pub struct Scenario {
     pub qos: u8,
     /// QoS 1 and 2: how many messages a publisher has in flight, capped by the broker's Receive Maximum.
     pub window: u16,
+    /// The sessions of the subscribers outlive their connections: a broker with a store has to keep what is for them.
+    pub persistent: bool,
     /// Size of a payload, at least [`stamp::BYTES`].
     pub payload_bytes: usize,
     /// Published messages a second by all publishers together, at fixed times (open loop). Without it the
@@ -81,6 +83,7 @@ impl Default for Scenario {
             wildcard: false,
             qos: 0,
             window: 100,
+            persistent: false,
             payload_bytes: 64,
             rate: None,
             warm_up_seconds: 1.0,
