@@ -122,6 +122,8 @@ export declare class NativeBroker {
   giveStoreWork(): void
   /** Tells the core what the store has done. Returns status bits. */
   takeStoreNews(nowMs: number): number
+  /** The connections that had to wait for the store and need not any more, since the last call. */
+  resumedConnections(): Array<number>
   /** How the store is; null without one. */
   storeStatus(): NativeStoreStatus | null
   /** From now on the store is given everything at once: what nobody waits for, too. */

@@ -12,7 +12,7 @@ export function planOf(seed, round) {
   const killedStarts = random.chance(0.12)
     ? Array.from({ length: random.between(1, 2) }, () => random.next() * 1.3)
     : []
-  const moment = random.chance(0.5) ? random.pick(Client.MOMENTS) : undefined
+  const moment = random.chance(0.65) ? random.pick(Client.MOMENTS) : undefined
   return {
     seed,
     round,

@@ -10,7 +10,7 @@ import { Random } from './random.mjs'
 const MOST_OWED = 20_000
 /** Nothing has moved for so long: it never will. */
 const PATIENCE_MS = 4_000
-const LONGEST_LOAD_MS = 300
+const LONGEST_LOAD_MS = 800
 
 export class World {
   ledger = new Ledger()
