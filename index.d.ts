@@ -154,6 +154,8 @@ export declare class NativeClients {
   queuedCount(client: number): number
   /** Messages, SUBSCRIBEs and UNSUBSCRIBEs that are under way. */
   inflightCount(client: number): number
+  /** Takes a message back that waits to be sent for the first time, by its ticket. False for one that has been sent. */
+  withdraw(client: number, ticket: number): boolean
   /** The Keep Alive in use, in seconds. */
   keepAliveSecs(client: number): number
   /** When `tick` wants to be called, in milliseconds; -1 where nothing waits for time. */
@@ -479,3 +481,9 @@ export declare function topicFiltersOverlap(one: string, other: string): boolean
 
 /** True where the filter matches the topic name (section 4.7). */
 export declare function topicMatches(topicFilter: string, topicName: string): boolean
+
+/**
+ * Calls back once, when the other end of a pipe or socket is closed. It does not keep the process alive. False, and
+ * nothing done, where there is no way to know.
+ */
+export declare function whenReaderGone(descriptor: number, callback: () => unknown): boolean

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeBroker, NativeClients, NativeStore, NativeTopicRouter, argon2id, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches } = nativeBinding
+const { NativeBroker, NativeClients, NativeStore, NativeTopicRouter, argon2id, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches, whenReaderGone } = nativeBinding
 export { NativeBroker }
 export { NativeClients }
 export { NativeStore }
@@ -786,4 +786,5 @@ export { reasonCodeName }
 export { recodePacket }
 export { topicFiltersOverlap }
 export { topicMatches }
+export { whenReaderGone }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -12,18 +12,18 @@ export type {
   UnsubscribeEvent,
 } from './broker-events.js'
 export type { Authentication } from './client/authentication.js'
-export {
-  type ClientOptions,
-  type EndCallback,
-  type EndOptions,
-  MqttClient,
-  type PublishCallback,
-  type StreamBuilder,
-  type SubscribeCallback,
-  type UnsubscribeCallback,
-} from './client/client.js'
+export { MqttClient } from './client/client.js'
 export type { ClientEvents, ConnackWords, PacketInWords, PublishInWords } from './client/client-events.js'
 export { type FilterOptions, ReceivedMessage, type ReceivedPacket } from './client/client-like.js'
+export type {
+  ClientOptions,
+  EndCallback,
+  EndOptions,
+  PublishCallback,
+  StreamBuilder,
+  SubscribeCallback,
+  UnsubscribeCallback,
+} from './client/client-options.js'
 export { connect, connectAsync } from './client/connect.js'
 export { type HandlerOptions, HandlerSubscription, type ReceivedHandler } from './client/handlers.js'
 export { type ClientMessagesOptions, ReceivedStream } from './client/messages.js'

@@ -24,6 +24,7 @@ export {
   recodePacket,
   topicFiltersOverlap,
   topicMatches,
+  whenReaderGone,
 } from '../index.js'
 
 /** Bits of the status that calls into the core return. `crates/napi/src/state.rs` has the same. */

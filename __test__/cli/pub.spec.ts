@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 import { startBroker } from '../interop/broker-under-test.js'
 import { makeCertificate } from '../support/certificates.js'
+import { freePort } from '../support/free-port.js'
 import { startMosquitto } from '../support/mosquitto.js'
 import { findPeer, requirePeer } from '../support/peers.js'
 import { temporaryDirectory, temporaryFile } from '../support/temporary.js'
@@ -177,6 +178,13 @@ describe('whom a client trusts, and where it comes from', { timeout: 100_000 }, 
     const elsewhere = await topicwire([...args, '-A', '192.0.2.1']).ended
     expect(elsewhere).toMatchObject({ exitCode: 1, out: '' })
     expect(elsewhere.error).toMatch(/^topicwire: [^\n]*-A takes an address of this machine\.\n$/)
+  })
+
+  it('-A of a family that the server has no address of does not blame its name', async () => {
+    const args = ['pub', '-h', '127.0.0.1', '-p', `${await freePort()}`, '-t', 'a', '-m', 'x', '-A', '::1']
+    const { exitCode, error } = await topicwire(args).ended
+    expect(exitCode).toBe(1)
+    expect(error).not.toContain('no host named')
   })
 
   it('-d shows the packets of both directions on standard error', async () => {

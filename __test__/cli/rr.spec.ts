@@ -1,12 +1,13 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
+import type { BrokerOptions } from '../../src/index.js'
 import { type BrokerUnderTest, startBroker } from '../interop/broker-under-test.js'
 import { startMosquitto } from '../support/mosquitto.js'
 import { topicwire } from '../support/tool.js'
 import { usage } from './usage.js'
 
 /** A broker whose topic `upper` answers in capitals; `before` is published to each requester first. */
-async function brokerWithResponder(before?: string): Promise<BrokerUnderTest> {
-  const place = await startBroker()
+async function brokerWithResponder(before?: string, options: BrokerOptions = {}): Promise<BrokerUnderTest> {
+  const place = await startBroker(options)
   onTestFinished(() => place.close())
   const { broker } = place
   broker.subscribe('upper', (message) => {
@@ -44,6 +45,17 @@ describe('a request', { timeout: 100_000 }, () => {
       'c1',
     ]).input('text').ended
     expect(named).toMatchObject({ exitCode: 0, out: 'my/answers c1 TEXT\n' })
+  })
+
+  it('has its response where the server gives a place for it, unless -e or -D says otherwise', async () => {
+    const { port } = await brokerWithResponder(undefined, { responseInformation: 'replies/%c/' })
+    const args = ['rr', '-p', `${port}`, '-i', 'me', '-t', 'upper', '-m', 'x', '-W', '60', '-F', '%t']
+    expect((await topicwire(args).ended).out).toMatch(/^replies\/me\/[0-9a-f]{16}\n$/)
+    expect((await topicwire([...args, '-e', 'my/own']).ended).out).toBe('my/own\n')
+    const unasked = ['-D', 'CONNECT', 'request-response-information', '0']
+    expect((await topicwire([...args, ...unasked]).ended).out).toMatch(
+      /^topicwire\/responses\/[0-9a-f]{16}\n$/,
+    )
   })
 
   it('of 3.1.1 names its response topic', async () => {

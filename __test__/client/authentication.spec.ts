@@ -225,6 +225,7 @@ describe('a new authentication', () => {
   }
   const plain: Authentication = { method: 'plain', start: () => undefined, next: () => undefined }
 
+  // [MQTT-4.12.0-7]
   test('rejects when the connection is lost, when the client ends, and while another is under way', async () => {
     const socketsOf: (() => void)[] = []
     const { url } = await listening((packet) => {
@@ -280,7 +281,12 @@ describe('a server that has not proved itself', () => {
       { protocolVersion: 5 },
     )
   }
+  const auth = (words: string): Buffer => {
+    const properties = { authenticationMethod: 'proof', authenticationData: Buffer.from(words) }
+    return encode({ type: 'auth', reasonCode: 0, properties }, { protocolVersion: 5 })
+  }
   const message = encode({ type: 'publish', topicName: 'news', payload: 'a lie' }, { protocolVersion: 5 })
+  const truth = encode({ type: 'publish', topicName: 'news', payload: 'the truth' }, { protocolVersion: 5 })
 
   test.each([1, 3, 7, 1_000])(
     'settles nothing and is heard by nobody, in chunks of %i bytes; the right one goes on',
@@ -321,6 +327,58 @@ describe('a server that has not proved itself', () => {
       expect(errors.map(({ code, cause }) => [code, (cause as Error).message])).toEqual([
         ['ERR_MQTT_AUTHENTICATION', 'a stranger'],
       ])
+    },
+  )
+
+  // [MQTT-4.12.1-1, 4.12.0-5]
+  test.each([1, 3, 7, 1_000])(
+    'once more settles nothing and is heard by nobody, in chunks of %i bytes',
+    async (size) => {
+      const asked: unknown[] = []
+      const { url } = await serverThat((socket, count) => {
+        const parser = new PacketParser()
+        const say = (...packets: Uint8Array[]): void => {
+          const said = Buffer.concat(packets)
+          for (let at = 0; at < said.length; at += size) socket.write(said.subarray(at, at + size))
+        }
+        socket.on('data', (bytes) => {
+          for (const packet of parser.push(bytes)) {
+            if (packet.type === 'connect') {
+              say(connack('your server', count > 0), truth.subarray(0, 4))
+            } else if (packet.type === 'auth') {
+              asked.push([packet.reasonCode, packet.properties.authenticationMethod])
+              // The proof stands in one chunk with the rest of a message, and with what follows it.
+              if (asked.length === 1) say(truth.subarray(4), auth('your server'), truth)
+              else say(truth, auth('believe me'), message, Buffer.from([0x40, 2, 0, 1]))
+            }
+          }
+        })
+      })
+      const one = await connected(url, {
+        clean: false,
+        clientId: 'careful',
+        authentication: rogue,
+        reconnectPeriod: 0,
+      })
+      const messages = collect(one)
+      const errors: MqttError[] = []
+      one.on('error', (error) => errors.push(error as MqttError))
+      await one.reauthenticate()
+      await until(() => messages.length === 2, 'what the right server has said')
+      let isSettled = false
+      one.publish('a', 'precious', { qos: 1 }, () => {
+        isSettled = true
+      })
+      const closed = next(one, 'close')
+      await expect(one.reauthenticate()).rejects.toMatchObject({ code: 'ERR_MQTT_AUTHENTICATION' })
+      await closed
+      expect(asked).toEqual([
+        [0x19, 'proof'],
+        [0x19, 'proof'],
+      ])
+      expect(messages).toEqual(['news the truth', 'news the truth', 'news the truth'])
+      expect(isSettled).toBe(false)
+      expect(errors).toMatchObject([{ code: 'ERR_MQTT_AUTHENTICATION', cause: { message: 'a stranger' } }])
     },
   )
 })

@@ -5,6 +5,7 @@ import { until } from '../support/until.js'
 import { cleanUp, client, collect, connected, next, startBroker } from './support.js'
 
 describe.each([5, 4, 3] as const)('a client that speaks version %i', (protocolVersion) => {
+  // [MQTT-3.3.4-1], v3.1.1 [MQTT-3.3.4-1]
   test('publishes and receives at each QoS', async () => {
     const { url } = await startBroker()
     const one = await connected(url, { protocolVersion })
@@ -228,6 +229,7 @@ describe('what is not sent', () => {
     await expect(one.publishAsync('good', 'x', { qos: 1 })).resolves.toBeDefined()
   })
 
+  // [MQTT-4.7.1-1]
   test('a filter that is not valid', async () => {
     const { url } = await startBroker()
     const one = await connected(url)
@@ -235,6 +237,7 @@ describe('what is not sent', () => {
     await expect(one.unsubscribeAsync('')).rejects.toBeInstanceOf(Error)
   })
 
+  // [MQTT-3.2.2-11, 3.2.2-14]
   test('what the server said that it does not take', async () => {
     const { url } = await startBroker({ features: { maximumQos: 1, retain: false } })
     const one = await connected(url)

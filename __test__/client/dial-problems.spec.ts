@@ -78,6 +78,16 @@ describe('a server that is not there', () => {
     )
   })
 
+  it.each([4, 6])('has a name without an IPv%i address, which alone was asked for', async (family) => {
+    const lookup: DialOptions['lookup'] = (_hostname, _options, callback) => {
+      callback(Object.assign(new Error('ENOTFOUND'), { code: 'ENOTFOUND' }), [])
+    }
+    expect(await caused('mqtt://nowhere.test', { lookup, family })).toEqual([
+      'ERR_MQTT_CONNECT',
+      `There is no IPv${family} address for nowhere.test, and no other was asked for: connect from an address of the other family, or check the name's spelling.`,
+    ])
+  })
+
   it.each([
     ['ENOTFOUND', 'There is no host named nowhere.test: check its spelling.'],
     ['EAI_AGAIN', 'The name nowhere.test cannot be looked up now: check the network and its DNS.'],

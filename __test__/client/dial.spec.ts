@@ -246,6 +246,7 @@ describe('a WebSocket', () => {
     return { address: address as ServerAddress, webSockets, requests }
   }
 
+  // Before its CONNECT: [MQTT-6.0.0-3], v3.1.1 [MQTT-6.0.0-3]
   it.each([
     [5, 'mqtt'],
     [4, 'mqtt'],
@@ -272,6 +273,7 @@ describe('a WebSocket', () => {
     expect(requests[0]?.url).toBe('/mqtt?a=b&signed=1')
   })
 
+  // As a server does it from CONNECT on: [MQTT-6.0.0-1], v3.1.1 [MQTT-6.0.0-1]
   it('with a text frame ends with an error, and the server is told with 1003', async () => {
     const { address, webSockets } = await webSocketServer()
     const transport = await dial(address)
@@ -299,6 +301,7 @@ describe('a WebSocket', () => {
     })
   })
 
+  // As a server does it from CONNECT on: [MQTT-6.0.0-2], v3.1.1 [MQTT-6.0.0-2]
   it('joins what comes in fragments', async () => {
     const { address, webSockets } = await webSocketServer()
     const transport = await dial(address)

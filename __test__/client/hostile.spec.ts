@@ -57,6 +57,7 @@ const wrongs: [string, Buffer, string][] = [
   ['a refusal', hex('20 03 00 87 00'), 'ERR_MQTT_CONNECTION_REFUSED'],
 ]
 
+// [MQTT-4.13.2-1]
 test.each(wrongs)(
   '%s is one error, and the next connection is as good as any',
   async (_what, bytes, code) => {

@@ -11,6 +11,7 @@ function told(of: MqttClient): string[] {
 }
 
 describe('packetsend and packetreceive', () => {
+  // [MQTT-3.1.0-1, 3.14.4-1, 4.3.3-4]
   test('tell of the packets of a connection from the first to the last', async () => {
     const { url } = await startBroker()
     const one = client(url)

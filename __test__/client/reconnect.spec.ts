@@ -74,6 +74,7 @@ describe('subscriptions', () => {
 })
 
 describe('messages', () => {
+  // [MQTT-4.4.0-1, 4.3.2-3]
   test.each([
     ['a session that is kept', { clean: false, clientId: 'cut' }],
     ['a session that is lost', {}],
@@ -153,6 +154,7 @@ describe('messages', () => {
     }
   })
 
+  // [MQTT-3.3.4-7, 4.9.0-2]
   test('the server’s Receive Maximum is kept', async () => {
     let open = 0
     let most = 0
@@ -182,6 +184,7 @@ describe('messages', () => {
 })
 
 describe('acknowledgements', () => {
+  // [MQTT-4.3.2-4]
   test('are the application’s with `manualAcknowledge`: what is not acknowledged comes again', async () => {
     const { broker, url } = await startBroker()
     const one = client(url, { clean: false, clientId: 'manual', manualAcknowledge: true })
@@ -221,6 +224,7 @@ describe('acknowledgements', () => {
     }
   })
 
+  // [MQTT-3.4.2-1, 4.6.0-2]
   test('customHandleAcks decides the Reason Code', async () => {
     const codes: number[] = []
     const { url } = await serverThat((socket) => {

@@ -147,6 +147,7 @@ describe.each(ways)('%s', (_name, way) => {
     expect(await told).toEqual(['wills gone 1'])
   })
 
+  // As CONNECT has it: [MQTT-3.1.2-23, 3.1.3-2]
   test('a session that is kept has what came meanwhile', { timeout: PATIENCE_MS }, async (context) => {
     const { reached, open } = await reach(context)
     const session = { clean: false, clientId: 'keeper' }

@@ -72,6 +72,8 @@ export interface ClientPublishOptions {
     readonly userProperties?: { [name: string]: string | string[] }
     readonly contentType?: string
   }
+  /** Ours takes a message back that still waits; MQTT.js does not look at it. */
+  readonly signal?: AbortSignal
 }
 
 /** A message that a client has received, for one of its handlers. */

@@ -1,6 +1,7 @@
 /** How a program gets a client. */
 import { MqttError } from '../errors.js'
-import { type ClientOptions, MqttClient } from './client.js'
+import { MqttClient } from './client.js'
+import type { ClientOptions } from './client-options.js'
 import { ServerDialer } from './dialer.js'
 
 /**

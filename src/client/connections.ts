@@ -20,7 +20,10 @@ import { Versions } from './versions.js'
 
 /** Whom it tells. */
 export interface ConnectionsListener {
-  readonly isManual: boolean
+  /** A transport has been opened. Returns whether the messages that it brings are acknowledged one by one. */
+  prepare(): boolean
+  /** The server is to prove itself once more. */
+  readonly isReauthenticating: boolean
   /** A connection that had been accepted is over, or an attempt has failed. */
   lost(wasConnected: boolean, error: MqttError | undefined): void
   /** The first time that there is no connection, and none is to be had at once. */
@@ -182,11 +185,11 @@ export class Connections {
 
   #use(transport: ClientTransport, data: Uint8Array | undefined): void {
     this.#hasTransport = true
-    this.#engine.attach(transport, this.version, this.#listener.isManual)
+    this.#engine.attach(transport, this.version, this.#listener.prepare())
     if (this.#options.authentication?.finish !== undefined) {
       oneByOne(
         transport,
-        () => this.#isConnected,
+        () => !this.#isConnected || this.#listener.isReauthenticating,
         () => this.#problem !== undefined,
       )
     }

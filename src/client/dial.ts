@@ -55,7 +55,7 @@ export async function dial(
 ): Promise<ClientTransport> {
   signal?.throwIfAborted()
   const timeoutMs = timeoutOf(options)
-  const attempt: Attempt = { address, place: formatAddress(address) }
+  const attempt: Attempt = { address, place: formatAddress(address), family: options.family }
   let cleanUp = (): void => {}
   const opened = new Promise<ClientTransport>((resolve, reject) => {
     const opening = open(attempt, options, { opened: resolve, failed: reject })

@@ -77,6 +77,11 @@ export class Engine implements Reader {
     return this.#isFull
   }
 
+  /** Takes a message back by its ticket; false where it has been sent. */
+  withdraw(ticket: number): boolean {
+    return !this.#hasEnded && this.#side.clients.withdraw(this.id, ticket)
+  }
+
   restoreSession(clientId: string): void {
     this.#side.clients.restoreSession(this.id, clientId)
   }

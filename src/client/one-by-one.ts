@@ -1,28 +1,32 @@
 /**
- * The first packets of a connection on which the server has to prove itself: they are handed on one by one, whatever chunks
- * they come in. So nothing that follows a CONNACK is looked at before the method has said that the server is the right one
- * (steps.ts). Otherwise it could settle messages that are under way, in the same chunk as the proof that it does not have.
+ * Connections on which the server has to prove itself: while it is to, their packets are handed on one by one, whatever
+ * chunks they come in. So nothing that follows a CONNACK, or the AUTH that ends a new authentication, is looked at before
+ * the method has said that the server is the right one (steps.ts). Otherwise it could settle messages that are under way, in
+ * the same chunk as the proof that it does not have.
  */
 import type { ClientTransport } from './transport.js'
 
 /** Of a Remaining Length. Longer ones are malformed, which is not for here to say. */
 const LONGEST_LENGTH_BYTES = 4
 
-/** Puts itself before `transport.onChunk`, until `isTrusted`. After `transport.destroy()` nothing is handed on. */
-export function oneByOne(transport: ClientTransport, isTrusted: () => boolean, isOver: () => boolean): void {
+/**
+ * Puts itself before `transport.onChunk`. Where packets end it knows from the first byte on, as a proof may be asked for at
+ * any time. Nothing is handed on once it `isOver`.
+ */
+export function oneByOne(transport: ClientTransport, mustProve: () => boolean, isOver: () => boolean): void {
   const handOn = transport.onChunk
   const packets = new PacketEnds()
   transport.onChunk = (chunk, length) => {
     let from = 0
-    while (from < length && !isTrusted() && !isOver()) {
+    while (from < length && mustProve() && !isOver()) {
       const end = packets.end(chunk, from, length)
       handOn(chunk.subarray(from, end), end - from)
       from = end
     }
-    if (isOver()) return
-    if (isTrusted()) transport.onChunk = handOn
+    if (isOver() || from === length) return
+    for (let at = from; at < length; ) at = packets.end(chunk, at, length)
     if (from === 0) handOn(chunk, length)
-    else if (from < length) handOn(chunk.subarray(from, length), length - from)
+    else handOn(chunk.subarray(from, length), length - from)
   }
 }
 

@@ -113,24 +113,38 @@ const OUT_BUFFER_BYTES = 4 * 1024 * 1024
 const PINGRESP_TIMEOUT_MS = 30_000
 const LARGEST_PACKET = 268_435_460
 
+const LONGEST_WAIT_MS = 30_000
+
+/** Written out, and not spread from another object: such objects have one shape, which is more memory than they are. */
+function defaults(): CheckedOptions {
+  return {
+    clientId: '',
+    clean: true,
+    keepalive: 60,
+    connectTimeout: 30_000,
+    reconnectPeriod: 1_000,
+    reconnectPeriodMax: LONGEST_WAIT_MS,
+    reconnectOnConnackError: true,
+    resubscribe: true,
+    queueQoSZero: true,
+    maximumQueuedMessages: 100_000,
+    maximumQueuedBytes: 64 * 1024 * 1024,
+    queueFullPolicy: 'reject',
+    maximumPacketSizeBytes: 64 * 1024 * 1024,
+    topicAliasLimit: 32,
+  }
+}
+
 /** @throws MqttError ERR_MQTT_INVALID_OPTION */
 export function checkOptions<Options extends MqttOptions>(given: Options): Options & CheckedOptions {
-  const options = {
-    ...given,
-    clientId: given.clientId ?? `topicwire_${randomBytes(6).toString('hex')}`,
-    clean: given.clean ?? true,
-    keepalive: given.keepalive ?? 60,
-    connectTimeout: given.connectTimeout ?? 30_000,
-    reconnectPeriod: given.reconnectPeriod ?? 1_000,
-    reconnectPeriodMax: given.reconnectPeriodMax ?? Math.max(30_000, given.reconnectPeriod ?? 0),
-    reconnectOnConnackError: given.reconnectOnConnackError ?? true,
-    resubscribe: given.resubscribe ?? true,
-    queueQoSZero: given.queueQoSZero ?? true,
-    maximumQueuedMessages: given.maximumQueuedMessages ?? 100_000,
-    maximumQueuedBytes: given.maximumQueuedBytes ?? 64 * 1024 * 1024,
-    queueFullPolicy: given.queueFullPolicy ?? 'reject',
-    maximumPacketSizeBytes: given.maximumPacketSizeBytes ?? 64 * 1024 * 1024,
-    topicAliasLimit: given.topicAliasLimit ?? 32,
+  const options = defaults() as Options & CheckedOptions
+  for (const name of Object.keys(given) as (keyof Options)[]) {
+    const value = given[name]
+    if (value !== undefined) options[name] = value as (Options & CheckedOptions)[keyof Options]
+  }
+  if (given.clientId === undefined) options.clientId = `topicwire_${randomBytes(6).toString('hex')}`
+  if (given.reconnectPeriodMax === undefined) {
+    options.reconnectPeriodMax = Math.max(LONGEST_WAIT_MS, options.reconnectPeriod)
   }
   if (typeof options.clientId !== 'string') throw invalid('clientId', 'a string')
   if (![undefined, 3, 4, 5].includes(options.protocolVersion)) {

@@ -22,7 +22,7 @@ export interface ClientPublishOptions {
   /** Set by the client alone, as the standard has it. Accepted and not looked at. */
   readonly dup?: boolean | undefined
   readonly properties?: GivenPublishProperties | undefined
-  /** Gives up waiting. What has been handed to the protocol may still arrive. */
+  /** Takes the message back where it still waits in the queue; otherwise it gives up waiting, and the message may arrive. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -42,12 +42,18 @@ const RELEASED_AT_ONCE = 1_000
 const RELEASED_BYTES = 128 * 1024
 
 /** One message that somebody waits for, or that waits itself. */
-class Publication implements Waiter {
+export class Publication implements Waiter {
   readonly #outgoing: Outgoing
   readonly qos: number
   done: PublishDone | undefined
   packet: Buffer | undefined
   apart: Uint8Array | undefined
+  /** In the native client; 0 while it is not there, and with QoS 0. */
+  ticket = 0
+  /** It is in the backlog. */
+  isWaiting = false
+  /** It was taken back: it is left out when its turn comes. */
+  isWithdrawn = false
 
   constructor(outgoing: Outgoing, qos: number, done: PublishDone | undefined) {
     this.#outgoing = outgoing
@@ -82,12 +88,15 @@ class Publication implements Waiter {
 export class Outgoing {
   readonly #engine: Engine
   readonly #options: CheckedOptions
-  readonly #byTicket = new Map<number, Publication>()
+  /** Made with the first: an empty Map takes as much as the rest of this. */
+  #byTicket: Map<number, Publication> | undefined
   /** QoS 0 that the native client has written, and that the transport has not taken yet. */
   #unwritten: Publication[] = []
   #backlog: Publication[] = []
   #backlogAt = 0
   #backlogBytes = 0
+  /** How many of the backlog were taken back. */
+  #withdrawnCount = 0
   /** Those of the release under way that were refused once more. */
   #returned: Publication[] | undefined
   isConnected = false
@@ -99,7 +108,7 @@ export class Outgoing {
 
   /** Messages that wait here. */
   get backlogCount(): number {
-    return this.#backlog.length - this.#backlogAt
+    return this.#backlog.length - this.#backlogAt - this.#withdrawnCount
   }
 
   /** Whether everything that was published has arrived, or left. */
@@ -113,13 +122,17 @@ export class Outgoing {
     )
   }
 
-  /** @throws MqttError for a message that no packet can carry. */
+  /**
+   * Returns what `withdraw` takes, where there is somebody to be told.
+   *
+   * @throws MqttError for a message that no packet can carry.
+   */
   publish(
     topic: string,
     payload: Uint8Array | string,
     options: ClientPublishOptions | undefined,
     done: PublishDone | undefined,
-  ): void {
+  ): Publication | undefined {
     const qos = options?.qos ?? 0
     const retain = options?.retain === true
     const properties = options?.properties
@@ -129,7 +142,9 @@ export class Outgoing {
     const mustWait = this.#mustWait(qos)
     if (!mustWait && properties === undefined && typeof topic === 'string' && isQos(qos)) {
       const isPlain = typeof payload === 'string' || payload instanceof Uint8Array
-      if (isPlain && publish(this.#engine, topic, payload, (qos << 1) | (retain ? 1 : 0), waiter)) return
+      if (isPlain && publish(this.#engine, topic, payload, (qos << 1) | (retain ? 1 : 0), waiter)) {
+        return waiter
+      }
     }
     const packet = encodePublish(
       {
@@ -145,11 +160,36 @@ export class Outgoing {
     )
     if (!mustWait) {
       command(this.#engine, packet, waiter)
-      return
+      return waiter
     }
     const publication = waiter ?? new Publication(this, qos, undefined)
     publication.packet = Buffer.from(packet)
     this.#wait(publication)
+    return waiter
+  }
+
+  /**
+   * Nobody wants the message any more: it is taken out of the queue, here or in the native client. What has left that goes
+   * its way, and nobody is told.
+   */
+  withdraw(publication: Publication): void {
+    // What this turn has commanded stands in neither of them yet.
+    flushCommands()
+    if (publication.isWaiting || this.#returned?.includes(publication) === true) {
+      publication.isWithdrawn = true
+      if (publication.isWaiting) {
+        this.#withdrawnCount += 1
+        this.#backlogBytes -= publication.bytes
+      }
+      publication.packet = undefined
+      publication.apart = undefined
+      if (this.backlogCount === 0) this.#emptyBacklog()
+    } else if (publication.ticket !== 0 && this.#engine.withdraw(publication.ticket)) {
+      this.#byTicket?.delete(publication.ticket)
+      // There is room in its place.
+      if (this.isConnected && this.backlogCount > 0) this.release()
+    }
+    publication.done = undefined
   }
 
   #mustWait(qos: number): boolean {
@@ -158,8 +198,13 @@ export class Outgoing {
 
   onAccepted(publication: Publication, ticket: number): void {
     if (publication.done === undefined) return
-    if (ticket === 0) this.#unwritten.push(publication)
-    else this.#byTicket.set(ticket, publication)
+    publication.ticket = ticket
+    if (ticket === 0) {
+      this.#unwritten.push(publication)
+      return
+    }
+    this.#byTicket ??= new Map()
+    this.#byTicket.set(ticket, publication)
   }
 
   onRefused(publication: Publication, code: number, words: string): void {
@@ -191,9 +236,9 @@ export class Outgoing {
   }
 
   onPublished(ticket: number, reasonCode: number, packet: () => Packet | undefined): void {
-    const publication = this.#byTicket.get(ticket)
+    const publication = this.#byTicket?.get(ticket)
     if (publication === undefined) return
-    this.#byTicket.delete(ticket)
+    this.#byTicket?.delete(ticket)
     const { done, qos } = publication
     if (reasonCode < 0x80) done?.(undefined, { cmd: qos === 1 ? 'puback' : 'pubcomp', reasonCode })
     else
@@ -204,8 +249,8 @@ export class Outgoing {
 
   /** True where it was a message. */
   onAbandoned(ticket: number, cause: number, words: string): boolean {
-    const publication = this.#byTicket.get(ticket)
-    this.#byTicket.delete(ticket)
+    const publication = this.#byTicket?.get(ticket)
+    this.#byTicket?.delete(ticket)
     publication?.fail(abandonment(cause, words))
     return publication !== undefined
   }
@@ -232,12 +277,11 @@ export class Outgoing {
 
   /** Nothing more comes: whoever waits hears why. */
   failAll(error: MqttError): void {
-    const all = [...this.#unwritten, ...this.#backlog.slice(this.#backlogAt), ...this.#byTicket.values()]
+    const underWay = this.#byTicket?.values() ?? []
+    const all = [...this.#unwritten, ...this.#backlog.slice(this.#backlogAt), ...underWay]
     this.#unwritten = []
-    this.#backlog = []
-    this.#backlogAt = 0
-    this.#backlogBytes = 0
-    this.#byTicket.clear()
+    this.#emptyBacklog()
+    this.#byTicket = undefined
     for (const publication of all) publication.fail(error)
   }
 
@@ -255,10 +299,13 @@ export class Outgoing {
         }
       }
       flushCommands()
-      const returned: Publication[] = this.#returned
+      const returned: Publication[] = this.#returned.filter(({ isWithdrawn }) => !isWithdrawn)
       this.#returned = undefined
       if (returned.length === 0) continue
-      for (const publication of returned) this.#backlogBytes += publication.bytes
+      for (const publication of returned) {
+        publication.isWaiting = true
+        this.#backlogBytes += publication.bytes
+      }
       this.#backlog = [...returned, ...this.#backlog.slice(this.#backlogAt)]
       this.#backlogAt = 0
       return
@@ -282,13 +329,26 @@ export class Outgoing {
         break
       }
     }
-    const batch = this.#backlog.slice(start, end)
+    const batch: Publication[] = []
+    for (let at = start; at < end; at += 1) {
+      const publication = this.#backlog[at] as Publication
+      publication.isWaiting = false
+      if (publication.isWithdrawn) this.#withdrawnCount -= 1
+      else batch.push(publication)
+    }
     this.#backlogAt = end
     if (end === this.#backlog.length || end > 10 * RELEASED_AT_ONCE) {
       this.#backlog = this.#backlog.slice(end)
       this.#backlogAt = 0
     }
     return batch
+  }
+
+  #emptyBacklog(): void {
+    this.#backlog = []
+    this.#backlogAt = 0
+    this.#backlogBytes = 0
+    this.#withdrawnCount = 0
   }
 
   #wait(publication: Publication): void {
@@ -304,9 +364,15 @@ export class Outgoing {
     while (queueFullPolicy === 'dropOldest' && isFull()) {
       const oldest = this.#backlog[this.#backlogAt] as Publication
       this.#backlogAt += 1
+      oldest.isWaiting = false
+      if (oldest.isWithdrawn) {
+        this.#withdrawnCount -= 1
+        continue
+      }
       this.#backlogBytes -= oldest.bytes
       oldest.fail(abandonment(3, ''))
     }
+    publication.isWaiting = true
     this.#backlog.push(publication)
     this.#backlogBytes += publication.bytes
   }

@@ -10,6 +10,8 @@ export interface Attempt {
   readonly address: ServerAddress
   /** The address as a person would write it, without a password. */
   readonly place: string
+  /** The family of addresses that alone was asked for, 4 or 6. */
+  readonly family?: number | undefined
 }
 
 type Sentence = (attempt: Attempt, error: NodeJS.ErrnoException) => string
@@ -23,7 +25,7 @@ const NETWORK: ReadonlyMap<string, Sentence> = new Map<string, Sentence>([
     'ECONNREFUSED',
     ({ place }) => `Nothing listens at ${place}: start the server, or mend the host and port.`,
   ],
-  ['ENOTFOUND', ({ address }) => `There is no host named ${address.host}: check its spelling.`],
+  ['ENOTFOUND', unknownHost],
   [
     'EAI_AGAIN',
     ({ address }) => `The name ${address.host} cannot be looked up now: check the network and its DNS.`,
@@ -230,6 +232,13 @@ export function beginning(place: string): string {
 
 function unreachableError(sentence: string, cause: unknown): MqttError {
   return new MqttError('ERR_MQTT_CONNECT', sentence, { cause })
+}
+
+/** The resolver says the same of a name that nobody has and of one without an address of the family. */
+function unknownHost({ address, family }: Attempt): string {
+  const { host } = address
+  if (family !== 4 && family !== 6) return `There is no host named ${host}: check its spelling.`
+  return `There is no IPv${family} address for ${host}, and no other was asked for: connect from an address of the other family, or check the name's spelling.`
 }
 
 function unreachable({ place }: Attempt): string {

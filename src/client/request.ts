@@ -90,6 +90,8 @@ class Requester {
     const correlationData = randomBytes(CORRELATION_BYTES)
     const key = correlationData.toString('latin1')
     let cleanUp = (): void => {}
+    /** Nobody waits any more: a request that has not left yet need not. */
+    const over = new AbortController()
     const answer = new Promise<ReceivedMessage>((resolve, reject) => {
       this.#pending.set(key, { resolve, reject })
       const onAbort = (): void => reject(signal?.reason)
@@ -101,12 +103,12 @@ class Requester {
       signal?.addEventListener('abort', onAbort, { once: true })
       cleanUp = () => {
         this.#pending.delete(key)
+        over.abort()
         clearTimeout(timer)
         signal?.removeEventListener('abort', onAbort)
       }
-      this.#send(topicName, payload, { qos, properties: { ...properties, correlationData } }, key).catch(
-        reject,
-      )
+      const publishing = { qos, properties: { ...properties, correlationData }, signal: over.signal }
+      this.#send(topicName, payload, publishing, key).catch(reject)
     })
     return answer.finally(cleanUp)
   }

@@ -35,6 +35,11 @@ export class AuthenticationSteps {
     this.#fail = fail
   }
 
+  /** A new authentication is under way on an open connection. */
+  get isUnderWay(): boolean {
+    return this.#again !== undefined
+  }
+
   /** Answers an AUTH of the server's. */
   async answer(engine: Engine, packet: Packet): Promise<void> {
     const connection = this.#connection

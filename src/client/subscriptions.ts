@@ -62,15 +62,16 @@ interface Request {
 export class Subscriptions {
   readonly #engine: Engine
   readonly #report: (error: MqttError) => void
-  readonly #active: Map<string, ClientSubscribeOptions>
-  readonly #requests = new Map<number, Request>()
+  /** These two are made with the first, and `#requests` goes with the last: an idle client has no empty Map. */
+  #active: Map<string, ClientSubscribeOptions> | undefined
+  #requests: Map<number, Request> | undefined
   #waiting: Request[] = []
   isConnected = false
 
   constructor(
     engine: Engine,
     report: (error: MqttError) => void,
-    active = new Map<string, ClientSubscribeOptions>(),
+    active?: Map<string, ClientSubscribeOptions>,
   ) {
     this.#engine = engine
     this.#report = report
@@ -83,7 +84,7 @@ export class Subscriptions {
   }
 
   get isEmpty(): boolean {
-    return this.#requests.size === 0
+    return this.#requests === undefined
   }
 
   /** @throws MqttError for what no packet can carry. */
@@ -98,14 +99,14 @@ export class Subscriptions {
       { type: 'unsubscribe', packetId: 1, topicFilters, properties: own as never },
       { protocolVersion: 5 },
     )
-    for (const topicFilter of topicFilters) this.#active.delete(topicFilter)
+    for (const topicFilter of topicFilters) this.#active?.delete(topicFilter)
     this.#request({ lines: undefined, packet, done })
   }
 
   /** Nobody waits for them any more. */
   failAll(error: MqttError): void {
-    const all = [...this.#requests.values(), ...this.#waiting]
-    this.#requests.clear()
+    const all = [...(this.#requests?.values() ?? []), ...this.#waiting]
+    this.#requests = undefined
     this.#waiting = []
     for (const request of all) process.nextTick(request.done, error)
   }
@@ -119,17 +120,19 @@ export class Subscriptions {
   }
 
   onAnswered(ticket: number, packet: Packet): void {
-    const request = this.#requests.get(ticket)
+    const request = this.#take(ticket)
     if (request === undefined) return
-    this.#requests.delete(ticket)
     const { lines, done } = request
     const codes = 'reasonCodes' in packet ? (packet as SubackPacket).reasonCodes : []
     let refused: number | undefined
     codes.forEach((code, index) => {
       if (code >= 0x80) refused ??= index
       const line = lines?.[index]
-      if (line !== undefined && code < 0x80) this.#active.set(line.topic, line.options)
-      else if (line !== undefined) this.#active.delete(line.topic)
+      if (line === undefined) return
+      if (code < 0x80) {
+        this.#active ??= new Map()
+        this.#active.set(line.topic, line.options)
+      } else this.#active?.delete(line.topic)
     })
     if (refused === undefined) {
       done(undefined, packet)
@@ -144,12 +147,20 @@ export class Subscriptions {
 
   /** True where it was a request. */
   onAbandoned(ticket: number, cause: number, words: string): boolean {
-    const request = this.#requests.get(ticket)
+    const request = this.#take(ticket)
     if (request === undefined) return false
-    this.#requests.delete(ticket)
     if (cause === CONNECTION_LOST) this.#waiting.push(request)
     else request.done(abandonment(cause, words))
     return true
+  }
+
+  /** The request of this ticket, which is over. */
+  #take(ticket: number): Request | undefined {
+    const request = this.#requests?.get(ticket)
+    if (request === undefined) return undefined
+    this.#requests?.delete(ticket)
+    if (this.#requests?.size === 0) this.#requests = undefined
+    return request
   }
 
   #request(request: Request): void {
@@ -158,7 +169,10 @@ export class Subscriptions {
       return
     }
     const waiter: Waiter = {
-      accepted: (ticket) => this.#requests.set(ticket, request),
+      accepted: (ticket) => {
+        this.#requests ??= new Map()
+        this.#requests.set(ticket, request)
+      },
       refused: (code, words) => {
         if (code === NOT_CONNECTED) this.#waiting.push(request)
         else if (code === OUT_BUFFER_FULL) setTimeout(() => this.#request(request), 50)
@@ -169,6 +183,7 @@ export class Subscriptions {
   }
 
   #subscribeAgain(): void {
+    if (this.#active === undefined) return
     const asked = new Set(this.#waiting.flatMap(({ lines }) => lines?.map(({ topic }) => topic) ?? []))
     // The properties are those of a whole SUBSCRIBE.
     const groups = new Map<object | undefined, SubscriptionLine[]>()

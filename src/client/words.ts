@@ -139,11 +139,13 @@ function asPairs(value: unknown): readonly (readonly [string, string])[] {
 
 /**
  * A callback that is called once: by what it waits for, or, when the signal is aborted, with the signal's own reason. That is
- * an error here even where it is none: undefined and null say to a callback that all went well.
+ * an error here even where it is none: undefined and null say to a callback that all went well. `beforeAbort` is called
+ * before the callback then.
  */
 export function aborted<Rest extends unknown[]>(
   signal: AbortSignal | undefined,
   callback: (error: Error | undefined, ...rest: Rest) => void,
+  beforeAbort: () => void = () => {},
 ): (error?: Error | undefined, ...rest: Rest) => void {
   if (signal === undefined) return callback as (error?: Error, ...rest: Rest) => void
   let isDone = false
@@ -155,6 +157,7 @@ export function aborted<Rest extends unknown[]>(
   }
   const onAbort = (): void => {
     const rest = [] as unknown as Rest
+    beforeAbort()
     settle(reasonOf(signal), ...rest)
   }
   if (signal.aborted) process.nextTick(onAbort)

@@ -3,10 +3,10 @@
 //! Calling order. News in: [`Broker::open`] (or [`Broker::open_topic_url`]), then [`Broker::receive`] for each
 //! chunk, [`Broker::writable`] when a full transport has room again, [`Broker::close`] once when the transport is
 //! gone; [`Broker::decide`] for each question; [`Broker::stored`], [`Broker::store_failed`] and
-//! [`Broker::handle_fetched`] for a store;
+//! [`Broker::handle_fetched`] and [`Broker::handle_retained`] for a store;
 //! [`Broker::tick`] at or after [`Broker::next_deadline_ms`]. Work out, after any of these:
 //! [`Broker::poll_transmit`] until it has nothing, [`Broker::poll_event`], and with a store
-//! [`Broker::poll_store_batch`], [`Broker::poll_fetch`] and [`Broker::poll_resumed`].
+//! [`Broker::poll_store_batch`], [`Broker::poll_fetch`], [`Broker::poll_retained_fetch`] and [`Broker::poll_resumed`].
 //!
 //! The value reads no clock and no randomness: the same calls give the same results. Time is in milliseconds and
 //! must not go backwards.
@@ -37,7 +37,7 @@ use crate::message::{Message, SpareMessages};
 use crate::metrics::{Metrics, StoreMetrics};
 use crate::route::FrameCache;
 use crate::session::{Session, SubscriptionOptions};
-use crate::store::{Fetch, StoreBatch, StoreWork};
+use crate::store::{Fetch, RetainedFetch, StoreBatch, StoreWork};
 use crate::sys::SysTopics;
 use crate::transmit::Outlet;
 
@@ -242,7 +242,14 @@ impl Broker {
         self.journal.take_fetch()
     }
 
-    /// What [`Broker::poll_store_batch`] and [`Broker::poll_fetch`] would give, and how urgent it is. Taking it once for
+    /// The next retained messages that are wanted from the store. They may be fetched in any order with the rest: one that
+    /// has changed since is not sent.
+    #[must_use]
+    pub fn poll_retained_fetch(&mut self) -> Option<RetainedFetch> {
+        self.journal.take_retained_fetch()
+    }
+
+    /// What [`Broker::poll_store_batch`] and the two for what is to be fetched would give, and how urgent it is. Taking it once for
     /// many makes what they wait for cheaper.
     #[must_use]
     pub fn store_work(&self) -> StoreWork {

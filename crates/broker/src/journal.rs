@@ -11,9 +11,10 @@ use foldhash::fast::FixedState;
 use topicwire_codec::{PacketId, QoS};
 use topicwire_session::Stage;
 
+use crate::broker::SessionKey;
 use crate::message::{Delivery, Message};
 use crate::session::Session;
-use crate::store::{Fetch, StoreBatch, StoreOperation};
+use crate::store::{Fetch, RetainedFetch, StoreBatch, StoreOperation};
 
 /// A client identifier where it is: an operation of the batch holds it there.
 type ClientAt = usize;
@@ -46,6 +47,7 @@ pub(crate) struct Journal {
     taken: VecDeque<(u64, u64)>,
     taken_bytes: u64,
     fetches: VecDeque<Fetch>,
+    retained_fetches: VecDeque<RetainedFetch>,
     last_fetch: u64,
     /// Sessions whose end is not stored yet, in order, and the last end of each client.
     endings: VecDeque<(u64, Arc<str>)>,
@@ -221,7 +223,7 @@ impl Journal {
     /// How many operations and questions wait to be taken.
     #[inline]
     pub(crate) fn waiting(&self) -> (usize, usize) {
-        (self.operations.len(), self.fetches.len())
+        (self.operations.len(), self.fetches.len() + self.retained_fetches.len())
     }
 
     /// Compared before and after a piece of work: has it recorded anything?
@@ -286,6 +288,17 @@ impl Journal {
     /// The next question, once the batch that it depends on has been taken.
     pub(crate) fn take_fetch(&mut self) -> Option<Fetch> {
         if self.operations.is_empty() { self.fetches.pop_front() } else { None }
+    }
+
+    /// Asks for retained messages; returns the question's serial.
+    pub(crate) fn fetch_retained(&mut self, session: SessionKey, topic_names: Vec<Arc<str>>) -> u64 {
+        self.last_fetch += 1;
+        self.retained_fetches.push_back(RetainedFetch { topic_names, serial: self.last_fetch, session });
+        self.last_fetch
+    }
+
+    pub(crate) fn take_retained_fetch(&mut self) -> Option<RetainedFetch> {
+        self.retained_fetches.pop_front()
     }
 
     pub(crate) fn stored(&mut self, sequence: u64) {

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use thiserror::Error;
 use topicwire_codec::{PublishProperties, QoS, Version};
 use topicwire_topics::{SubscriptionFilter, TopicError, TopicName};
 
 use crate::broker::{Broker, LocalHandle, SessionKey, slab_key};
+use crate::event::Event;
 use crate::message::Message;
 use crate::metrics::DropReason;
 use crate::publish::expiry_time;
 use crate::route::Route;
-use crate::session::{Endpoint, Session, SubscriptionOptions};
+use crate::session::{Endpoint, Owed, Session, SubscriptionOptions};
 
 /// Why an in-process call was refused: our caller's mistake, or a limit.
 #[derive(Debug, Error)]
@@ -163,22 +165,41 @@ impl Broker {
         }
         if wants_retained && self.config.features.retain && filter.share_name.is_none() {
             let mut expired = 0;
-            let Self { retained, events, metrics, .. } = self;
+            let Self { retained, events, metrics, sessions, .. } = self;
+            let mut owed = Vec::new();
             retained.for_each_match(filter.topic_filter, |message| {
                 if message.is_expired(now_ms) {
                     expired += 1;
                     return;
                 }
-                metrics.publish_sent += 1;
                 let message = Arc::clone(message);
                 let qos = message.qos;
-                events.push_back(crate::event::Event::Message { handle, message, qos, retain: true });
+                if message.is_absent() {
+                    owed.push(Owed { message, qos, subscription_ids: SmallVec::new() });
+                    return;
+                }
+                metrics.publish_sent += 1;
+                events.push_back(Event::Message { handle, message, qos, retain: true });
             });
+            if let Some(session) = sessions.get_mut(key.index()) {
+                session.owed = owed.into();
+            }
             for _ in 0..expired {
                 metrics.drop_message(DropReason::Expired);
             }
+            self.pump(key, now_ms);
         }
         Ok(())
+    }
+
+    /// A retained message that had to be fetched for an in-process subscriber; false where it is for somebody else.
+    pub(crate) fn send_local(&mut self, session_key: SessionKey, message: &Arc<Message>) -> bool {
+        let endpoint = self.sessions.get(session_key.index()).map(|session| session.endpoint);
+        let Some(Endpoint::Local(handle)) = endpoint else { return false };
+        self.metrics.publish_sent += 1;
+        let qos = message.qos;
+        self.events.push_back(Event::Message { handle, message: Arc::clone(message), qos, retain: true });
+        true
     }
 
     /// Ends an in-process subscription. False where there is none with this handle.

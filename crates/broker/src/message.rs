@@ -1,6 +1,6 @@
 //! An Application Message that outlives the packet it came in: copied once, shared by all who wait for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
 use topicwire_codec::QoS;
@@ -12,7 +12,11 @@ pub struct Message {
     topic_name: Arc<str>,
     /// The properties that are passed on unaltered, encoded, then the payload.
     body: Vec<u8>,
-    forwarded_len: usize,
+    forwarded_len: u32,
+    /// The length of a body that only the store has; 0 for every other message.
+    absent_len: u32,
+    /// The same message with its body, once that has been fetched.
+    fetched: OnceLock<Arc<Message>>,
     /// The QoS it was published with.
     pub qos: QoS,
     /// The RETAIN flag it was published with.
@@ -35,7 +39,49 @@ impl Message {
         let mut body = Vec::with_capacity(forwarded.len() + payload.len());
         body.extend_from_slice(forwarded);
         body.extend_from_slice(payload);
-        Self { topic_name, body, forwarded_len: forwarded.len(), qos, retain, expires_at_ms }
+        Self {
+            topic_name,
+            body,
+            forwarded_len: length(forwarded.len()),
+            absent_len: 0,
+            fetched: OnceLock::new(),
+            qos,
+            retain,
+            expires_at_ms,
+        }
+    }
+
+    /// A retained message of which only the store has properties and payload, `body_len` bytes together. Nothing is sent
+    /// of it before they have been fetched.
+    #[must_use]
+    pub fn without_body(topic_name: Arc<str>, body_len: usize, qos: QoS, expires_at_ms: u64) -> Self {
+        let absent_len = length(body_len);
+        Self { absent_len, ..Self::new(topic_name, b"", b"", qos, true, expires_at_ms) }
+    }
+
+    /// True where properties and payload have not been fetched yet.
+    #[inline]
+    pub(crate) fn is_absent(&self) -> bool {
+        self.absent_len != 0 && self.fetched.get().is_none()
+    }
+
+    /// Properties and payload have been fetched: they are those of this one.
+    pub(crate) fn complete(&self, fetched: Arc<Self>) {
+        if self.absent_len != 0 {
+            let _ = self.fetched.set(fetched);
+        }
+    }
+
+    /// The message that has the body.
+    #[inline]
+    fn whole(&self) -> &Self {
+        if self.absent_len == 0 { self } else { self.fetched.get().map_or(self, |fetched| fetched) }
+    }
+
+    /// The length of properties and payload, wherever they are.
+    #[must_use]
+    pub fn body_len(&self) -> usize {
+        self.body.len().max(self.absent_len as usize)
     }
 
     /// The Topic Name.
@@ -47,13 +93,15 @@ impl Message {
     /// The payload.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        self.body.get(self.forwarded_len..).unwrap_or_default()
+        let whole = self.whole();
+        whole.body.get(whole.forwarded_len as usize..).unwrap_or_default()
     }
 
     /// The 5.0 properties that are passed on, encoded without their length.
     #[must_use]
     pub fn forwarded(&self) -> &[u8] {
-        self.body.get(..self.forwarded_len).unwrap_or_default()
+        let whole = self.whole();
+        whole.body.get(..whole.forwarded_len as usize).unwrap_or_default()
     }
 
     /// The parts that the codec writes.
@@ -71,8 +119,13 @@ impl Message {
     /// What counts against limits in bytes: the content and what it costs to hold it.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.body.len() + self.topic_name.len() + size_of::<Self>()
+        self.body_len() + self.topic_name.len() + size_of::<Self>()
     }
+}
+
+/// No packet is longer than 256 MiB.
+fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// Messages that nobody holds any more, to be filled anew: a stream of QoS 1 or 2 asks the allocator for nothing. Bounded
@@ -95,6 +148,7 @@ impl SpareMessages {
     #[inline]
     pub(crate) fn give(&mut self, message: Arc<Message>) {
         if self.0.len() < Self::MOST
+            && message.absent_len == 0
             && message.body.capacity() <= Self::LARGEST_BODY_BYTES
             && message.topic_name.len() <= Self::LONGEST_TOPIC_BYTES
             && Arc::strong_count(&message) == 1
@@ -125,7 +179,7 @@ pub(crate) fn fill(
         message.body.clear();
         message.body.extend_from_slice(forwarded);
         message.body.extend_from_slice(payload);
-        message.forwarded_len = forwarded.len();
+        message.forwarded_len = length(forwarded.len());
         message.qos = qos;
         message.retain = retain;
         message.expires_at_ms = expires_at_ms;

@@ -36,6 +36,9 @@ impl Broker {
         if !session.outbound.has_waiting() && session.owed.is_empty() && session.held.is_empty() {
             return false;
         }
+        if session.is_local() {
+            return self.send_owed(session_key, now_ms);
+        }
         let connection = session.connection().and_then(|key| self.connections.get(key.index()));
         let Some(connection) = connection else { return false };
         if connection.phase != Phase::Open || connection.out.len() >= Limits::OUT_BUFFER_LOW_BYTES {
@@ -109,6 +112,13 @@ impl Broker {
         let Some(owed) = session.owed.pop_front() else { return false };
         let message = Arc::clone(&owed.message);
         if !self.is_retained(&message) || message.is_expired(now_ms) {
+            return true;
+        }
+        if message.is_absent() {
+            self.put_back_owed(session_key, owed);
+            return false;
+        }
+        if self.send_local(session_key, &message) {
             return true;
         }
         let Some(session) = self.sessions.get_mut(session_key.index()) else { return false };

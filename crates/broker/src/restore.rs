@@ -45,6 +45,9 @@ impl Restore {
     pub fn take(&mut self, record: Record) {
         match record {
             Record::Put(operation) => self.put(operation),
+            Record::Retained { topic_name, qos, expires_at_ms, body_len } => {
+                self.put_retained(&Arc::new(Message::without_body(topic_name, body_len, qos, expires_at_ms)));
+            }
             Record::Exchange { client_id, packet_id, position, stage, delivery } => {
                 self.open_exchange(&client_id, packet_id, position, stage, delivery);
             }
@@ -76,7 +79,6 @@ impl Restore {
                     session.will = Some(Will { message, delay_interval_secs, expiry_interval_secs });
                 }
             }
-            StoreOperation::PutRetained { message } => self.put_retained(&message),
             // Deliveries come as exchanges and as the length of a queue; the rest takes something away.
             _ => {}
         }

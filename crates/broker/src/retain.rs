@@ -10,6 +10,11 @@ use crate::broker::{Broker, SessionKey};
 use crate::connect::is_reserved;
 use crate::message::Message;
 use crate::session::{Owed, SubscriptionOptions};
+use crate::store::RetainedFetch;
+
+/// So many retained messages are fetched at once for a Session, and not more than so many bytes unless one alone has more.
+const MOST_FETCHED: usize = 256;
+const MOST_FETCHED_BYTES: usize = 1 << 20;
 
 impl Broker {
     /// Makes the message its topic's retained one [MQTT-3.3.1-5], or with an empty payload removes that
@@ -109,5 +114,51 @@ impl Broker {
                 owed.push_back(Owed { message: Arc::clone(message), qos: options.qos, subscription_ids });
             }
         });
+    }
+
+    /// The next that is owed is in the store alone: fetches it, and those after it that are.
+    pub(crate) fn put_back_owed(&mut self, session_key: SessionKey, owed: Owed) {
+        let Self { sessions, journal, trouble, .. } = self;
+        let Some(session) = sessions.get_mut(session_key.index()) else { return };
+        session.owed.push_front(owed);
+        if session.fetching_retained.is_some() || trouble.is_some() {
+            return;
+        }
+        let mut bytes = 0;
+        let wanted = session.owed.iter().map(|owed| &owed.message).take(MOST_FETCHED);
+        let topic_names = wanted
+            .filter(|message| message.is_absent())
+            .take_while(|message| {
+                let is_first = bytes == 0;
+                bytes += message.body_len();
+                is_first || bytes <= MOST_FETCHED_BYTES
+            })
+            .map(|message| Arc::clone(message.topic_name()))
+            .collect();
+        session.fetching_retained = Some(journal.fetch_retained(session_key, topic_names));
+    }
+
+    /// The answer to a [`RetainedFetch`], in its order. What the store no longer has is not sent.
+    pub fn handle_retained(
+        &mut self,
+        fetch: &RetainedFetch,
+        messages: Vec<Option<Arc<Message>>>,
+        now_ms: u64,
+    ) {
+        let Some(session) = self.sessions.get_mut(fetch.session.index()) else { return };
+        if session.fetching_retained != Some(fetch.serial) {
+            return;
+        }
+        session.fetching_retained = None;
+        let fetched = fetch.topic_names.iter().zip(messages);
+        for (topic_name, message) in fetched {
+            let waiting = session.owed.iter().find(|owed| owed.message.topic_name() == topic_name);
+            match (waiting, message) {
+                (Some(owed), Some(message)) => owed.message.complete(message),
+                (Some(_), None) => session.owed.retain(|owed| owed.message.topic_name() != topic_name),
+                (None, _) => {}
+            }
+        }
+        self.pump(fetch.session, now_ms);
     }
 }

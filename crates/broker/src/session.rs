@@ -99,6 +99,8 @@ pub(crate) struct Session {
     pub(crate) fetched_position: u64,
     /// The question that the store has not answered yet.
     pub(crate) fetching: Option<u64>,
+    /// The same for retained messages that are owed.
+    pub(crate) fetching_retained: Option<u64>,
     /// Not later than the first expiry of a message in the queue.
     pub(crate) queue_expires_at_ms: u64,
     /// Dropped since the last event about it.
@@ -131,6 +133,7 @@ impl Session {
             in_store_bytes: 0,
             fetched_position: 0,
             fetching: None,
+            fetching_retained: None,
             queue_expires_at_ms: u64::MAX,
             drops: 0,
             last_drop: DropReason::QueueFull,

@@ -11,6 +11,7 @@ use thiserror::Error;
 use topicwire_codec::{PacketId, QoS, Version};
 use topicwire_session::Stage;
 
+use crate::broker::SessionKey;
 use crate::message::{Delivery, Message};
 
 /// A change to what must survive.
@@ -154,14 +155,33 @@ pub struct Fetch {
     pub most: usize,
 }
 
+/// Retained messages of which the broker has no more than what [`Record::Retained`] says, and that somebody wants now.
+#[derive(Clone, Debug)]
+pub struct RetainedFetch {
+    /// Which.
+    pub topic_names: Vec<Arc<str>>,
+    pub(crate) serial: u64,
+    pub(crate) session: SessionKey,
+}
+
 /// One thing that a store holds. A Session comes before what belongs to it, and its exchanges in ascending order of
 /// position.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Record {
-    /// As the operation that puts it there: a Session, a subscription, an identifier that awaits PUBREL, a Will or a
-    /// retained message.
+    /// As the operation that puts it there: a Session, a subscription, an identifier that awaits PUBREL or a Will.
     Put(StoreOperation),
+    /// A retained message. What it says is fetched when it is wanted.
+    Retained {
+        /// Its topic.
+        topic_name: Arc<str>,
+        /// The QoS it was published with.
+        qos: QoS,
+        /// When it expires, in milliseconds; `u64::MAX` is never.
+        expires_at_ms: u64,
+        /// [`Message::body_len`].
+        body_len: usize,
+    },
     /// An exchange that is open.
     Exchange {
         /// Whose.
@@ -218,6 +238,12 @@ pub trait Store {
     /// # Errors
     /// [`StoreError`].
     fn fetch(&mut self, fetch: &Fetch) -> Result<Vec<(QoS, Delivery)>, StoreError>;
+
+    /// The retained messages of these topics, in their order; none where a topic has none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn fetch_retained(&mut self, topic_names: &[Arc<str>]) -> Result<Vec<Option<Arc<Message>>>, StoreError>;
 
     /// Everything that it holds, for a broker that is made from it (`Restore`). Returns the sequence of the last batch;
     /// 0 where there was none.

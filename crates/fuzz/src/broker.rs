@@ -299,6 +299,11 @@ impl Host {
             self.broker.handle_fetched(&fetch, deliveries, self.now_ms);
             did_something = true;
         }
+        while let Some(fetch) = self.broker.poll_retained_fetch() {
+            let messages = store.fetch_retained(&fetch.topic_names).expect("the broker and its store agree");
+            self.broker.handle_retained(&fetch, messages, self.now_ms);
+            did_something = true;
+        }
         did_something
     }
 

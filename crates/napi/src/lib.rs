@@ -6,7 +6,8 @@
 //! broker it happened in, and nothing else.
 //!
 //! What lives here: [`broker`] with its [`events`] as a byte stream and the sockets that it drives itself
-//! ([`broker_sockets`]) and the [`store`] beside it, [`client`], [`topic_router`], [`codec`], and [`password`] hashes.
+//! ([`broker_sockets`]) and the [`store`] beside it, [`client`], [`topic_router`], [`codec`], [`password`] hashes, and for
+//! the command whether its [`reader`] is there.
 //! `src/native.ts` is the only JavaScript that imports it.
 
 #![allow(clippy::needless_pass_by_value, reason = "exports are handed owned values by napi")]
@@ -21,6 +22,7 @@ pub mod metrics;
 pub mod objects;
 pub mod options;
 pub mod password;
+pub mod reader;
 mod shared;
 #[cfg(unix)]
 mod sockets;

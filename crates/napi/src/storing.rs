@@ -49,7 +49,8 @@ impl Storing {
         self.unhurried_since_ms = None;
         let batch = core.poll_store_batch();
         let fetches = std::iter::from_fn(|| core.poll_fetch()).collect();
-        self.thread.give(Work { batch, fetches });
+        let retained = std::iter::from_fn(|| core.poll_retained_fetch()).collect();
+        self.thread.give(Work { batch, fetches, retained });
     }
 
     /// Whether there is something to give now.
@@ -93,6 +94,7 @@ impl Storing {
                     core.stored(sequence, now_ms);
                 }
                 News::Fetched(fetch, deliveries) => core.handle_fetched(&fetch, deliveries, now_ms),
+                News::FetchedRetained(fetch, messages) => core.handle_retained(&fetch, messages, now_ms),
                 News::Trouble(error) => self.begin_trouble(core, &error, now_ms),
                 News::Retried => self.metrics.retries += 1,
                 News::Recovered => {

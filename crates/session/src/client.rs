@@ -5,7 +5,7 @@
 //! brings, [`Client::handle_timeout`] at or after [`Client::poll_timeout`], [`Client::handle_closed`] once when the
 //! transport is gone; then `connect` again for the next one. Commands ([`Client::publish`], [`Client::subscribe`],
 //! [`Client::unsubscribe`], [`Client::acknowledge`], [`Client::authenticate`], [`Client::reauthenticate`],
-//! [`Client::ping`], [`Client::disconnect`]) at any time; one that cannot be carried out says so and changes nothing.
+//! [`Client::ping`], [`Client::withdraw`], [`Client::disconnect`]) at any time; one that cannot be carried out says so and changes nothing.
 //! After any of these: [`Client::poll_event`] until it has nothing, and before the next `handle_input`, since events
 //! point into what was read; and [`Client::poll_transmit`] until it has nothing.
 //!

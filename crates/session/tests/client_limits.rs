@@ -237,3 +237,24 @@ fn who_acknowledges_is_decided_between_connections() {
     client.handle_input(&publish("a", QoS::AtLeastOnce, None), NOW_MS);
     assert!(drain(&mut client).is_empty());
 }
+
+#[test]
+fn a_message_that_waits_is_withdrawn_wherever_the_queue_has_it() {
+    // With a Receive Maximum of 1.
+    let config = Config { resends_lost: true, ..Config::default() };
+    let mut client = connected(config, &[0x20, 6, 0, 0, 3, 0x21, 0, 1], 0);
+    let tickets: Vec<_> =
+        (0..4).map(|_| client.publish(&message(QoS::AtLeastOnce), NOW_MS).unwrap().unwrap()).collect();
+    assert_eq!(client.queued_count(), 3);
+    assert!(!client.withdraw(tickets[0]), "the first has been sent");
+    assert!(client.withdraw(tickets[2]) && !client.withdraw(tickets[2]));
+    // In a Session that the server has lost it goes back to the head of the queue.
+    client.handle_closed(NOW_MS);
+    assert!(!client.withdraw(tickets[2]));
+    client.connect(&Connect::new(Version::V5_0, "c"), NOW_MS).unwrap();
+    client.handle_input(&[0x20, 6, 0, 0, 3, 0x21, 0, 1], NOW_MS);
+    drain(&mut client);
+    assert_eq!(client.queued_count(), 2);
+    assert!(client.withdraw(tickets[3]) && client.withdraw(tickets[1]));
+    assert_eq!(client.queued_count(), 0);
+}

@@ -1,7 +1,9 @@
 //! What the host does for the store: batches and questions there, news back, each when an operation says so.
 
-use topicwire_broker::store::{Fetch, Store, StoreBatch, StoreError};
-use topicwire_broker::{Broker, Delivery, HookFilters, Restore};
+use std::sync::Arc;
+
+use topicwire_broker::store::{Fetch, RetainedFetch, Store, StoreBatch, StoreError};
+use topicwire_broker::{Broker, Delivery, HookFilters, Message, Restore};
 use topicwire_codec::QoS;
 
 use crate::model::{Snapshot, Verdict, Violation};
@@ -12,6 +14,7 @@ use crate::world::World;
 pub(crate) enum Work {
     Commit(StoreBatch),
     Fetch(Fetch),
+    FetchRetained(RetainedFetch),
 }
 
 /// What it has done.
@@ -19,6 +22,7 @@ pub(crate) enum Work {
 pub(crate) enum News {
     Stored(u64),
     Fetched(Fetch, Vec<(QoS, Delivery)>),
+    FetchedRetained(RetainedFetch, Vec<Option<Arc<Message>>>),
 }
 
 impl World {
@@ -34,6 +38,9 @@ impl World {
         }
         while let Some(fetch) = self.broker.poll_fetch() {
             self.work.push_back(Work::Fetch(fetch));
+        }
+        while let Some(fetch) = self.broker.poll_retained_fetch() {
+            self.work.push_back(Work::FetchRetained(fetch));
         }
     }
 
@@ -51,6 +58,10 @@ impl World {
                 let deliveries = self.store.fetch(&fetch).map_err(failed)?;
                 self.news.push_back(News::Fetched(fetch, deliveries));
             }
+            Some(Work::FetchRetained(fetch)) => {
+                let messages = self.store.fetch_retained(&fetch.topic_names).map_err(failed)?;
+                self.news.push_back(News::FetchedRetained(fetch, messages));
+            }
         }
         Ok(())
     }
@@ -66,6 +77,9 @@ impl World {
             }
             Some(News::Fetched(fetch, deliveries)) => {
                 self.broker.handle_fetched(&fetch, deliveries, self.now_ms);
+            }
+            Some(News::FetchedRetained(fetch, messages)) => {
+                self.broker.handle_retained(&fetch, messages, self.now_ms);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What a store holds, told for a broker that is made from it, and the next stretch of a queue.
 //!
 //! A queue is told by its length alone: however long it is, none of its messages is read at a start but those that are in an
-//! exchange, and the last one's key.
+//! exchange, and the last one's key. Of a retained message the payload is not kept.
 
 use std::collections::HashSet;
 use std::ops::Bound;
@@ -18,7 +18,7 @@ use crate::record::{self, DeliveryDecoder, QueueRecord, SessionRecord};
 use crate::tree::Snapshot;
 
 /// Everything, as `Store::contents` tells it.
-pub(crate) fn tell(rows: &Snapshot, each: &mut dyn FnMut(Record)) -> Result<(), StoreError> {
+pub(crate) fn tell(rows: &Snapshot<'_>, each: &mut dyn FnMut(Record)) -> Result<(), StoreError> {
     rows.all(Table::Sessions, &mut |key, value| {
         let client_id = std::str::from_utf8(key).map_err(|_| damaged(Table::Sessions))?;
         let session = SessionRecord::decode(value).ok_or_else(|| damaged(Table::Sessions))?;
@@ -27,13 +27,31 @@ pub(crate) fn tell(rows: &Snapshot, each: &mut dyn FnMut(Record)) -> Result<(), 
     })?;
     rows.all(Table::Retained, &mut |key, value| {
         let message = record::decode_retained(key, value).ok_or_else(|| damaged(Table::Retained))?;
-        each(Record::Put(StoreOperation::PutRetained { message: Arc::new(message) }));
+        each(Record::Retained {
+            topic_name: Arc::clone(message.topic_name()),
+            qos: message.qos,
+            expires_at_ms: message.expires_at_ms,
+            body_len: message.body_len(),
+        });
         Ok(true)
     })
 }
 
+/// The retained messages of these topics.
+pub(crate) fn retained(
+    rows: &Snapshot,
+    topic_names: &[Arc<str>],
+) -> Result<Vec<Option<Arc<Message>>>, StoreError> {
+    let of_topic = |topic_name: &Arc<str>| {
+        let Some(value) = rows.get(Table::Retained, topic_name.as_bytes())? else { return Ok(None) };
+        let message = record::decode_retained(topic_name.as_bytes(), &value);
+        message.map(|message| Some(Arc::new(message))).ok_or_else(|| damaged(Table::Retained))
+    };
+    topic_names.iter().map(of_topic).collect()
+}
+
 /// The deliveries above a position that are not in an exchange.
-pub(crate) fn fetch(rows: &Snapshot, fetch: &Fetch) -> Result<Vec<(QoS, Delivery)>, StoreError> {
+pub(crate) fn fetch(rows: &Snapshot<'_>, fetch: &Fetch) -> Result<Vec<(QoS, Delivery)>, StoreError> {
     let mut found = Vec::new();
     let Some(session) = rows.get(Table::Sessions, fetch.client_id.as_bytes())? else { return Ok(found) };
     let session = SessionRecord::decode(&session).ok_or_else(|| damaged(Table::Sessions))?;
@@ -60,7 +78,7 @@ struct Exchange {
     stage: Stage,
 }
 
-fn exchanges(rows: &Snapshot, number: SessionNumber) -> Result<Vec<Exchange>, StoreError> {
+fn exchanges(rows: &Snapshot<'_>, number: SessionNumber) -> Result<Vec<Exchange>, StoreError> {
     let mut found = Vec::new();
     rows.of_session(Table::Exchanges, number, &mut |key, value| {
         let packet_id = keys::packet_id_of(key).ok_or_else(|| damaged(Table::Exchanges))?;
@@ -72,13 +90,13 @@ fn exchanges(rows: &Snapshot, number: SessionNumber) -> Result<Vec<Exchange>, St
 }
 
 /// Tells what belongs to one Session.
-struct Teller<'a> {
-    rows: &'a Snapshot,
+struct Teller<'a, 'r> {
+    rows: &'a Snapshot<'r>,
     client_id: &'a Arc<str>,
     number: SessionNumber,
 }
 
-impl Teller<'_> {
+impl Teller<'_, '_> {
     fn own(&self) -> Arc<str> {
         Arc::clone(self.client_id)
     }

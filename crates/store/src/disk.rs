@@ -4,13 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use topicwire_broker::Delivery;
 use topicwire_broker::store::{Fetch, Record, Store, StoreBatch, StoreError};
+use topicwire_broker::{Delivery, Message};
 use topicwire_codec::QoS;
 
-use crate::open::{self, OpenError};
-use crate::tree::{Tree, store_error};
-use crate::{StoreFile, contents, plan};
+use crate::open::{self, OpenError, Opened, StoreFiles};
+use crate::plan::Changes;
+use crate::tree::store_error;
+use crate::{contents, plan};
 
 /// What a batch survives, once [`Store::commit`] has returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,17 +22,28 @@ pub enum Durability {
     Power,
 }
 
+/// So much is kept in the journal before the tables are written out, and read at a start after a crash.
+pub const JOURNAL_BYTES: u64 = 64 << 20;
+
 /// Keeps Sessions and retained messages in a directory.
 ///
 /// A commit that fails leaves things so that the same batch can be committed later; one that turns out to have been committed
 /// after all counts as committed.
+///
+/// Dropping it writes the tables out, so that the next start has nothing to do; [`DiskStore::close`] says whether that worked.
+/// Nothing that was committed depends on it.
 pub struct DiskStore {
     directory: PathBuf,
-    file: Arc<dyn StoreFile>,
+    files: StoreFiles,
     durability: Durability,
     /// None after the engine has failed, until it is opened again.
-    tree: Option<Tree>,
+    opened: Option<Opened>,
     last_sequence: u64,
+    /// Batches with nothing in them, which are not written: the files number the others.
+    skipped: u64,
+    journal_bytes: u64,
+    /// The length of the journal that asks for the next checkpoint.
+    checkpoint_at: u64,
 }
 
 impl DiskStore {
@@ -40,20 +52,30 @@ impl DiskStore {
     /// # Errors
     /// [`OpenError`].
     pub fn open(directory: &Path, durability: Durability) -> Result<Self, OpenError> {
-        Self::open_on(directory, open::open_files(directory)?, durability)
+        Self::open_on(directory, open::open_files(directory)?, durability, JOURNAL_BYTES)
     }
 
-    /// The same on a file of the caller's. The directory is for messages only.
+    /// The same on files of the caller's, with a journal of that length. The directory is for messages only.
     ///
     /// # Errors
     /// [`OpenError`].
     pub fn open_on(
         directory: &Path,
-        file: Arc<dyn StoreFile>,
+        files: StoreFiles,
         durability: Durability,
+        journal_bytes: u64,
     ) -> Result<Self, OpenError> {
-        let (tree, last_sequence) = open::open_tree(directory, &file, durability)?;
-        Ok(Self { directory: directory.to_path_buf(), file, durability, tree: Some(tree), last_sequence })
+        let opened = open::open(directory, &files, durability)?;
+        Ok(Self {
+            directory: directory.to_path_buf(),
+            files,
+            durability,
+            last_sequence: opened.last_sequence,
+            opened: Some(opened),
+            skipped: 0,
+            journal_bytes,
+            checkpoint_at: journal_bytes,
+        })
     }
 
     /// The directory it is in.
@@ -68,54 +90,117 @@ impl DiskStore {
         self.last_sequence
     }
 
-    /// The engine, opened again where it has failed.
-    fn tree(&mut self) -> Result<&Tree, StoreError> {
-        let tree = match self.tree.take() {
-            Some(tree) => tree,
-            None => {
-                let (tree, last_sequence) = open::open_tree(&self.directory, &self.file, self.durability)
-                    .map_err(StoreError::from)?;
-                // A batch with nothing in it has not been written.
-                self.last_sequence = self.last_sequence.max(last_sequence);
-                tree
-            }
-        };
-        Ok(self.tree.insert(tree))
+    /// Writes the tables out and closes the files.
+    ///
+    /// # Errors
+    /// [`StoreError`]. What was committed is safe all the same, in the journal.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.shut()
+    }
+
+    fn shut(&mut self) -> Result<(), StoreError> {
+        let Some(Opened { tree, mut journal, .. }) = self.opened.take() else { return Ok(()) };
+        tree.close().map_err(store_error)?;
+        journal.restart(0);
+        Ok(())
+    }
+
+    /// What is open, opened again where it has failed.
+    fn opened(&mut self) -> Result<Opened, StoreError> {
+        if let Some(opened) = self.opened.take() {
+            return Ok(opened);
+        }
+        let opened = open::open(&self.directory, &self.files, self.durability)?;
+        self.last_sequence = opened.last_sequence + self.skipped;
+        Ok(opened)
+    }
+
+    /// After an error of the engine the tables in memory are not to be trusted; those on the disk and the journal are.
+    fn keep<T>(&mut self, opened: Opened, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if result.is_ok() {
+            self.opened = Some(opened);
+        }
+        result
+    }
+
+    /// Makes a committed batch seen, and writes the tables out when it is time. Where one of the two fails, the batch is
+    /// safe in the journal, and the tables follow when they are opened again.
+    fn follow(&mut self, mut opened: Opened, changes: &Changes) {
+        if opened.tree.apply(changes).is_err() {
+            return;
+        }
+        let length = opened.journal.frames_bytes();
+        if length < self.checkpoint_at {
+            self.opened = Some(opened);
+            return;
+        }
+        let Opened { tree, mut journal, last_sequence } = opened;
+        self.checkpoint_at = length + self.journal_bytes / 4;
+        if let Ok(tree) = tree.checkpoint() {
+            journal.restart(self.journal_bytes);
+            self.checkpoint_at = self.journal_bytes;
+            self.opened = Some(Opened { tree, journal, last_sequence });
+        }
     }
 }
 
 impl Store for DiskStore {
     fn commit(&mut self, batch: &StoreBatch) -> Result<(), StoreError> {
-        self.tree()?;
-        if batch.sequence == self.last_sequence {
-            return Ok(());
+        let mut opened = self.opened()?;
+        let last = self.last_sequence;
+        if batch.sequence == last {
+            return self.keep(opened, Ok(()));
         }
-        if batch.sequence != self.last_sequence + 1 {
-            let last = self.last_sequence;
+        if batch.sequence != last + 1 {
+            self.opened = Some(opened);
             return Err(StoreError::Failed(format!("batch {} after batch {last}", batch.sequence)));
         }
         if batch.operations.is_empty() {
             // All that was in it has ended meanwhile.
+            self.skipped += 1;
             self.last_sequence = batch.sequence;
-            return Ok(());
+            return self.keep(opened, Ok(()));
         }
-        let tree = self.tree()?;
-        let changes = plan::plan(batch, &tree.read()?)?;
-        if let Err(error) = tree.commit(&changes) {
-            self.tree = None;
-            return Err(store_error(error));
+        let sequence = batch.sequence - self.skipped;
+        let planned = plan::plan(&batch.operations, sequence, &opened.tree.read());
+        let changes = match planned {
+            Ok(changes) => changes,
+            // After an error of the engine it is opened again; it costs little where it was an error of the batch.
+            Err(error) => return Err(error),
+        };
+        if let Err(error) = opened.journal.append(sequence, &changes) {
+            self.opened = Some(opened);
+            return Err(error);
         }
         self.last_sequence = batch.sequence;
+        self.follow(opened, &changes);
         Ok(())
     }
 
     fn fetch(&mut self, fetch: &Fetch) -> Result<Vec<(QoS, Delivery)>, StoreError> {
-        contents::fetch(&self.tree()?.read()?, fetch)
+        let opened = self.opened()?;
+        let result = contents::fetch(&opened.tree.read(), fetch);
+        self.keep(opened, result)
+    }
+
+    fn fetch_retained(&mut self, topic_names: &[Arc<str>]) -> Result<Vec<Option<Arc<Message>>>, StoreError> {
+        let opened = self.opened()?;
+        let result = contents::retained(&opened.tree.read(), topic_names);
+        self.keep(opened, result)
     }
 
     fn contents(&mut self, each: &mut dyn FnMut(Record)) -> Result<u64, StoreError> {
-        contents::tell(&self.tree()?.read()?, each)?;
+        let opened = self.opened()?;
+        let result = contents::tell(&opened.tree.read(), each);
+        self.keep(opened, result)?;
         Ok(self.last_sequence)
+    }
+}
+
+impl Drop for DiskStore {
+    fn drop(&mut self) {
+        // The next start does what is left to do.
+        let _ = self.shut();
     }
 }
 

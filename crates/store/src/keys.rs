@@ -54,6 +54,11 @@ impl Table {
     pub(crate) const OF_SESSION: [Self; 6] =
         [Self::Queues, Self::Subscriptions, Self::Deliveries, Self::Exchanges, Self::Inbound, Self::Wills];
 
+    /// The table of that number.
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
     /// Its name in the file and in reports.
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -8,6 +8,7 @@
 mod contents;
 mod disk;
 mod files;
+mod journal;
 mod keys;
 mod memory;
 mod open;
@@ -16,8 +17,8 @@ mod record;
 mod thread;
 mod tree;
 
-pub use disk::{DiskStore, Durability};
+pub use disk::{DiskStore, Durability, JOURNAL_BYTES};
 pub use files::StoreFile;
 pub use memory::{MemoryStore, StoredDelivery, StoredSession, StoredWill};
-pub use open::{FORMAT_VERSION, OpenError};
+pub use open::{FORMAT_VERSION, OpenError, StoreFiles};
 pub use thread::{Backoff, News, Opening, StoreThread, Work};

@@ -163,12 +163,21 @@ impl Store for MemoryStore {
         Ok(queued.take(fetch.most).map(|stored| (stored.qos, stored.delivery.clone())).collect())
     }
 
+    fn fetch_retained(&mut self, topic_names: &[Arc<str>]) -> Result<Vec<Option<Arc<Message>>>, StoreError> {
+        Ok(topic_names.iter().map(|topic_name| self.retained.get(topic_name).cloned()).collect())
+    }
+
     fn contents(&mut self, each: &mut dyn FnMut(Record)) -> Result<u64, StoreError> {
         for (client_id, session) in &self.sessions {
             session.tell(client_id, each);
         }
         for message in self.retained.values() {
-            each(Record::Put(StoreOperation::PutRetained { message: Arc::clone(message) }));
+            each(Record::Retained {
+                topic_name: Arc::clone(message.topic_name()),
+                qos: message.qos,
+                expires_at_ms: message.expires_at_ms,
+                body_len: message.body_len(),
+            });
         }
         Ok(self.last_sequence)
     }

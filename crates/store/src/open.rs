@@ -8,6 +8,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use topicwire_broker::store::StoreError;
 
+use crate::journal::{Journal, JournalError};
 use crate::keys::{self, Table};
 use crate::plan::{Rows, damaged};
 use crate::record;
@@ -15,10 +16,19 @@ use crate::tree::{Tree, store_error};
 use crate::{Durability, StoreFile};
 
 /// The version of the format that is written, and the newest that is read.
-pub const FORMAT_VERSION: u64 = 1;
+pub const FORMAT_VERSION: u32 = 1;
 
-/// The file with the tables.
-pub(crate) const TABLES_FILE: &str = "tables.redb";
+const TABLES_FILE: &str = "tables.redb";
+const JOURNAL_FILE: &str = "journal";
+
+/// The files of one store.
+#[derive(Clone, Debug)]
+pub struct StoreFiles {
+    /// The tables, as of the last checkpoint.
+    pub tables: Arc<dyn StoreFile>,
+    /// What has been committed since.
+    pub journal: Arc<dyn StoreFile>,
+}
 
 /// Why a store does not open. Each message is one sentence, and says what to do.
 #[derive(Debug, Error)]
@@ -131,50 +141,76 @@ impl From<OpenError> for StoreError {
 }
 
 /// The files of the store in a directory, which is made if it is not there. They are locked for as long as they are open.
-pub(crate) fn open_files(directory: &Path) -> Result<Arc<dyn StoreFile>, OpenError> {
+pub(crate) fn open_files(directory: &Path) -> Result<StoreFiles, OpenError> {
     fs::create_dir_all(directory).map_err(|error| OpenError::of_io(directory, &error))?;
-    let path = directory.join(TABLES_FILE);
-    if !path.exists() && !is_empty(directory)? {
+    // The journal is made first: where it is not, there is no store.
+    if !directory.join(JOURNAL_FILE).exists() && !is_empty(directory)? {
         return Err(OpenError::NotAStore { directory: directory.to_path_buf() });
     }
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    let file = options.open(&path).map_err(|error| OpenError::of_io(&path, &error))?;
-    match file.try_lock() {
+    let journal = open_file(directory, JOURNAL_FILE)?;
+    match journal.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             return Err(OpenError::InUse { directory: directory.to_path_buf() });
         }
-        Err(TryLockError::Error(error)) => return Err(OpenError::of_io(&path, &error)),
+        Err(TryLockError::Error(error)) => {
+            return Err(OpenError::of_io(&directory.join(JOURNAL_FILE), &error));
+        }
     }
+    let tables = open_file(directory, TABLES_FILE)?;
     sync_directory(directory).map_err(|error| OpenError::of_io(directory, &error))?;
-    Ok(Arc::new(file))
+    Ok(StoreFiles { tables: Arc::new(tables), journal: Arc::new(journal) })
 }
 
-/// Opens the tables, which are made in an empty file. Returns the sequence of the last batch, too.
-pub(crate) fn open_tree(
+fn open_file(directory: &Path, name: &str) -> Result<File, OpenError> {
+    let path = directory.join(name);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    options.open(&path).map_err(|error| OpenError::of_io(&path, &error))
+}
+
+/// What is open of a store.
+pub(crate) struct Opened {
+    pub(crate) tree: Tree,
+    pub(crate) journal: Journal,
+    pub(crate) last_sequence: u64,
+}
+
+/// Opens the tables and brings them up to the end of the journal. Both are made where the files are empty.
+pub(crate) fn open(
     directory: &Path,
-    file: &Arc<dyn StoreFile>,
+    files: &StoreFiles,
     durability: Durability,
-) -> Result<(Tree, u64), OpenError> {
+) -> Result<Opened, OpenError> {
     let wrong = |error| OpenError::of_store(directory, error);
-    let tree = Tree::open(Arc::clone(file), durability).map_err(|error| wrong(store_error(error)))?;
-    let number = |key| -> Result<Option<u64>, OpenError> {
-        let value = tree.read().and_then(|rows| rows.get(Table::State, key)).map_err(wrong)?;
-        value
-            .map(|value| record::decode_number(&value).ok_or_else(|| wrong(damaged(Table::State))))
-            .transpose()
-    };
-    let is_new = !tree.has_tables().map_err(wrong)?;
-    if is_new {
-        tree.create_tables(FORMAT_VERSION).map_err(|error| wrong(store_error(error)))?;
+    let newer = |found| OpenError::Newer { directory: directory.to_path_buf(), found };
+    let mut tree = Tree::open(Arc::clone(&files.tables)).map_err(|error| wrong(store_error(error)))?;
+    if !tree.has_tables().map_err(|error| wrong(store_error(error)))? {
+        tree = tree.create_tables(FORMAT_VERSION).map_err(|error| wrong(store_error(error)))?;
     }
-    let found = number(keys::FORMAT)?.ok_or_else(|| wrong(damaged(Table::State)))?;
-    if found > FORMAT_VERSION {
-        return Err(OpenError::Newer { directory: directory.to_path_buf(), found });
+    let found = number(&tree, keys::FORMAT).map_err(wrong)?.ok_or_else(|| wrong(damaged(Table::State)))?;
+    if found > u64::from(FORMAT_VERSION) {
+        return Err(newer(found));
     }
-    let last_sequence = number(keys::SEQUENCE)?.unwrap_or(0);
-    Ok((tree, last_sequence))
+    let in_tables = number(&tree, keys::SEQUENCE).map_err(wrong)?.unwrap_or(0);
+    let mut last_sequence = in_tables;
+    let journal =
+        Journal::open(Arc::clone(&files.journal), durability, in_tables, &mut |sequence, changes| {
+            last_sequence = sequence;
+            tree.apply(changes).map_err(store_error)
+        })
+        .map_err(|error| match error {
+            JournalError::Newer(found) => newer(found.into()),
+            JournalError::Store(error) => wrong(error),
+        })?;
+    Ok(Opened { tree, journal, last_sequence })
+}
+
+fn number(tree: &Tree, key: &[u8]) -> Result<Option<u64>, StoreError> {
+    match tree.read().get(Table::State, key)? {
+        Some(value) => Ok(Some(record::decode_number(&value).ok_or_else(|| damaged(Table::State))?)),
+        None => Ok(None),
+    }
 }
 
 fn is_empty(directory: &Path) -> Result<bool, OpenError> {

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use topicwire_broker::store::{StoreBatch, StoreError, StoreOperation};
+use topicwire_broker::store::{StoreError, StoreOperation};
 use topicwire_codec::PacketId;
 use topicwire_session::Stage;
 
@@ -43,13 +43,17 @@ impl Changes {
 /// # Errors
 /// What reading the tables says, and [`StoreError::Failed`] for an operation on a Session that does not exist: it means that
 /// broker and store disagree.
-pub(crate) fn plan(batch: &StoreBatch, rows: &impl Rows) -> Result<Changes, StoreError> {
+pub(crate) fn plan(
+    operations: &[StoreOperation],
+    sequence: u64,
+    rows: &impl Rows,
+) -> Result<Changes, StoreError> {
     let mut planner =
         Planner { rows, changes: Changes::default(), sessions: HashMap::new(), queues: HashMap::new() };
-    for operation in &batch.operations {
+    for operation in operations {
         planner.apply(operation)?;
     }
-    planner.finish(batch.sequence)
+    planner.finish(sequence)
 }
 
 pub(crate) fn damaged(table: Table) -> StoreError {

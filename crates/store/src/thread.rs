@@ -14,8 +14,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvErr
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use topicwire_broker::Delivery;
-use topicwire_broker::store::{Fetch, Store, StoreBatch, StoreError, StoreOperation};
+use topicwire_broker::store::{Fetch, RetainedFetch, Store, StoreBatch, StoreError, StoreOperation};
+use topicwire_broker::{Delivery, Message};
 use topicwire_codec::QoS;
 
 /// News that may lie there before the thread waits for somebody to take it: each may be a stretch of a queue.
@@ -28,6 +28,8 @@ pub struct Work {
     pub batch: Option<StoreBatch>,
     /// Then.
     pub fetches: Vec<Fetch>,
+    /// And these.
+    pub retained: Vec<RetainedFetch>,
 }
 
 /// What has become of it.
@@ -47,6 +49,8 @@ pub enum News {
     },
     /// The answer to a question.
     Fetched(Fetch, Vec<(QoS, Delivery)>),
+    /// The same, for retained messages.
+    FetchedRetained(RetainedFetch, Vec<Option<Arc<Message>>>),
     /// It did not succeed. Unless the store is damaged it is tried again, and `Recovered` will be told. Told when that
     /// begins and where the reason changes.
     Trouble(StoreError),
@@ -235,7 +239,7 @@ impl Worker {
         }
     }
 
-    fn do_work(&mut self, Work { batch, fetches }: Work) -> Result<(), Over> {
+    fn do_work(&mut self, Work { batch, fetches, retained }: Work) -> Result<(), Over> {
         if let Some(batch) = batch {
             let took = self.insist(|store| {
                 let began = Instant::now();
@@ -244,13 +248,17 @@ impl Worker {
             let (sequence, operations) = (batch.sequence, batch.operations.len());
             let bytes = batch.operations.iter().map(message_bytes).sum();
             self.say(News::Stored { sequence, operations, bytes, took });
-            if !fetches.is_empty() {
+            if !(fetches.is_empty() && retained.is_empty()) {
                 self.bell.ring();
             }
         }
         for fetch in fetches {
             let deliveries = self.insist(|store| store.fetch(&fetch))?;
             self.tell(News::Fetched(fetch, deliveries));
+        }
+        for fetch in retained {
+            let messages = self.insist(|store| store.fetch_retained(&fetch.topic_names))?;
+            self.tell(News::FetchedRetained(fetch, messages));
         }
         self.tell(News::Idle);
         Ok(())

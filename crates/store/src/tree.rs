@@ -5,15 +5,13 @@ use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use redb::{
-    AccessGuard, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition,
-};
+use redb::{AccessGuard, Database, ReadableTable, StorageBackend, TableDefinition, WriteTransaction};
 use topicwire_broker::store::StoreError;
 
+use crate::StoreFile;
 use crate::keys::{self, Key, SessionNumber, Table};
 use crate::plan::{Changes, Rows, damaged};
 use crate::record;
-use crate::{Durability, StoreFile};
 
 /// What the engine may keep in memory: pages it has read and pages it has yet to write.
 pub(crate) const CACHE_BYTES: usize = 64 << 20;
@@ -25,43 +23,44 @@ const fn definition(table: Table) -> Definition {
 }
 
 /// The open engine.
+///
+/// All changes go into one write transaction, which is read from, too, and is committed by a checkpoint: a place that many
+/// batches change is written once.
 pub(crate) struct Tree {
+    /// Before the database, which has to be dropped after it.
+    transaction: WriteTransaction,
     database: Database,
 }
 
 impl Tree {
     /// Opens the file, or makes one of an empty file.
-    pub(crate) fn open(file: Arc<dyn StoreFile>, durability: Durability) -> Result<Self, redb::Error> {
-        let backend = Backend { file, durability };
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
-        Ok(Self { database })
+    pub(crate) fn open(file: Arc<dyn StoreFile>) -> Result<Self, redb::Error> {
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(Backend(file))?;
+        let transaction = begin(&database)?;
+        Ok(Self { transaction, database })
     }
 
     /// False where the file is new.
-    pub(crate) fn has_tables(&self) -> Result<bool, StoreError> {
-        let transaction = self.database.begin_read().map_err(store_error)?;
-        Ok(transaction.list_tables().map_err(store_error)?.next().is_some())
+    pub(crate) fn has_tables(&self) -> Result<bool, redb::Error> {
+        Ok(self.transaction.list_tables()?.next().is_some())
     }
 
     /// Makes the tables of a new store.
-    pub(crate) fn create_tables(&self, format_version: u64) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
+    pub(crate) fn create_tables(self, format_version: u32) -> Result<Self, redb::Error> {
         for table in Table::ALL {
-            transaction.open_table(definition(table))?;
+            self.transaction.open_table(definition(table))?;
         }
-        let version = record::seal(keys::FORMAT, record::encode_number(format_version));
-        transaction.open_table(definition(Table::State))?.insert(keys::FORMAT, &*version)?;
-        transaction.commit()?;
-        Ok(())
+        let version = record::seal(keys::FORMAT, record::encode_number(format_version.into()));
+        self.transaction.open_table(definition(Table::State))?.insert(keys::FORMAT, &*version)?;
+        self.checkpoint()
     }
 
-    /// Writes all changes or none of them.
-    pub(crate) fn commit(&self, changes: &Changes) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
+    /// Makes all changes, seen by what reads from now on. After an error it is of no more use.
+    pub(crate) fn apply(&mut self, changes: &Changes) -> Result<(), redb::Error> {
         let mut rows = changes.rows.iter().peekable();
         while let Some(((table, _), _)) = rows.peek() {
             let table = *table;
-            let mut open = transaction.open_table(definition(table))?;
+            let mut open = self.transaction.open_table(definition(table))?;
             while let Some(((_, key), value)) = rows.next_if(|((of, _), _)| *of == table) {
                 match value {
                     Some(value) => open.insert(&**key, &**value)?,
@@ -71,35 +70,49 @@ impl Tree {
         }
         if !changes.ended.is_empty() {
             for table in Table::OF_SESSION {
-                let mut open = transaction.open_table(definition(table))?;
+                let mut open = self.transaction.open_table(definition(table))?;
                 for number in &changes.ended {
                     let (first, end) = keys::of_session(*number);
                     open.retain_in(&*first..&*end, |_, _| false)?;
                 }
             }
         }
-        transaction.commit()?;
         Ok(())
     }
 
-    /// What has been committed.
-    pub(crate) fn read(&self) -> Result<Snapshot, StoreError> {
-        let transaction = self.database.begin_read().map_err(store_error)?;
-        Ok(Snapshot { transaction, tables: Default::default() })
+    /// Writes all changes to the file and syncs it.
+    pub(crate) fn checkpoint(self) -> Result<Self, redb::Error> {
+        let Self { transaction, database } = self;
+        transaction.commit()?;
+        let transaction = begin(&database)?;
+        Ok(Self { transaction, database })
+    }
+
+    /// The same, and closes the file.
+    pub(crate) fn close(self) -> Result<(), redb::Error> {
+        let Self { transaction, database } = self;
+        transaction.commit()?;
+        database.close()?;
+        Ok(())
+    }
+
+    /// What it holds now.
+    pub(crate) fn read(&self) -> Snapshot<'_> {
+        Snapshot { transaction: &self.transaction, tables: Default::default() }
     }
 }
 
 /// Called with key and value of a row, until it says false.
 pub(crate) type EachRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<bool, StoreError>;
 
-/// The tables as they are after one batch.
-pub(crate) struct Snapshot {
-    transaction: ReadTransaction,
-    tables: [OnceCell<ReadOnlyTable<&'static [u8], &'static [u8]>>; Table::ALL.len()],
+/// The tables as they are between two batches.
+pub(crate) struct Snapshot<'a> {
+    transaction: &'a WriteTransaction,
+    tables: [OnceCell<redb::Table<'a, &'static [u8], &'static [u8]>>; Table::ALL.len()],
 }
 
-impl Snapshot {
-    fn table(&self, table: Table) -> Result<&ReadOnlyTable<&'static [u8], &'static [u8]>, StoreError> {
+impl<'a> Snapshot<'a> {
+    fn table(&self, table: Table) -> Result<&redb::Table<'a, &'static [u8], &'static [u8]>, StoreError> {
         let Some(cell) = self.tables.get(table as usize) else { return Err(damaged(table)) };
         if let Some(open) = cell.get() {
             return Ok(open);
@@ -166,7 +179,7 @@ fn walk<'a>(
     Ok(())
 }
 
-impl Rows for Snapshot {
+impl Rows for Snapshot<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(sealed) = self.table(table)?.get(key).map_err(store_error)? else { return Ok(None) };
         match record::unseal(key, sealed.value()) {
@@ -195,34 +208,35 @@ pub(crate) fn io_error(error: &io::Error) -> StoreError {
     }
 }
 
-/// Lets the engine work on a [`StoreFile`]; syncs only where a power loss is to be survived.
-#[derive(Debug)]
-struct Backend {
-    file: Arc<dyn StoreFile>,
-    durability: Durability,
+/// A transaction whose commit leaves nothing to repair, whatever happens after it.
+fn begin(database: &Database) -> Result<WriteTransaction, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    Ok(transaction)
 }
+
+/// Lets the engine work on a [`StoreFile`].
+#[derive(Debug)]
+struct Backend(Arc<dyn StoreFile>);
 
 impl StorageBackend for Backend {
     fn len(&self) -> io::Result<u64> {
-        self.file.len()
+        self.0.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read(offset, out)
+        self.0.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
+        self.0.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        match self.durability {
-            Durability::Power => self.file.sync(),
-            Durability::Process => Ok(()),
-        }
+        self.0.sync()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.file.write(offset, data)
+        self.0.write(offset, data)
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use topicwire_broker::Delivery;
 use topicwire_broker::store::{Fetch, Record, Store, StoreBatch, StoreError, StoreOperation};
+use topicwire_broker::{Delivery, Message};
 use topicwire_codec::{QoS, Version};
 use topicwire_store::{Backoff, MemoryStore, News, StoreThread, Work};
 
@@ -42,6 +42,10 @@ impl Store for Scripted {
         }
     }
 
+    fn fetch_retained(&mut self, topic_names: &[Arc<str>]) -> Result<Vec<Option<Arc<Message>>>, StoreError> {
+        self.store.fetch_retained(topic_names)
+    }
+
     fn contents(&mut self, each: &mut dyn FnMut(Record)) -> Result<u64, StoreError> {
         self.store.contents(each)
     }
@@ -59,7 +63,7 @@ fn batch(sequence: u64) -> StoreBatch {
 }
 
 fn work(sequence: u64) -> Work {
-    Work { batch: Some(batch(sequence)), fetches: Vec::new() }
+    Work { batch: Some(batch(sequence)), fetches: Vec::new(), retained: Vec::new() }
 }
 
 fn fetch(serial: u64) -> Fetch {
@@ -103,7 +107,7 @@ fn hear(thread: &mut StoreThread, rings: &Receiver<()>, last: &str) -> Vec<Strin
 fn work_is_done_in_its_order_and_the_thread_says_when_there_may_be_more() {
     let (mut thread, rings) = start(Scripted::new(Vec::new()), BACKOFF);
     assert!(thread.is_idle());
-    thread.give(Work { batch: Some(batch(1)), fetches: (1..=40).map(fetch).collect() });
+    thread.give(Work { batch: Some(batch(1)), fetches: (1..=40).map(fetch).collect(), retained: Vec::new() });
     assert!(!thread.is_idle());
     let heard = hear(&mut thread, &rings, "idle");
     assert_eq!(heard.first().unwrap(), "stored 1 of 1");
@@ -119,7 +123,7 @@ fn what_fails_is_tried_again_until_it_succeeds_and_trouble_is_told_once_for_each
     let full = || StoreError::Full("no space".to_owned());
     let failed = || StoreError::Failed("an error".to_owned());
     let (mut thread, rings) = start(Scripted::new(vec![full(), full(), full(), failed(), failed()]), BACKOFF);
-    thread.give(Work { batch: Some(batch(1)), fetches: vec![fetch(1)] });
+    thread.give(Work { batch: Some(batch(1)), fetches: vec![fetch(1)], retained: Vec::new() });
     let heard = hear(&mut thread, &rings, "idle");
     let told: Vec<_> = heard.iter().filter(|word| *word != "retried").map(String::as_str).collect();
     let expected = [
@@ -138,7 +142,7 @@ fn what_fails_is_tried_again_until_it_succeeds_and_trouble_is_told_once_for_each
 fn a_question_that_fails_is_asked_again() {
     let (mut thread, rings) =
         start(Scripted::new(vec![StoreError::Failed("a bad sector".to_owned())]), BACKOFF);
-    thread.give(Work { batch: None, fetches: vec![fetch(7)] });
+    thread.give(Work { batch: None, fetches: vec![fetch(7)], retained: Vec::new() });
     let heard = hear(&mut thread, &rings, "idle");
     assert_eq!(
         heard,
@@ -173,7 +177,11 @@ fn the_end_does_not_wait_for_another_attempt_nor_for_anybody_to_take_news() {
     let began = Instant::now();
     drop(thread);
     let (mut thread, _rings) = start(Scripted::new(Vec::new()), BACKOFF);
-    thread.give(Work { batch: Some(batch(1)), fetches: (1..=100).map(fetch).collect() });
+    thread.give(Work {
+        batch: Some(batch(1)),
+        fetches: (1..=100).map(fetch).collect(),
+        retained: Vec::new(),
+    });
     drop(thread);
     assert!(began.elapsed() < PATIENCE);
 }
@@ -191,7 +199,7 @@ fn a_store_that_does_not_open_says_why() {
 #[test]
 fn it_rings_once_until_somebody_looks() {
     let (mut thread, rings) = start(Scripted::new(Vec::new()), BACKOFF);
-    thread.give(Work { batch: Some(batch(1)), fetches: (1..=10).map(fetch).collect() });
+    thread.give(Work { batch: Some(batch(1)), fetches: (1..=10).map(fetch).collect(), retained: Vec::new() });
     rings.recv_timeout(PATIENCE).unwrap();
     assert!(rings.recv_timeout(Duration::from_millis(50)).is_err());
     assert_eq!(hear(&mut thread, &rings, "idle").len(), 12);

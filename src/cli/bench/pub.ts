@@ -1,11 +1,11 @@
 /** `bench pub`: messages by schedule, from many clients, measured from when each was due. */
 import type { MqttClient } from '../lib/client.js'
 import type { Io } from '../lib/io.js'
-import { Clients } from './clients.js'
+import type { Clients } from './clients.js'
 import { type BenchSettings, fillTopic } from './flags.js'
 import { Latencies, latencyText } from './latency.js'
-import { type Figures, RateMeter, Report } from './report.js'
-import { counted, timeOut, untilEnded } from './run.js'
+import { type Figures, RateMeter } from './report.js'
+import { counted, timeOut, withClients } from './run.js'
 import { Pump } from './schedule.js'
 import { epochOf, stamp, stampedPayload } from './stamp.js'
 
@@ -34,31 +34,22 @@ const LAST_ANSWERS_MS = 5_000
 /** @throws Exit where nobody could connect. */
 export async function benchPub(settings: PubSettings, io: Io): Promise<void> {
   const publishers: Publisher[] = []
-  const clients = new Clients({
-    ...settings,
-    onClient: (client, number) => {
-      const topic = fillTopic(settings.topic, number, client.options.clientId ?? '', settings.username)
-      publishers.push({ client, topic, outstanding: 0 })
-    },
+  const onClient = (client: MqttClient, number: number): void => {
+    const topic = fillTopic(settings.topic, number, client.options.clientId ?? '', settings.username)
+    publishers.push({ client, topic, outstanding: 0 })
+  }
+  const connecting = ({ connected, failed }: Clients): Figures => ({
+    clients: settings.count,
+    connected,
+    failed,
   })
-  const report = new Report(io, settings)
-  const ending = untilEnded()
-  try {
-    report.follow(() => ({ clients: settings.count, connected: clients.connected, failed: clients.failed }))
-    clients.start()
-    const isEnded = await Promise.race([clients.ready.then(() => false), ending.promise.then(() => true)])
-    report.pause()
+  await withClients(settings, io, onClient, connecting, async ({ clients, report, ended, isEnded }) => {
     if (isEnded) return
-    clients.checkAny()
     const load = new Load(settings, publishers)
     report.follow(() => load.figures(clients))
-    await load.run(ending.promise)
+    await load.run(ended)
     report.finish(load.sentences(clients), load.figures(clients))
-  } finally {
-    report.pause()
-    await clients.stop()
-    ending.dispose()
-  }
+  })
 }
 
 interface Publisher {

@@ -3,11 +3,11 @@ import type { MqttClient } from '../lib/client.js'
 import type { ReceivedPacket } from '../lib/client-types.js'
 import { EXIT_FAILURE, Exit } from '../lib/exit.js'
 import type { Io } from '../lib/io.js'
-import { Clients } from './clients.js'
+import type { Clients } from './clients.js'
 import { type BenchSettings, fillTopic } from './flags.js'
 import { Latencies, latencyText } from './latency.js'
-import { type Figures, RateMeter, Report } from './report.js'
-import { counted, timeOut, untilEnded } from './run.js'
+import { type Figures, RateMeter } from './report.js'
+import { counted, timeOut, withClients } from './run.js'
 import { epochOf, readStamp } from './stamp.js'
 
 /** What is subscribed to. */
@@ -22,21 +22,12 @@ export interface SubSettings extends BenchSettings {
 /** @throws Exit where nobody could connect, or the server refuses the subscription. */
 export async function benchSub(settings: SubSettings, io: Io): Promise<void> {
   const subscribers = new Subscribers(settings)
-  const clients = new Clients({ ...settings, onClient: (client, number) => subscribers.add(client, number) })
-  const report = new Report(io, settings)
-  const ending = untilEnded()
-  report.follow(() => subscribers.figures(clients))
-  clients.start()
-  try {
-    const isEnded = await Promise.race([clients.ready.then(() => false), ending.promise.then(() => true)])
-    if (!isEnded) clients.checkAny()
-    await Promise.race([subscribers.over, timeOut(isEnded ? 0 : settings.forSecs), ending.promise])
-    report.finish(subscribers.sentences(clients), subscribers.figures(clients))
-  } finally {
-    report.pause()
-    await clients.stop()
-    ending.dispose()
-  }
+  const onClient = (client: MqttClient, number: number): void => subscribers.add(client, number)
+  const figures = (clients: Clients): Figures => subscribers.figures(clients)
+  await withClients(settings, io, onClient, figures, async ({ clients, report, ended, isEnded }) => {
+    await Promise.race([subscribers.over, timeOut(isEnded ? 0 : settings.forSecs), ended])
+    report.finish(subscribers.sentences(clients), figures(clients))
+  })
 }
 
 class Subscribers {

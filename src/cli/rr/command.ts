@@ -2,7 +2,12 @@
 import { randomBytes } from 'node:crypto'
 import type { Command } from 'commander'
 import { type ReceivedMessage, receivedMessage } from '../format/message.js'
-import { addConnectionFlags, type ConnectionFlags, readConnectionFlags } from '../lib/connection-flags.js'
+import {
+  addConnectionFlags,
+  type ConnectionFlags,
+  type ConnectionSettings,
+  readConnectionFlags,
+} from '../lib/connection-flags.js'
 import { Exit, wrongUsage } from '../lib/exit.js'
 import type { Io } from '../lib/io.js'
 import { addPayloadFlags, checkPayloadFlags, type PayloadFlags, readPayload } from '../lib/payload.js'
@@ -10,7 +15,7 @@ import { addPrintFlags, FORMAT_HELP, Printer, type PrintFlags } from '../lib/pri
 import { CommandWithProperties } from '../lib/properties.js'
 import { runSession } from '../lib/run-session.js'
 import { Session } from '../lib/session.js'
-import { checkTopicFilter, checkTopicName } from '../lib/topics.js'
+import { checkTopicName } from '../lib/topics.js'
 import { qosOf, seconds } from '../lib/values.js'
 
 interface RrFlags extends ConnectionFlags, PayloadFlags, PrintFlags {
@@ -26,8 +31,9 @@ Examples:
   topicwire rr -t devices/1/status -m now -W 5
   topicwire rr -t rpc/add -m '{"a":1,"b":2}' -F %J
 
-The response topic is made up unless -e names one, and so is the correlation data unless there is a
--D PUBLISH correlation-data. A response with other correlation data is another's, and is left alone.
+The response topic is made up unless -e names one: below what the server gives for it (Response Information), else below
+topicwire/responses. So is the correlation data unless there is a -D PUBLISH correlation-data. A response with other
+correlation data is another's, and is left alone.
 
 Exit codes: 0 there was a response, 1 something failed, 2 wrong usage, 27 timed out (-W), the Reason Code (128 and more; 1
 to 5 before MQTT 5.0) where the server refused.`
@@ -75,7 +81,7 @@ async function request(flags: RrFlags, io: Io): Promise<void> {
   const printer = new Printer(flags, warn)
   let isAnswered = false
   const session: Session = new Session(
-    settings,
+    flags.e === undefined ? askingWhere(settings) : settings,
     io,
     {
       take: (topicName, bytes, packet) => {
@@ -91,10 +97,7 @@ async function request(flags: RrFlags, io: Io): Promise<void> {
   )
   await runSession(session, async () => {
     await session.connected()
-    const responseTopic = checkTopicFilter(
-      flags.e ?? `topicwire/responses/${randomBytes(8).toString('hex')}`,
-      '-e',
-    )
+    const responseTopic = flags.e ?? ownResponseTopic(session.client.serverProperties?.responseInformation)
     const qos = flags.qos ?? 0
     await session.race(session.client.subscribeAsync(responseTopic, { qos }))
     const properties = { responseTopic, correlationData, ...given }
@@ -106,4 +109,17 @@ async function request(flags: RrFlags, io: Io): Promise<void> {
     )
     await session.over
   })
+}
+
+/** The server is asked for Response Information, unless -D CONNECT has said whether it is. */
+function askingWhere(settings: ConnectionSettings): ConnectionSettings {
+  const { options } = settings
+  const properties = { requestResponseInformation: true, ...options.properties }
+  return { ...settings, options: { ...options, properties } }
+}
+
+/** A topic that nobody guesses, below what the server gives for it. */
+function ownResponseTopic(information = ''): string {
+  const place = information === '' ? 'topicwire/responses' : information.replace(/\/$/, '')
+  return `${place}/${randomBytes(8).toString('hex')}`
 }

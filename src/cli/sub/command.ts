@@ -1,10 +1,11 @@
 /** `topicwire sub`: mosquitto_sub's letters. */
 import { type Command, Option } from 'commander'
 import { addConnectionFlags, type ConnectionFlags, readConnectionFlags } from '../lib/connection-flags.js'
-import { wrongUsage } from '../lib/exit.js'
+import { Exit, wrongUsage } from '../lib/exit.js'
 import type { Io } from '../lib/io.js'
 import { addPrintFlags, FORMAT_HELP, Printer, type PrintFlags } from '../lib/printer.js'
 import { CommandWithProperties } from '../lib/properties.js'
+import { whenNobodyReads } from '../lib/reader-gone.js'
 import { runSession } from '../lib/run-session.js'
 import { checkTopicFilter } from '../lib/topics.js'
 import { collect, percentage, qosOf, seconds, wholeNumber } from '../lib/values.js'
@@ -72,5 +73,6 @@ async function subscribe(flags: SubFlags, io: Io): Promise<void> {
     if (!settings.quiet) io.error(`topicwire: ${text}\n`)
   }
   const subscriber = new Subscriber(settings, flags, filters, new Printer(flags, warn), io)
+  whenNobodyReads(() => subscriber.session.stop(new Exit(0)))
   await runSession(subscriber.session, () => subscriber.run())
 }

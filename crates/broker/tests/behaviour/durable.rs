@@ -1,5 +1,6 @@
 //! With a store: what waits for it, what does not, and queues that are longer than memory.
 
+use topicwire_broker::{Config, LocalHandle};
 use topicwire_codec::{PacketType, QoS, ReasonCode, Version};
 
 use crate::support::*;
@@ -474,4 +475,63 @@ fn a_session_that_ends_with_its_next_connection_still_gets_what_is_in_the_store(
     assert_eq!(bench.texts(subscriber), (0..20).map(|n| n.to_string()).collect::<Vec<_>>());
     bench.cut(subscriber);
     assert!(bench.store.as_ref().unwrap().session("s").is_none());
+}
+
+#[test]
+fn after_a_restart_retained_messages_are_fetched_when_somebody_wants_them() {
+    let config = || Config { durable: true, ..quiet_config() };
+    let mut bench = Bench::durable(Commits::AtOnce, |_| {});
+    let (publisher, _) = bench.connect_durably(Version::V5_0, "p");
+    for n in 0..600 {
+        bench.publish_with(publisher, &format!("t/{n}"), b"as it was", QoS::ExactlyOnce, |publish| {
+            publish.retain = true;
+            publish.properties.content_type = Some("text/plain");
+        });
+    }
+    let bytes = bench.broker.metrics().retained_bytes;
+    bench.restart(config(), 0);
+    assert_eq!(bench.fetches, 0);
+    assert_eq!((bench.broker.retained_count(), bench.broker.metrics().retained_bytes), (600, bytes));
+
+    let client = bench.connect(Version::V5_0, "c");
+    bench.acknowledging(client);
+    bench.subscribe(client, "t/7", QoS::ExactlyOnce);
+    let publish = bench.publish_of(client);
+    assert_eq!((publish.text(), publish.retain, publish.qos), ("as it was", true, QoS::ExactlyOnce));
+    assert_eq!(publish.content_type.as_deref(), Some("text/plain"));
+    assert_eq!(bench.fetches, 1);
+    // It is here now.
+    bench.subscribe(client, "+/7", QoS::AtMostOnce);
+    assert_eq!(bench.texts(client), ["as it was"]);
+    assert_eq!(bench.fetches, 1);
+    bench.subscribe(client, "t/+", QoS::AtLeastOnce);
+    assert_eq!(bench.texts(client).len(), 600);
+    assert!((2..=5).contains(&bench.fetches), "{}", bench.fetches);
+
+    bench.restart(config(), 0);
+    bench.broker.subscribe(LocalHandle(1), "t/+", true, bench.now_ms).unwrap();
+    bench.run();
+    let local = bench.local_messages();
+    assert_eq!(local.len(), 600);
+    assert!(local.iter().all(|(_, _, text, retain)| text == "as it was" && *retain));
+}
+
+#[test]
+fn a_retained_message_that_changes_while_it_is_fetched_is_not_sent_as_it_was() {
+    let mut bench = Bench::durable(Commits::AtOnce, |_| {});
+    let (publisher, _) = bench.connect_durably(Version::V5_0, "p");
+    for topic_name in ["a", "b", "c"] {
+        bench.retain(publisher, topic_name, "old");
+    }
+    bench.restart(Config { durable: true, ..quiet_config() }, 0);
+    bench.commits = Commits::ByHand;
+    let client = bench.connect(Version::V3_1_1, "c");
+    bench.send_subscribe(client, &[line("+", QoS::AtMostOnce)], None);
+    let publisher = bench.connect(Version::V3_1_1, "p2");
+    for (topic_name, payload) in [("a", "new"), ("b", "")] {
+        bench.send_publish(publisher, topic_name, payload.as_bytes(), QoS::AtMostOnce, |it| it.retain = true);
+    }
+    assert_eq!(bench.texts(client), ["new", ""]);
+    commit(&mut bench);
+    assert_eq!(bench.texts(client), ["old"]);
 }

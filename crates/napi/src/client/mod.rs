@@ -21,6 +21,7 @@ use napi::bindgen_prelude::{
     Float64Array, Function, FunctionCallContext, ToNapiValue, Uint8Array, Uint8ArraySlice, Uint32Array,
 };
 use napi_derive::napi;
+use topicwire_session::client::Ticket;
 
 use crate::error::Result;
 use crate::options::whole;
@@ -93,6 +94,12 @@ impl NativeClients {
     #[napi]
     pub fn inflight_count(&self, client: u32) -> Result<f64> {
         self.with(|host| host.run(client, |core| core.inflight_count() as f64))
+    }
+
+    /// Takes a message back that waits to be sent for the first time, by its ticket. False for one that has been sent.
+    #[napi]
+    pub fn withdraw(&self, client: u32, ticket: f64) -> Result<bool> {
+        self.with(|host| host.run(client, |core| core.withdraw(Ticket(whole(ticket)))))
     }
 
     /// The Keep Alive in use, in seconds.

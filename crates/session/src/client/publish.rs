@@ -102,6 +102,13 @@ impl Client {
         Ok(Some(ticket))
     }
 
+    /// Takes a message back that waits in the queue: it is not sent, and nothing more is told of its ticket. False, and
+    /// nothing done, for one that has been sent, which may arrive and is repeated on later connections.
+    pub fn withdraw(&mut self, ticket: Ticket) -> bool {
+        // Tickets are given out in the order of the queue, and what is taken back into it was sent before the rest.
+        self.session.outbound.withdraw(|queued| queued.message.ticket.cmp(&ticket)).is_some()
+    }
+
     fn make_room(&mut self, bytes: usize) {
         while !self.session.outbound.has_room(bytes, &self.config.queue)
             && let Some(oldest) = self.session.outbound.drop_oldest()

@@ -291,6 +291,12 @@ impl Bench {
             self.broker.handle_fetched(&fetch, deliveries, self.now_ms);
             did_something = true;
         }
+        while let Some(fetch) = self.broker.poll_retained_fetch() {
+            let messages = store.fetch_retained(&fetch.topic_names).unwrap();
+            self.fetches += 1;
+            self.broker.handle_retained(&fetch, messages, self.now_ms);
+            did_something = true;
+        }
         self.store = Some(store);
         did_something
     }
