@@ -380,7 +380,7 @@ describe('a will', () => {
     ledger.wills.granted('willed', 1)
     ledger.wills.leaving('willed')
     ledger.wills.left('willed')
-    ledger.wills.died()
+    ledger.wills.died(50)
     come(1, 100)
     expect(verdict()).toEqual([])
   })

@@ -207,7 +207,10 @@ export class Ledger {
         for (const subscription of session.matching(message.topic)) {
           if (subscription.state !== 'on') continue
           const entry = { ...message, subscriptions: session.about(message.topic) }
-          this.fault('subscription', `nothing comes for ${subscription.filter}`, { session: session.name, entry })
+          this.fault('subscription', `nothing comes for ${subscription.filter}`, {
+            session: session.name,
+            entry,
+          })
           // Not reported again before it is asked for again.
           subscription.become('maybe', this.tick())
         }
