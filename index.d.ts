@@ -13,6 +13,10 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
  * The native half of `Broker`; `src/broker.ts` is what users see. Times are in milliseconds, and never go
  * backwards from call to call.
  */
+export declare class DetachedStore {
+  close(): Promise<void>
+}
+
 export declare class NativeBroker {
   /** A broker with nothing in it. */
   constructor(options: NativeOptions, nowMs: number)
@@ -128,8 +132,8 @@ export declare class NativeBroker {
   storeStatus(): NativeStoreStatus | null
   /** From now on the store is given everything at once: what nobody waits for, too. */
   hurryStore(): void
-  /** Ends the store's thread and lets go of its directory. What it has not committed by then is lost. */
-  closeStore(): Promise<void>
+  /** Takes the store away, which `close` then ends. What it has not committed by then is lost. */
+  detachStore(): DetachedStore | null
 }
 
 /** The native half of all clients of a thread. */

@@ -104,7 +104,7 @@ export class CoreStore {
 
   /** Lets go of the directory. What is not safe by then never was promised, and whoever waits for it is told. */
   async close(): Promise<void> {
-    await this.native.closeStore()
+    await this.native.detachStore()?.close()
     this.abandon(new MqttError('ERR_MQTT_STORE_FAILED', 'The broker was closed before this was stored.'))
   }
 

@@ -21,8 +21,14 @@ export class RunningCommand {
   error = ''
   readonly ended: Promise<Ended>
 
-  constructor(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
-    this.child = spawn(process.execPath, [program, ...args], {
+  /** `prefix` is a command that is followed by the one to run, such as `nice`. */
+  constructor(
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv = {},
+    prefix: readonly string[] = [],
+  ) {
+    const [file = '', ...rest] = [...prefix, process.execPath, program, ...args]
+    this.child = spawn(file, rest, {
       // Nothing of the machine's own configuration may leak in.
       env: { PATH: process.env.PATH, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],

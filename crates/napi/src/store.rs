@@ -42,6 +42,9 @@ pub struct NativeStoreStatus {
     pub is_done: bool,
 }
 
+const UNREADABLE: &str =
+    "the store is damaged, its engine gave it up: restore it from a backup, or move it away to begin anew";
+
 /// What went wrong while a store was opened, for JavaScript.
 type Problem = (Code, String);
 
@@ -104,8 +107,8 @@ impl NativeStore {
             })),
             Some(Err(problem)) => {
                 self.opening = None;
-                let (code, reason) =
-                    problem.unwrap_or_else(|| (Code::StoreFailed, "the store has met a bug".to_owned()));
+                // What the engine cannot make sense of may make it panic.
+                let (code, reason) = problem.unwrap_or_else(|| (Code::StoreDamaged, UNREADABLE.to_owned()));
                 Err(error(code, reason))
             }
         }
@@ -177,10 +180,26 @@ impl NativeBroker {
         self.shared.state().look_at_store(|storing, _| storing.hurry());
     }
 
-    /// Ends the store's thread and lets go of its directory. What it has not committed by then is lost.
+    /// Takes the store away, which `close` then ends. What it has not committed by then is lost.
+    #[napi]
+    pub fn detach_store(&mut self) -> Option<DetachedStore> {
+        let thread = self.shared.state().take_storing().map(Storing::into_thread);
+        thread.map(|thread| DetachedStore { thread: Some(thread) })
+    }
+}
+
+/// A store that its broker has no use for any more.
+#[napi]
+pub struct DetachedStore {
+    thread: Option<StoreThread>,
+}
+
+#[napi]
+impl DetachedStore {
+    /// Ends the thread, beside the event loop, and lets go of the directory.
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn close_store(&mut self) -> AsyncTask<CloseStoreTask> {
-        AsyncTask::new(CloseStoreTask(self.shared.state().take_storing().map(Storing::into_thread)))
+    pub fn close(&mut self) -> AsyncTask<CloseStoreTask> {
+        AsyncTask::new(CloseStoreTask(self.thread.take()))
     }
 }
 
