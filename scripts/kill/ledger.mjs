@@ -26,7 +26,7 @@ export const KINDS = {
   damaged: 'a message came with another topic, payload, QoS or Subscription Identifier',
   protocol: 'the broker broke the protocol',
   refused: 'the broker refused what it should take',
-  stuck: 'an exchange did not end, or the broker did not start or stop',
+  stuck: 'an exchange did not end, or the broker did not stop as it should',
 }
 
 export class Ledger {

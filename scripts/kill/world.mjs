@@ -105,8 +105,8 @@ export class World {
   async #end(signal) {
     this.ends[signal] += 1
     this.ledger.wills.died(performance.now())
-    const hasStopped = await this.#broker.end(signal)
-    if (!hasStopped) this.ledger.fault('stuck', `${signal} did not end the broker`)
+    const problem = await this.#broker.end(signal)
+    if (problem !== undefined) this.ledger.fault('stuck', `${signal}: ${problem}`)
   }
 
   async #check(afterMs, isOver) {
