@@ -9,14 +9,16 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** A store that its broker has no use for any more. */
+export declare class DetachedStore {
+  /** Ends the thread, beside the event loop, and lets go of the directory. */
+  close(): Promise<void>
+}
+
 /**
  * The native half of `Broker`; `src/broker.ts` is what users see. Times are in milliseconds, and never go
  * backwards from call to call.
  */
-export declare class DetachedStore {
-  close(): Promise<void>
-}
-
 export declare class NativeBroker {
   /** A broker with nothing in it. */
   constructor(options: NativeOptions, nowMs: number)

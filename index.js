@@ -773,7 +773,8 @@ if (
   }
 }
 
-const { NativeBroker, NativeClients, NativeStore, NativeTopicRouter, argon2id, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches, whenReaderGone } = nativeBinding
+const { DetachedStore, NativeBroker, NativeClients, NativeStore, NativeTopicRouter, argon2id, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches, whenReaderGone } = nativeBinding
+export { DetachedStore }
 export { NativeBroker }
 export { NativeClients }
 export { NativeStore }
