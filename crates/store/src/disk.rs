@@ -8,10 +8,13 @@ use topicwire_broker::store::{Fetch, Record, Store, StoreBatch, StoreError};
 use topicwire_broker::{Delivery, Message};
 use topicwire_codec::QoS;
 
+use crate::check::{Report, Stats, TableStats};
+use crate::fence::{self, fenced};
+use crate::keys::Table;
 use crate::open::{self, OpenError, Opened, StoreFiles};
 use crate::plan::Changes;
-use crate::tree::store_error;
-use crate::{contents, plan};
+use crate::tree::{Snapshot, io_error, store_error};
+use crate::{check, contents, plan};
 
 /// What a batch survives, once [`Store::commit`] has returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +93,55 @@ impl DiskStore {
         self.last_sequence
     }
 
+    /// Reads all that there is, and reports the counts and the first damage. Calls `progress` with the number of rows read,
+    /// now and then. Takes as long as reading the whole file twice.
+    ///
+    /// # Errors
+    /// [`StoreError`] where it cannot be read at all.
+    pub fn check(&mut self, progress: &mut dyn FnMut(u64)) -> Result<Report, StoreError> {
+        let Opened { tree, journal, last_sequence } = self.opened()?;
+        let (tree, is_whole) = fenced(|| tree.check().map_err(store_error))?;
+        let opened = Opened { tree, journal, last_sequence };
+        let result = fenced(|| check::check(&opened.tree.read(), progress));
+        let mut report = self.keep(opened, result)?;
+        if !is_whole {
+            report.damage.get_or_insert_with(|| "a page of the tables was not what it should be".to_owned());
+        }
+        Ok(report)
+    }
+
+    /// Reads the tables.
+    pub(crate) fn read_rows<T, E: From<StoreError>>(
+        &mut self,
+        read: impl FnOnce(&Snapshot<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let opened = self.opened()?;
+        let result = fenced(|| read(&opened.tree.read()));
+        self.keep(opened, result)
+    }
+
+    /// How much of everything there is. Reads the whole file.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn stats(&mut self) -> Result<Stats, StoreError> {
+        let opened = self.opened()?;
+        let result = fenced(|| self.stats_of(&opened));
+        self.keep(opened, result)
+    }
+
+    fn stats_of(&self, opened: &Opened) -> Result<Stats, StoreError> {
+        let rows = opened.tree.read();
+        let mut tables = Vec::with_capacity(Table::ALL.len());
+        for table in Table::ALL {
+            let (count, bytes, overhead_bytes) = rows.size(table)?;
+            tables.push(TableStats { name: table.name(), rows: count, bytes, overhead_bytes });
+        }
+        let tables_file_bytes = self.files.tables.len().map_err(|error| io_error(&error))?;
+        let journal_bytes = opened.journal.frames_bytes();
+        Ok(Stats { last_sequence: self.last_sequence, tables, tables_file_bytes, journal_bytes })
+    }
+
     /// Writes the tables out and closes the files.
     ///
     /// # Errors
@@ -100,7 +152,7 @@ impl DiskStore {
 
     fn shut(&mut self) -> Result<(), StoreError> {
         let Some(Opened { tree, mut journal, .. }) = self.opened.take() else { return Ok(()) };
-        tree.close().map_err(store_error)?;
+        fenced(|| tree.close().map_err(store_error))?;
         journal.restart(0);
         Ok(())
     }
@@ -116,9 +168,11 @@ impl DiskStore {
     }
 
     /// After an error of the engine the tables in memory are not to be trusted; those on the disk and the journal are.
-    fn keep<T>(&mut self, opened: Opened, result: Result<T, StoreError>) -> Result<T, StoreError> {
+    fn keep<T, E>(&mut self, opened: Opened, result: Result<T, E>) -> Result<T, E> {
         if result.is_ok() {
             self.opened = Some(opened);
+        } else {
+            fence::dropped(opened);
         }
         result
     }
@@ -126,7 +180,8 @@ impl DiskStore {
     /// Makes a committed batch seen, and writes the tables out when it is time. Where one of the two fails, the batch is
     /// safe in the journal, and the tables follow when they are opened again.
     fn follow(&mut self, mut opened: Opened, changes: &Changes) {
-        if opened.tree.apply(changes).is_err() {
+        if fenced(|| opened.tree.apply(changes).map_err(store_error)).is_err() {
+            fence::dropped(opened);
             return;
         }
         let length = opened.journal.frames_bytes();
@@ -136,7 +191,7 @@ impl DiskStore {
         }
         let Opened { tree, mut journal, last_sequence } = opened;
         self.checkpoint_at = length + self.journal_bytes / 4;
-        if let Ok(tree) = tree.checkpoint() {
+        if let Ok(tree) = fenced(|| tree.checkpoint().map_err(store_error)) {
             journal.restart(self.journal_bytes);
             self.checkpoint_at = self.journal_bytes;
             self.opened = Some(Opened { tree, journal, last_sequence });
@@ -162,11 +217,10 @@ impl Store for DiskStore {
             return self.keep(opened, Ok(()));
         }
         let sequence = batch.sequence - self.skipped;
-        let planned = plan::plan(&batch.operations, sequence, &opened.tree.read());
-        let changes = match planned {
+        let changes = match fenced(|| plan::plan(&batch.operations, sequence, &opened.tree.read())) {
             Ok(changes) => changes,
-            // After an error of the engine it is opened again; it costs little where it was an error of the batch.
-            Err(error) => return Err(error),
+            // Even where it was the batch that is wrong: who knows.
+            Err(error) => return self.keep(opened, Err(error)),
         };
         if let Err(error) = opened.journal.append(sequence, &changes) {
             self.opened = Some(opened);
@@ -178,21 +232,15 @@ impl Store for DiskStore {
     }
 
     fn fetch(&mut self, fetch: &Fetch) -> Result<Vec<(QoS, Delivery)>, StoreError> {
-        let opened = self.opened()?;
-        let result = contents::fetch(&opened.tree.read(), fetch);
-        self.keep(opened, result)
+        self.read_rows(|rows| contents::fetch(rows, fetch))
     }
 
     fn fetch_retained(&mut self, topic_names: &[Arc<str>]) -> Result<Vec<Option<Arc<Message>>>, StoreError> {
-        let opened = self.opened()?;
-        let result = contents::retained(&opened.tree.read(), topic_names);
-        self.keep(opened, result)
+        self.read_rows(|rows| contents::retained(rows, topic_names))
     }
 
     fn contents(&mut self, each: &mut dyn FnMut(Record)) -> Result<u64, StoreError> {
-        let opened = self.opened()?;
-        let result = contents::tell(&opened.tree.read(), each);
-        self.keep(opened, result)?;
+        self.read_rows(|rows| contents::tell(rows, each))?;
         Ok(self.last_sequence)
     }
 }

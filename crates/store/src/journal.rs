@@ -22,12 +22,27 @@ use crate::{Durability, StoreFile};
 const MAGIC: [u8; 8] = *b"tpwrjrnl";
 /// Magic, version, checksum.
 const HEADER_BYTES: usize = 16;
+/// The header and whether the store is made.
+const BEGIN_BYTES: usize = HEADER_BYTES + 1;
+const NOT_MADE: u8 = 0;
+const MADE: u8 = b'M';
 /// Length of the body, checksum, sequence, flags.
 const HEAD_BYTES: usize = 17;
 /// The frame was to be synced before anything depended on it.
 const SYNCED: u8 = 1;
 const REMOVED: u8 = 0x80;
 const ENDED: u8 = 0x7f;
+
+/// How far a store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Making {
+    /// The files are empty.
+    NotBegun,
+    /// The tables may be half made.
+    Begun,
+    /// It is there.
+    Done,
+}
 
 /// The open journal.
 pub(crate) struct Journal {
@@ -38,7 +53,36 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Opens the file and calls with each batch that the tables do not have, in order. An empty file is made a journal.
+    /// How far the store is.
+    pub(crate) fn making(file: &dyn StoreFile) -> Result<Making, StoreError> {
+        let mut begin = [0; BEGIN_BYTES];
+        if file.len().map_err(|error| io_error(&error))? < BEGIN_BYTES as u64 {
+            return Ok(Making::NotBegun);
+        }
+        file.read(0, &mut begin).map_err(|error| io_error(&error))?;
+        let Some((made, found)) = begin.split_last() else { return Ok(Making::NotBegun) };
+        Ok(match *made {
+            _ if found.get(..8) != Some(&MAGIC[..]) => Making::NotBegun,
+            NOT_MADE => Making::Begun,
+            _ => Making::Done,
+        })
+    }
+
+    /// Says that the store is being made: whatever is in the tables is not finished.
+    pub(crate) fn begin_making(file: &dyn StoreFile) -> Result<(), StoreError> {
+        let begin = [&header(FORMAT_VERSION)[..], &[NOT_MADE]].concat();
+        file.set_len(0).map_err(|error| io_error(&error))?;
+        file.write(0, &begin).map_err(|error| io_error(&error))?;
+        file.sync().map_err(|error| io_error(&error))
+    }
+
+    /// Says that it is made.
+    pub(crate) fn end_making(file: &dyn StoreFile) -> Result<(), StoreError> {
+        file.write(HEADER_BYTES as u64, &[MADE]).map_err(|error| io_error(&error))?;
+        file.sync().map_err(|error| io_error(&error))
+    }
+
+    /// Opens the file and calls with each batch that the tables do not have, in order.
     ///
     /// # Errors
     /// Of the file and of the calls; [`StoreError::Damaged`] where it is no journal, or where a batch that had been
@@ -50,14 +94,7 @@ impl Journal {
         each: &mut dyn FnMut(u64, &Changes) -> Result<(), StoreError>,
     ) -> Result<Self, JournalError> {
         let len = file.len().map_err(|error| io_error(&error))?;
-        let mut journal = Self { file, durability, end: HEADER_BYTES as u64 };
-        if len < HEADER_BYTES as u64 {
-            if in_tables > 0 {
-                return Err(damaged("the journal is gone").into());
-            }
-            journal.write_header().map_err(|error| io_error(&error))?;
-            return Ok(journal);
-        }
+        let mut journal = Self { file, durability, end: BEGIN_BYTES as u64 };
         journal.check_header()?;
         let mut last = None;
         while let Some((sequence, body)) = journal.frame(journal.end, len)? {
@@ -79,7 +116,7 @@ impl Journal {
         journal.look_for_lost(last.max(in_tables), len)?;
         if last < in_tables {
             // All of it is from an earlier round.
-            journal.end = HEADER_BYTES as u64;
+            journal.end = BEGIN_BYTES as u64;
         }
         if durability == Durability::Power && last > in_tables {
             // What has been read may not be on the disk: the process that wrote it may have been killed, or told that
@@ -91,7 +128,7 @@ impl Journal {
 
     /// The bytes of its frames.
     pub(crate) fn frames_bytes(&self) -> u64 {
-        self.end - HEADER_BYTES as u64
+        self.end - BEGIN_BYTES as u64
     }
 
     /// Adds a batch. When this returns, it is as safe as the durability promises.
@@ -112,7 +149,7 @@ impl Journal {
 
     /// Begins anew, after the tables have been synced with all that is in here. Gives space back beyond `keep_bytes`.
     pub(crate) fn restart(&mut self, keep_bytes: u64) {
-        self.end = HEADER_BYTES as u64;
+        self.end = BEGIN_BYTES as u64;
         let keep = self.end + keep_bytes;
         if self.file.len().is_ok_and(|len| len > keep) {
             // It stays as long as it is where that fails, which hurts nobody.
@@ -120,18 +157,12 @@ impl Journal {
         }
     }
 
-    fn write_header(&self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.write(0, &header(FORMAT_VERSION))?;
-        self.file.sync()
-    }
-
     fn check_header(&self) -> Result<(), JournalError> {
-        let mut found = [0; HEADER_BYTES];
+        let mut found = [0; BEGIN_BYTES];
         self.file.read(0, &mut found).map_err(|error| io_error(&error))?;
-        let [_, _, _, _, _, _, _, _, a, b, c, d, ..] = found;
+        let [_, _, _, _, _, _, _, _, a, b, c, d, .., made] = found;
         let version = u32::from_be_bytes([a, b, c, d]);
-        if found != header(version) {
+        if found.get(..HEADER_BYTES) != Some(&header(version)[..]) || made != MADE {
             return Err(damaged("the journal does not begin as one").into());
         }
         if version > FORMAT_VERSION { Err(JournalError::Newer(version)) } else { Ok(()) }

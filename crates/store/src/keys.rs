@@ -133,6 +133,11 @@ pub(crate) fn topic_filter_of(key: &[u8]) -> Option<&str> {
     std::str::from_utf8(key.get(8..)?).ok()
 }
 
+/// The Session's number in a key that begins with one.
+pub(crate) fn session_of(key: &[u8]) -> Option<SessionNumber> {
+    Some(u64::from_be_bytes(key.get(..8)?.try_into().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +164,7 @@ mod tests {
         assert_eq!(position_of(&delivery(1, 77)), Some(77));
         assert_eq!(packet_id_of(&packet(1, packet_id)), Some(packet_id));
         assert_eq!(topic_filter_of(&subscription(1, "a/+")), Some("a/+"));
-        assert_eq!((position_of(b"short"), packet_id_of(&session(1))), (None, None));
+        assert_eq!(session_of(&subscription(9, "a/+")), Some(9));
+        assert_eq!((position_of(b"short"), packet_id_of(&session(1)), session_of(b"x")), (None, None, None));
     }
 }

@@ -5,11 +5,15 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+mod check;
 mod contents;
 mod disk;
+mod export;
+mod fence;
 mod files;
 mod journal;
 mod keys;
+mod lines;
 mod memory;
 mod open;
 mod plan;
@@ -17,7 +21,9 @@ mod record;
 mod thread;
 mod tree;
 
+pub use check::{Counts, Report, Stats, TableStats};
 pub use disk::{DiskStore, Durability, JOURNAL_BYTES};
+pub use export::TransferError;
 pub use files::StoreFile;
 pub use memory::{MemoryStore, StoredDelivery, StoredSession, StoredWill};
 pub use open::{FORMAT_VERSION, OpenError, StoreFiles};

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use thiserror::Error;
 use topicwire_broker::store::StoreError;
 
-use crate::journal::{Journal, JournalError};
+use crate::fence::fenced;
+use crate::journal::{Journal, JournalError, Making};
 use crate::keys::{self, Table};
 use crate::plan::{Rows, damaged};
 use crate::record;
-use crate::tree::{Tree, store_error};
+use crate::tree::{Tree, io_error, store_error};
 use crate::{Durability, StoreFile};
 
 /// The version of the format that is written, and the newest that is read.
@@ -143,8 +144,7 @@ impl From<OpenError> for StoreError {
 /// The files of the store in a directory, which is made if it is not there. They are locked for as long as they are open.
 pub(crate) fn open_files(directory: &Path) -> Result<StoreFiles, OpenError> {
     fs::create_dir_all(directory).map_err(|error| OpenError::of_io(directory, &error))?;
-    // The journal is made first: where it is not, there is no store.
-    if !directory.join(JOURNAL_FILE).exists() && !is_empty(directory)? {
+    if !directory.join(JOURNAL_FILE).exists() && !is_new(directory)? {
         return Err(OpenError::NotAStore { directory: directory.to_path_buf() });
     }
     let journal = open_file(directory, JOURNAL_FILE)?;
@@ -182,12 +182,15 @@ pub(crate) fn open(
     files: &StoreFiles,
     durability: Durability,
 ) -> Result<Opened, OpenError> {
+    fenced(|| Ok(open_unfenced(directory, files, durability)))
+        .unwrap_or_else(|error: StoreError| Err(OpenError::of_store(directory, error)))
+}
+
+fn open_unfenced(directory: &Path, files: &StoreFiles, durability: Durability) -> Result<Opened, OpenError> {
     let wrong = |error| OpenError::of_store(directory, error);
     let newer = |found| OpenError::Newer { directory: directory.to_path_buf(), found };
+    create(files).map_err(wrong)?;
     let mut tree = Tree::open(Arc::clone(&files.tables)).map_err(|error| wrong(store_error(error)))?;
-    if !tree.has_tables().map_err(|error| wrong(store_error(error)))? {
-        tree = tree.create_tables(FORMAT_VERSION).map_err(|error| wrong(store_error(error)))?;
-    }
     let found = number(&tree, keys::FORMAT).map_err(wrong)?.ok_or_else(|| wrong(damaged(Table::State)))?;
     if found > u64::from(FORMAT_VERSION) {
         return Err(newer(found));
@@ -206,6 +209,29 @@ pub(crate) fn open(
     Ok(Opened { tree, journal, last_sequence })
 }
 
+/// Makes an empty store where there is none. The journal says how far that is, so that it is begun anew where the power goes.
+fn create(files: &StoreFiles) -> Result<(), StoreError> {
+    let making = Journal::making(&*files.journal)?;
+    if making == Making::Done {
+        return match files.tables.is_empty().map_err(|error| io_error(&error))? {
+            true => Err(StoreError::Damaged("the tables are gone".to_owned())),
+            false => Ok(()),
+        };
+    }
+    if making == Making::NotBegun {
+        if !files.tables.is_empty().map_err(|error| io_error(&error))? {
+            return Err(StoreError::Damaged("the journal does not begin as one".to_owned()));
+        }
+        Journal::begin_making(&*files.journal)?;
+    }
+    files.tables.set_len(0).map_err(|error| io_error(&error))?;
+    Tree::open(Arc::clone(&files.tables))
+        .and_then(|tree| tree.create_tables(FORMAT_VERSION))
+        .and_then(Tree::close)
+        .map_err(store_error)?;
+    Journal::end_making(&*files.journal)
+}
+
 fn number(tree: &Tree, key: &[u8]) -> Result<Option<u64>, StoreError> {
     match tree.read().get(Table::State, key)? {
         Some(value) => Ok(Some(record::decode_number(&value).ok_or_else(|| damaged(Table::State))?)),
@@ -213,9 +239,16 @@ fn number(tree: &Tree, key: &[u8]) -> Result<Option<u64>, StoreError> {
     }
 }
 
-fn is_empty(directory: &Path) -> Result<bool, OpenError> {
-    let mut entries = fs::read_dir(directory).map_err(|error| OpenError::of_io(directory, &error))?;
-    Ok(entries.next().is_none())
+/// True where nothing is in there, or no more than an empty file of tables: the power may go before both names are safe.
+fn is_new(directory: &Path) -> Result<bool, OpenError> {
+    let wrong = |error: io::Error| OpenError::of_io(directory, &error);
+    for entry in fs::read_dir(directory).map_err(wrong)? {
+        let entry = entry.map_err(wrong)?;
+        if entry.file_name() != TABLES_FILE || entry.metadata().map_err(wrong)?.len() > 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A new file is only found after a power loss once its directory has been synced.

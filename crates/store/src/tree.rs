@@ -5,7 +5,10 @@ use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use redb::{AccessGuard, Database, ReadableTable, StorageBackend, TableDefinition, WriteTransaction};
+use redb::{
+    AccessGuard, Database, ReadableTable, ReadableTableMetadata, StorageBackend, TableDefinition,
+    WriteTransaction,
+};
 use topicwire_broker::store::StoreError;
 
 use crate::StoreFile;
@@ -38,11 +41,6 @@ impl Tree {
         let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(Backend(file))?;
         let transaction = begin(&database)?;
         Ok(Self { transaction, database })
-    }
-
-    /// False where the file is new.
-    pub(crate) fn has_tables(&self) -> Result<bool, redb::Error> {
-        Ok(self.transaction.list_tables()?.next().is_some())
     }
 
     /// Makes the tables of a new store.
@@ -88,7 +86,16 @@ impl Tree {
         Ok(Self { transaction, database })
     }
 
-    /// The same, and closes the file.
+    /// Writes all changes to the file, and looks at every page of it.
+    pub(crate) fn check(self) -> Result<(Self, bool), redb::Error> {
+        let Self { transaction, mut database } = self;
+        transaction.commit()?;
+        let is_whole = database.check_integrity()?;
+        let transaction = begin(&database)?;
+        Ok((Self { transaction, database }, is_whole))
+    }
+
+    /// Writes all changes to the file and closes it.
     pub(crate) fn close(self) -> Result<(), redb::Error> {
         let Self { transaction, database } = self;
         transaction.commit()?;
@@ -177,6 +184,16 @@ fn walk<'a>(
         }
     }
     Ok(())
+}
+
+impl Snapshot<'_> {
+    /// Rows, bytes of keys and values, and what the engine needs beside them. Reads the whole table.
+    pub(crate) fn size(&self, table: Table) -> Result<(u64, u64, u64), StoreError> {
+        let open = self.table(table)?;
+        let stats = open.stats().map_err(store_error)?;
+        let overhead = stats.metadata_bytes() + stats.fragmented_bytes();
+        Ok((open.len().map_err(store_error)?, stats.stored_bytes(), overhead))
+    }
 }
 
 impl Rows for Snapshot<'_> {

@@ -1,6 +1,8 @@
 //! Valid batches at random, and what a store holds as text that can be compared.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod power;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -53,6 +55,8 @@ struct Session {
 #[derive(Clone, Debug)]
 pub(crate) struct Batches {
     pub(crate) chance: Chance,
+    /// How long a payload may be.
+    pub(crate) payload_lens: Vec<usize>,
     sequence: u64,
     sessions: BTreeMap<Arc<str>, Session>,
     topics: Vec<Arc<str>>,
@@ -61,7 +65,8 @@ pub(crate) struct Batches {
 impl Batches {
     pub(crate) fn new(seed: u64) -> Self {
         let topics = ["a", "a/b", "ü/€", "a/much/longer/topic/name/than/the/others"].map(Arc::from).to_vec();
-        Self { chance: Chance::new(seed), sequence: 0, sessions: BTreeMap::new(), topics }
+        let payload_lens = vec![0, 1, 20, 200, 200, 200, 5_000, 70_000];
+        Self { chance: Chance::new(seed), payload_lens, sequence: 0, sessions: BTreeMap::new(), topics }
     }
 
     pub(crate) fn client_ids(&self) -> Vec<Arc<str>> {
@@ -136,9 +141,7 @@ impl Batches {
     fn message(&mut self) -> Arc<Message> {
         let topic_name = Arc::clone(self.chance.pick(&self.topics).unwrap());
         let forwarded = if self.chance.one_in(3) { &b"\x03\x00\x01t"[..] } else { b"" };
-        let lengths = [0, 1, 20, 200, 5_000, 70_000];
-        let choices = if self.chance.one_in(20) { 6 } else { 4 };
-        let len = lengths[self.chance.below(choices) as usize];
+        let len = *self.chance.pick(&self.payload_lens).unwrap();
         let payload: Vec<u8> = (0..len).map(|_| self.chance.next() as u8).collect();
         let expires_at_ms = if self.chance.one_in(2) { u64::MAX } else { self.chance.next() };
         let qos = *self.chance.pick(&[QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]).unwrap();
