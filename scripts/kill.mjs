@@ -83,7 +83,9 @@ function tell(total) {
       `${broker}${durability ? ` (${durability})` : ''}: ${rounds} rounds, ${kills} kills and ${stops} clean stops, seed ${seed}`,
       `${counts.acknowledged} messages acknowledged (${total.acknowledgedPerSecond} a second under load), ${counts.owed} deliveries owed`,
       `${counts.subscriptions} SUBACKs, ${counts.sessions} CONNACKs, ${counts.repeated} repeated at QoS 1, a start takes ${total.startMs} ms`,
-      ...Object.entries(faults).map(([kind, count]) => `${String(count).padStart(8)}  ${kind}: ${KINDS[kind]}`),
+      ...Object.entries(faults).map(
+        ([kind, count]) => `${String(count).padStart(8)}  ${kind}: ${KINDS[kind]}`,
+      ),
       `${total.seconds.toFixed(0)} s`,
     ].join('\n'),
   )

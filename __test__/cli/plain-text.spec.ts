@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { cutTo, escapeText, payloadText, widthOf } from '../../src/cli/lib/plain-text.js'
+import { cutTo, escapeLines, escapeText, payloadText, widthOf } from '../../src/cli/lib/plain-text.js'
 
 const ESC = '\x1b'
 
@@ -24,6 +24,15 @@ describe('what strangers send', () => {
         const text = payloadText(Uint8Array.of(first, second, 0x9b))
         expect(text).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/)
       }
+    }
+  })
+
+  it('keeps the lines of a text, and bytes that have nothing to escape', () => {
+    expect(escapeLines(Buffer.from(`one\n\ttwo ${ESC}[2J\r\u009b\u007f Grüße°\n`))).toBe(
+      'one\n\ttwo \\x1b[2J\\r\\x9b\\x7f Grüße°\n',
+    )
+    for (const bytes of [Buffer.from('a\n\tb Grüße° 日本'), Buffer.from([0xff, 0xfe, 0x9b])]) {
+      expect(escapeLines(bytes).toString()).toBe(bytes.toString())
     }
   })
 

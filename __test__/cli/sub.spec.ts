@@ -203,8 +203,8 @@ describe('how it ends', { timeout: 120_000 }, () => {
         `script --quiet --return --command "$topicwire sub -p ${port} -t a -v" /dev/null; echo "exit $?"`,
       )
       await once(broker, 'subscribe')
-      broker.publish('a', 'x')
-      await tool.shows(/^a x\r?$/m)
+      broker.publish('a', 'x\x1b[2J')
+      await tool.shows(/^a x\\x1b\[2J\r?$/m)
       tool.child.stdin?.write('\x03')
       await tool.shows(/exit 130/)
       expect(reasons).toEqual(['Normal disconnection'])

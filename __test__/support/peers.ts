@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, type TestContext } from 'vitest'
 
 /** A program that a test may need. `paho1` and `paho2` are Python interpreters that have that paho-mqtt. */
-export type PeerName = 'python3' | 'paho1' | 'paho2' | 'mosquitto' | 'mosquitto-clients' | 'chromium'
+export type PeerName = 'python3' | 'paho1' | 'paho2' | 'mosquitto' | 'mosquitto-clients' | 'chromium' | 'tmux'
 
 interface PeerPlace {
   /** Absolute paths, or names that are looked for on the PATH. */
@@ -28,6 +28,7 @@ const places: Readonly<Record<PeerName, PeerPlace>> = {
   // Debian puts the server where only root's PATH looks.
   mosquitto: { candidates: ['mosquitto', '/usr/sbin/mosquitto'], advice: 'install the package mosquitto' },
   'mosquitto-clients': { candidates: ['mosquitto_pub'], advice: 'install the package mosquitto-clients' },
+  tmux: { candidates: ['tmux'], advice: 'install the package tmux' },
   chromium: {
     candidates: [process.env.CHROMIUM_PATH ?? 'chromium', 'chromium-browser', 'google-chrome'],
     advice: 'install the package chromium, or name one in CHROMIUM_PATH',

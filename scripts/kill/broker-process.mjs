@@ -5,7 +5,8 @@ import { createConnection, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Stop } from '../lib/project.mjs'
 
-const PATIENCE_MS = 20_000
+/** A process that starts on a busy machine takes its time. */
+const PATIENCE_MS = 60_000
 /** Below the ports that systems give to clients: one that dials a port of those may be connected with itself. */
 const PORTS = { least: 20_000, most: 32_000 }
 
@@ -60,7 +61,7 @@ export class BrokerProcess {
     throw new Stop([`The broker did not start; its log: ${this.#settings.logPath}`])
   }
 
-  /** The signal is sent at once. Resolves when the process is gone: false where it had to be killed in the end. */
+  /** The signal is sent at once. Resolves when the process is gone, with what is wrong with the way it went, if anything. */
   async end(signal) {
     this.isUp = false
     this.#child.kill(signal)
@@ -72,7 +73,9 @@ export class BrokerProcess {
     impatience.abort()
     if (!isGone) this.#child.kill('SIGKILL')
     await this.#exited
-    return isGone
+    if (!isGone) return `it had to be killed after ${PATIENCE_MS} ms`
+    const { exitCode, signalCode } = this.#child
+    return signal === 'SIGTERM' && exitCode !== 0 ? `it ended with ${exitCode ?? signalCode}` : undefined
   }
 }
 

@@ -69,7 +69,12 @@ export const brokers = {
       !existsSync(inRoot('node_modules', 'aedes-persistence-level', 'package.json')) &&
       'Aedes is not installed: `npm install` brings it.',
     start: ({ port, directory }) => ({
-      command: [process.execPath, inRoot('scripts', 'kill', 'aedes.mjs'), String(port), join(directory, 'data')],
+      command: [
+        process.execPath,
+        inRoot('scripts', 'kill', 'aedes.mjs'),
+        String(port),
+        join(directory, 'data'),
+      ],
       env: {},
     }),
   },

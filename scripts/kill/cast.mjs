@@ -57,7 +57,11 @@ export function castFor(versions) {
   ]
 }
 
-function subscriber(name, version, { role = 'subscriber', steady, awayChance = 0.1, settings = {}, ...others }) {
+function subscriber(
+  name,
+  version,
+  { role = 'subscriber', steady, awayChance = 0.1, settings = {}, ...others },
+) {
   const mine = [...steady, `own/${name}`]
   const filters = [...mine, ...others.changing]
   const identifiers = new Map(filters.map((filter, index) => [filter, index + 1]))

@@ -132,6 +132,7 @@ export class Client {
   /** Ends the connection without a word. */
   cut() {
     this.#isCut = true
+    if (this.#connection.hasWill) this.ledger.wills.cut(this.name, this.clock())
     this.#wire?.cut()
   }
 
@@ -228,7 +229,8 @@ export class Client {
 
   #acknowledged({ cmd, messageId, reasonCode = 0 }) {
     const exchange = this.#outgoing.get(messageId)
-    const wanted = exchange && (exchange.message.qos === 1 ? 'puback' : exchange.isReleased ? 'pubcomp' : 'pubrec')
+    const wanted =
+      exchange && (exchange.message.qos === 1 ? 'puback' : exchange.isReleased ? 'pubcomp' : 'pubrec')
     if (cmd !== wanted) return this.ledger.fault('protocol', `${cmd} for nothing`, { session: this.name })
     if (reasonCode >= 0x80) {
       this.#outgoing.delete(messageId)
@@ -326,7 +328,9 @@ function connectPacket({ name, version }, { cleanStart, receiveMaximum, will }) 
     clientId: name,
     clean: cleanStart,
     keepalive: 0,
-    ...(is5 && { properties: { sessionExpiryInterval: FOR_EVER, ...(receiveMaximum && { receiveMaximum }) } }),
+    ...(is5 && {
+      properties: { sessionExpiryInterval: FOR_EVER, ...(receiveMaximum && { receiveMaximum }) },
+    }),
     ...(will && {
       will: {
         topic: `will/${name}`,

@@ -26,7 +26,7 @@ export const KINDS = {
   damaged: 'a message came with another topic, payload, QoS or Subscription Identifier',
   protocol: 'the broker broke the protocol',
   refused: 'the broker refused what it should take',
-  stuck: 'an exchange did not end, or the broker did not start or stop',
+  stuck: 'an exchange did not end, or the broker did not stop as it should',
 }
 
 export class Ledger {
@@ -207,7 +207,10 @@ export class Ledger {
         for (const subscription of session.matching(message.topic)) {
           if (subscription.state !== 'on') continue
           const entry = { ...message, subscriptions: session.about(message.topic) }
-          this.fault('subscription', `nothing comes for ${subscription.filter}`, { session: session.name, entry })
+          this.fault('subscription', `nothing comes for ${subscription.filter}`, {
+            session: session.name,
+            entry,
+          })
           // Not reported again before it is asked for again.
           subscription.become('maybe', this.tick())
         }

@@ -4,15 +4,22 @@ import { Random } from './random.mjs'
 
 /**
  * `signal` ends the broker `afterMs` after it listens, or at the `count`-th of a `moment`. `killedStarts`: starts before
- * that are killed after so many times the usual length of a start. `isDrain`: nobody publishes, everybody gets what is
- * owed.
+ * that are killed after so many times the usual length of a start. `isFlood`: only publishers come, and for long, so that
+ * queues grow. `isDrain`: nobody publishes, everybody gets what is owed.
  */
 export function planOf(seed, round) {
   const random = new Random(`${seed} ${round}`)
+  const isFlood = isFloodAt(seed, round)
   const killedStarts = random.chance(0.12)
     ? Array.from({ length: random.between(1, 2) }, () => random.next() * 1.3)
     : []
-  const moment = random.chance(0.5) ? random.pick(Client.MOMENTS) : undefined
+  const moment = random.chance(0.65) && !isFlood ? random.pick(Client.MOMENTS) : undefined
+  const isShort = random.chance(0.2)
+  const afterMs = isFlood
+    ? random.between(300, 800)
+    : isShort
+      ? random.between(0, 15)
+      : random.between(10, 300)
   return {
     seed,
     round,
@@ -20,9 +27,14 @@ export function planOf(seed, round) {
     moment,
     signal: random.chance(0.1) ? 'SIGTERM' : 'SIGKILL',
     count: countOf(moment, random),
-    afterMs: random.chance(0.2) ? random.between(0, 15) : random.between(10, 250),
-    isDrain: random.chance(0.1),
+    afterMs: moment === undefined ? afterMs : undefined,
+    isFlood,
+    isDrain: isFloodAt(seed, round - 1) || (random.chance(0.06) && !isFlood),
   }
+}
+
+function isFloodAt(seed, round) {
+  return new Random(`${seed} ${round} flood`).chance(0.05)
 }
 
 /** Small numbers more often: the beginning of a round is where sessions are resumed. */

@@ -38,7 +38,12 @@ export class Retained {
     const allowed = versions.slice(Math.max(last, 0))
     const isRight = allowed.some((version) => (id === undefined ? version.isGone : version.id === id))
     if (isRight) return
-    const entry = { topic, seen: id ?? 'none', allowed: allowed.map(nameOf), before: versions.slice(0, last).map(nameOf) }
+    const entry = {
+      topic,
+      seen: id ?? 'none',
+      allowed: allowed.map(nameOf),
+      before: versions.slice(0, last).map(nameOf),
+    }
     this.#ledger.fault('retained', `${topic} has ${id ?? 'none'}`, { entry })
   }
 

@@ -92,7 +92,8 @@ function add(total, { ledger, loadMs, startsMs, ends }, rounds) {
   total.stops += ends.SIGTERM
   total.loadMs += loadMs
   total.startsMs.push(...startsMs)
-  for (const [name, count] of Object.entries(ledger.counts)) total.counts[name] = (total.counts[name] ?? 0) + count
+  for (const [name, count] of Object.entries(ledger.counts))
+    total.counts[name] = (total.counts[name] ?? 0) + count
   for (const { kind } of ledger.faults) total.faults[kind] += 1
   total.first.push(...ledger.faults.slice(0, Math.max(0, TOLD - total.first.length)))
 }

@@ -17,6 +17,8 @@ export class Wills {
   /** @type {Map<number, Will>} those that are not judged yet, or whose end is still to be seen */
   #wills = new Map()
   #startedAt = 0
+  /** When the broker was killed or told to stop; undefined while it is up. */
+  #diedAt
 
   constructor(ledger) {
     this.#ledger = ledger
@@ -25,6 +27,7 @@ export class Wills {
   /** A broker listens. */
   started(at) {
     this.#startedAt = at
+    this.#diedAt = undefined
   }
 
   /** CONNECT with this will is sent. The client's earlier wills with a delay may be called off by it. */
@@ -43,7 +46,8 @@ export class Wills {
   granted(client, at) {
     for (const will of this.#of(client)) {
       if (will.state === 'offered') will.state = 'armed'
-      else if (will.wasDue && will.state === 'open' && will.comebackAt !== undefined) this.#judgeComeback(will, at)
+      else if (will.wasDue && will.state === 'open' && will.comebackAt !== undefined)
+        this.#judgeComeback(will, at)
     }
   }
 
@@ -55,11 +59,11 @@ export class Wills {
     will.comebackAt = undefined
   }
 
-  /** Its connection is lost, in whatever way other than a DISCONNECT of the client. */
+  /** Its connection is cut, in whatever way other than a DISCONNECT of the client. Its end may be noticed later. */
   cut(client, at) {
     for (const will of this.#of(client)) {
       if (will.state === 'offered') will.state = 'open'
-      if (will.state === 'armed') Object.assign(will, { state: 'due', cutAt: at })
+      if (will.state === 'armed') Object.assign(will, { state: 'due', cutAt: this.#diedAt ?? at })
       if (will.state === 'leaving') will.state = 'open'
     }
   }
@@ -84,7 +88,8 @@ export class Wills {
   }
 
   /** The broker is killed, or told to stop. */
-  died() {
+  died(at) {
+    this.#diedAt = at
     for (const will of this.#wills.values()) if (will.state === 'left') will.state = 'open'
   }
 

@@ -10,7 +10,7 @@ import { Random } from './random.mjs'
 const MOST_OWED = 20_000
 /** Nothing has moved for so long: it never will. */
 const PATIENCE_MS = 4_000
-const LONGEST_LOAD_MS = 300
+const LONGEST_LOAD_MS = 800
 
 export class World {
   ledger = new Ledger()
@@ -79,7 +79,7 @@ export class World {
         signalled = this.#end(plan.signal)
         resolve()
       }
-      const timer = setTimeout(end, plan.moment === undefined ? plan.afterMs : LONGEST_LOAD_MS)
+      const timer = setTimeout(end, plan.afterMs ?? LONGEST_LOAD_MS)
       let toGo = plan.count
       this.#onMoment = (moment) => {
         if (moment !== plan.moment) return
@@ -104,9 +104,9 @@ export class World {
 
   async #end(signal) {
     this.ends[signal] += 1
-    this.ledger.wills.died()
-    const hasStopped = await this.#broker.end(signal)
-    if (!hasStopped) this.ledger.fault('stuck', `${signal} did not end the broker`)
+    this.ledger.wills.died(performance.now())
+    const problem = await this.#broker.end(signal)
+    if (problem !== undefined) this.ledger.fault('stuck', `${signal}: ${problem}`)
   }
 
   async #check(afterMs, isOver) {
@@ -121,6 +121,7 @@ export class World {
     const client = this.#clients.get(member.name)
     if (member.role === 'prober') return
     if (!client.isOpen) {
+      if (plan.isFlood && member.role !== 'publisher') return
       if (random.chance(member.awayChance) && !plan.isDrain) return
       await sleep(random.chance(0.5) ? 0 : random.between(0, 60))
       if (isOver() || !(await this.#come(client, member, random))) return
@@ -144,7 +145,9 @@ export class World {
   }
 
   #come(client, member, random) {
-    const will = member.role === 'willed' ? this.#newWill(member, random) : undefined
+    // Nobody would see it come otherwise.
+    const isHeard = this.ledger.stateOf('monitor', 'will/#') === 'on'
+    const will = member.role === 'willed' && isHeard ? this.#newWill(member, random) : undefined
     // Once a session is to be discarded, nothing else will do until it is: what it had may be gone already.
     client.mustBeClean ||= member.role === 'fickle' && random.chance(0.15)
     const cleanStart = client.mustBeClean
@@ -211,7 +214,8 @@ export class World {
     client.next = () => undefined
     const deadline = performance.now() + PATIENCE_MS
     while (!client.isOpen && this.#broker.isUp && performance.now() < deadline) {
-      if (await client.connect({ port: this.#port, cleanStart: client.mustBeClean })) client.mustBeClean = false
+      if (await client.connect({ port: this.#port, cleanStart: client.mustBeClean }))
+        client.mustBeClean = false
       else await sleep(20)
     }
     if (!client.isOpen) this.ledger.fault('stuck', 'the client is not let in', { session: client.name })
@@ -227,7 +231,9 @@ export class World {
     const read = () => {
       const { counts, wills } = this.ledger
       const isWillAwaited = wills.awaited(performance.now()) > 0
-      return isWillAwaited ? {} : `${this.#underWay()} ${this.ledger.owed()} ${counts.received} ${counts.acknowledged}`
+      return isWillAwaited
+        ? {}
+        : `${this.#underWay()} ${this.ledger.owed()} ${counts.received} ${counts.acknowledged}`
     }
     let [last, since] = [read(), performance.now()]
     while (!isDone() && this.#broker.isUp && !this.#broker.hasFailed) {

@@ -19,7 +19,8 @@ import { DEFAULT_DURABILITY } from '../store-options.js'
 import { readConfigurationFile, reasonOf } from './config-file.js'
 import type { Configuration, LogFormat, LogLevel, TlsFiles } from './config-schema.js'
 import { readEnvironment } from './environment.js'
-import { authenticateUsers, readUsers, scramForUsers } from './users.js'
+import { UserTable } from './user-table.js'
+import { readUsers } from './users.js'
 
 /** The port that MQTT clients try when they are not told one. */
 export const DEFAULT_PORT = 1883
@@ -31,6 +32,8 @@ export const DEFAULT_STORE_PATH = 'topicwire-data'
 export interface Settings {
   /** For `Broker.start`; the logger is still to be added. */
   readonly options: BrokerOptions
+  /** Who may log in; undefined where nobody needs to. */
+  readonly users: UserTable | undefined
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
 }
@@ -45,21 +48,28 @@ export function loadSettings(
   environment: NodeJS.ProcessEnv,
   configPath: string | undefined = environment.TOPICWIRE_CONFIG || undefined,
 ): Settings {
-  const file = configPath === undefined ? {} : readConfigurationFile(configPath)
-  const configuration = merge(merge(file, readEnvironment(environment)), flags)
-  const users = readUsers(configuration.users, configuration.usersFile)
+  const read = (): Configuration => {
+    const file = configPath === undefined ? {} : readConfigurationFile(configPath)
+    return merge(merge(file, readEnvironment(environment)), flags)
+  }
+  const configuration = read()
   const hasLogin = configuration.users !== undefined || configuration.usersFile !== undefined
-  const scram = scramForUsers(users)
+  const readAgain = () => {
+    const { users, usersFile } = read()
+    return readUsers(users, usersFile)
+  }
+  const users = hasLogin ? new UserTable(readAgain, configuration.allowAnonymous ?? false) : undefined
   const options: BrokerOptions = {
     ...brokerOptions(configuration),
     ...storeOptions(configuration.store),
-    ...(scram === undefined ? {} : { enhancedAuthentication: { 'SCRAM-SHA-256': scram } }),
-    ...(hasLogin ? { authenticate: authenticateUsers(users, configuration.allowAnonymous ?? false) } : {}),
+    ...(users?.hasScram ? { enhancedAuthentication: { 'SCRAM-SHA-256': users.scram } } : {}),
+    ...(users === undefined ? {} : { authenticate: users.authenticate }),
   }
   const { listeners } = resolveOptions(options)
   if (!hasLogin && configuration.allowAnonymous !== true) refuseExposure(listeners)
   return {
     options,
+    users,
     logLevel: configuration.log?.level ?? 'info',
     logFormat: configuration.log?.format ?? 'auto',
   }

@@ -8,6 +8,7 @@ import { type BrokerOptions, resolveOptions } from '../options.js'
 import { parseArguments } from './args.js'
 import { type Bound, banner, wantsColor } from './banner.js'
 import { loadSettings } from './configuration.js'
+import { onHangUp } from './hang-up.js'
 import { EXIT_FAILURE } from './lib/exit.js'
 import { type Io, whenReaderGone } from './lib/io.js'
 import { ProgressLine } from './lib/progress.js'
@@ -46,7 +47,8 @@ export async function start(args: readonly string[], io: Io): Promise<number | u
       throw withAdvice(error)
     })
   logEvents(broker, logger)
-  endInOrder(broker, logger)
+  const close = endInOrder(broker, logger)
+  onHangUp(broker, settings.users, logger, close)
   if (parsed.verbosity !== 'quiet') io.out(bannerOf(version, broker, settings.options))
   return undefined
 }
@@ -76,8 +78,11 @@ function bannerOf(version: string, broker: Broker, options: BrokerOptions): stri
   return banner(version, bound, resolved.store, { terminal, color: wantsColor(terminal, process.env) })
 }
 
-/** Signals, and a reader that went away, close the broker; the process ends by itself when nothing is left open. */
-function endInOrder(broker: Broker, logger: Logger): void {
+/**
+ * Signals, and a reader that went away, close the broker; the process ends by itself when nothing is left open. Returns
+ * what closes it.
+ */
+function endInOrder(broker: Broker, logger: Logger): (reason: string) => void {
   let isClosing = false
   const close = async (reason: string) => {
     if (isClosing) return
@@ -101,6 +106,7 @@ function endInOrder(broker: Broker, logger: Logger): void {
   whenReaderGone(() => void close('nobody reads our output any more'))
   // Emitted when the core has shut itself down after a bug; without a core there is nothing to serve.
   broker.on('error', () => process.exit(EXIT_FAILURE))
+  return (reason) => void close(reason)
 }
 
 /** The library says what is wrong; the command knows which flag mends it. */

@@ -10,6 +10,10 @@ const ELLIPSIS = '…'
 const MAXIMUM_GRAPHEME_UNITS = 16
 /** Cc, Cf, Cs, Co, Cn, and the separators of lines and paragraphs. */
 const INVISIBLES = /[\p{C}\p{Zl}\p{Zp}]/gu
+/** Cc but for line ends and tabs. */
+const CONTROLS = /(?![\n\t])\p{Cc}/gu
+/** The first byte of U+0080 to U+009F, among others. */
+const C1_LEAD = 0xc2
 const NAMED: ReadonlyMap<string, string> = new Map([
   ['\n', '\\n'],
   ['\r', '\\r'],
@@ -26,6 +30,12 @@ export { stringWidth as widthOf }
 /** A text of a peer, all of it, with escapes. */
 export function escapeText(text: string): string {
   return text.replace(INVISIBLES, escapeOf)
+}
+
+/** The same, of bytes that may have several lines; without anything to escape they come back as they are. */
+export function escapeLines(bytes: Buffer): Buffer | string {
+  if (!bytes.some((byte) => isControl(byte) || byte === C1_LEAD)) return bytes
+  return bytes.toString().replace(CONTROLS, escapeOf)
 }
 
 /** A payload: its text with escapes where it is UTF-8, else `0x` and hexadecimal digits. */
@@ -58,6 +68,10 @@ export function cutTo(text: string, columns: number, fill = false): string {
     if (width < columns) [shorter, shorterWidth] = [whole, width]
   }
   return padded(whole, width)
+}
+
+function isControl(byte: number): boolean {
+  return (byte < 0x20 && byte !== 0x0a && byte !== 0x09) || byte === 0x7f
 }
 
 function escapeOf(character: string): string {

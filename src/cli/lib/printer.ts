@@ -1,10 +1,12 @@
 /** Received messages on standard output, in the form that `-v`, `-F`, `-N` and `--json` ask for. */
 import type { Writable } from 'node:stream'
+import type { WriteStream } from 'node:tty'
 import { type Command, Option } from 'commander'
 import { type Format, FormatError, NotJson, parseFormat } from '../format/format.js'
 import { messageJson } from '../format/json.js'
 import type { ReceivedMessage } from '../format/message.js'
 import { wrongUsage } from './exit.js'
+import { escapeLines } from './plain-text.js'
 
 /** As commander leaves them. */
 export interface PrintFlags {
@@ -50,7 +52,7 @@ export class Printer {
 
   constructor(flags: PrintFlags, warn: (text: string) => void, output: Writable = process.stdout) {
     this.#output = output
-    this.#render = renderingOf(flags, warn)
+    this.#render = renderingOf(flags, warn, (output as Partial<WriteStream>).isTTY === true)
     output.on('drain', () => {
       this.#isFull = false
       for (const ready of this.#waiting.splice(0)) ready()
@@ -82,19 +84,22 @@ export class Printer {
   }
 }
 
-function renderingOf(flags: PrintFlags, warn: (text: string) => void): Rendering {
+/** On a terminal nothing that a peer sends is obeyed, unless `-F` asks for it as it is. */
+function renderingOf(flags: PrintFlags, warn: (text: string) => void, isTerminal: boolean): Rendering {
   const end = flags.N ? '' : '\n'
   const { pretty = false } = flags
-  if (flags.json) return (message) => messageJson(message, pretty) + end
+  const shown = (bytes: Buffer): Buffer | string => (isTerminal ? escapeLines(bytes) : bytes)
+  if (flags.json) return (message) => shown(Buffer.from(messageJson(message, pretty) + end))
   if (flags.F !== undefined) return formatted(readFormat(flags.F, pretty), end, warn)
   if (flags.verbose) {
     // As mosquitto_sub has it: an empty payload is shown, unless nothing but payloads is wanted.
     return ({ topic, payload }) => {
       if (payload.length === 0) return flags.N ? undefined : `${topic} (null)${end}`
-      return Buffer.concat([Buffer.from(`${topic} `), payload, Buffer.from(end)])
+      return shown(Buffer.concat([Buffer.from(`${topic} `), payload, Buffer.from(end)]))
     }
   }
-  return ({ payload }) => (payload.length === 0 ? undefined : Buffer.concat([payload, Buffer.from(end)]))
+  return ({ payload }) =>
+    payload.length === 0 ? undefined : shown(Buffer.concat([payload, Buffer.from(end)]))
 }
 
 function formatted(format: Format, end: string, warn: (text: string) => void): Rendering {

@@ -8,7 +8,8 @@ import type { ReadStream, WriteStream } from 'node:tty'
 
 /** Alternate screen; no cursor; long lines are cut, not wrapped. */
 const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l'
-const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l'
+/** Emptied before it is left: tmux moves what stands there to the main screen when the window has changed meanwhile. */
+const LEAVE = '\x1b[H\x1b[J\x1b[?7h\x1b[?25h\x1b[?1049l'
 /** A terminal that knows these shows the frame as a whole; others ignore them. */
 const BEGIN_FRAME = '\x1b[?2026h\x1b[H'
 const END_FRAME = '\x1b[J\x1b[?2026l'

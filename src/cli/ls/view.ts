@@ -84,7 +84,7 @@ export function rateText(rate: number): string {
 function headline(tree: TopicTree, { server, filters }: Frame, nowMs: number): string {
   const rate = rateText(tree.rateOf(tree.root, nowMs)) || '0/s'
   const what = filters.map(escapeText).join(' ')
-  return `${server}  ${what}  ${tree.topicCount} topics  ${tree.messageCount} messages  ${rate}`
+  return `${server}  ${what}  ${counted(tree.topicCount, 'topic')}  ${counted(tree.messageCount, 'message')}  ${rate}`
 }
 
 function row(tree: TopicTree, node: TopicNode, depth: number, frame: Frame, nowMs: number): string {
@@ -94,7 +94,9 @@ function row(tree: TopicTree, node: TopicNode, depth: number, frame: Frame, nowM
   const valueColumns = Math.max(0, columns - nameColumns - RATE_COLUMNS - 2)
   // An empty level is a level too: a topic may begin with a slash.
   const name = `${' '.repeat(INDENT * depth)}${escapeText(node.name)}${isLeaf ? '' : '/'}`
-  const within = isLeaf ? '' : paint.dim(cutTo(`(${tree.topicsWithin(node)} topics)`, valueColumns, true))
+  const within = isLeaf
+    ? ''
+    : paint.dim(cutTo(`(${counted(tree.topicsWithin(node), 'topic')})`, valueColumns, true))
   const value = node.message === undefined ? within : cutTo(valueText(node), valueColumns, true)
   const shownName = cutTo(name, nameColumns, true)
   const rate = rateText(tree.rateOf(node, nowMs)).padStart(RATE_COLUMNS)
@@ -104,6 +106,10 @@ function row(tree: TopicTree, node: TopicNode, depth: number, frame: Frame, nowM
 function valueText({ message }: TopicNode): string {
   if (message === undefined) return ''
   return message.bytes === 0 ? '(empty)' : message.value
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
 function note(tree: TopicTree, { trouble, columns, maximumTopics, paint }: Frame): string {
