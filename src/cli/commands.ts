@@ -42,6 +42,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./passwd/command.js')).passwdCommand,
   },
   {
+    name: 'store',
+    summary: 'check, measure and copy what a broker has kept',
+    load: async () => (await import('./store/command.js')).storeCommand,
+  },
+  {
     name: 'simulate',
     summary: 'play a fleet of devices from a scenario file',
     load: async () => (await import('./simulate/command.js')).simulateCommand,

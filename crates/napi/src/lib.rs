@@ -6,7 +6,7 @@
 //! broker it happened in, and nothing else.
 //!
 //! What lives here: [`broker`] with its [`events`] as a byte stream and the sockets that it drives itself
-//! ([`broker_sockets`]) and the [`store`] beside it, [`client`], [`topic_router`], [`codec`], [`password`] hashes, and for
+//! ([`broker_sockets`]) and the [`store`] beside it, [`store_tool`] for stores without a broker, [`client`], [`topic_router`], [`codec`], [`password`] hashes, and for
 //! the command whether its [`reader`] is there.
 //! `src/native.ts` is the only JavaScript that imports it.
 
@@ -28,5 +28,6 @@ mod shared;
 mod sockets;
 mod state;
 pub mod store;
+pub mod store_tool;
 mod storing;
 pub mod topic_router;

@@ -46,7 +46,7 @@ const UNREADABLE: &str =
     "the store is damaged, its engine gave it up: restore it from a backup, or move it away to begin anew";
 
 /// What went wrong while a store was opened, for JavaScript.
-type Problem = (Code, String);
+pub(crate) type Problem = (Code, String);
 
 /// A store that is being opened, and the broker that is being made from it.
 #[napi]
@@ -208,15 +208,8 @@ fn open(options: &NativeStoreOptions) -> core::result::Result<Box<dyn Store>, Pr
         "power" => Durability::Power,
         _ => Durability::Process,
     };
-    let store = DiskStore::open(Path::new(&options.path), durability).map_err(|problem| {
-        let code = match problem {
-            OpenError::InUse { .. } => Code::StoreInUse,
-            OpenError::Newer { .. } => Code::StoreVersion,
-            OpenError::Damaged { .. } => Code::StoreDamaged,
-            _ => Code::StoreFailed,
-        };
-        (code, problem.to_string())
-    })?;
+    let store =
+        DiskStore::open(Path::new(&options.path), durability).map_err(|problem| of_opening(&problem))?;
     Ok(Box::new(store))
 }
 
@@ -235,12 +228,24 @@ fn restore(
             records.fetch_add(1, Ordering::Relaxed);
             restore.take(record);
         })
-        .map_err(|problem| {
-            let code = match problem {
-                StoreError::Damaged(_) => Code::StoreDamaged,
-                _ => Code::StoreFailed,
-            };
-            (code, problem.to_string())
-        })?;
+        .map_err(|problem| of_store(&problem))?;
     Ok(restore.finish(last_sequence, now_ms()))
+}
+
+pub(crate) fn of_opening(problem: &OpenError) -> Problem {
+    let code = match problem {
+        OpenError::InUse { .. } => Code::StoreInUse,
+        OpenError::Newer { .. } => Code::StoreVersion,
+        OpenError::Damaged { .. } => Code::StoreDamaged,
+        _ => Code::StoreFailed,
+    };
+    (code, problem.to_string())
+}
+
+pub(crate) fn of_store(problem: &StoreError) -> Problem {
+    let code = match problem {
+        StoreError::Damaged(_) => Code::StoreDamaged,
+        _ => Code::StoreFailed,
+    };
+    (code, problem.to_string())
 }

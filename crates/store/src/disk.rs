@@ -13,7 +13,7 @@ use crate::fence::{self, fenced};
 use crate::keys::Table;
 use crate::open::{self, OpenError, Opened, StoreFiles};
 use crate::plan::Changes;
-use crate::tree::{io_error, store_error};
+use crate::tree::{Snapshot, io_error, store_error};
 use crate::{check, contents, plan};
 
 /// What a batch survives, once [`Store::commit`] has returned.
@@ -110,6 +110,16 @@ impl DiskStore {
         Ok(report)
     }
 
+    /// Reads the tables.
+    pub(crate) fn read_rows<T, E: From<StoreError>>(
+        &mut self,
+        read: impl FnOnce(&Snapshot<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let opened = self.opened()?;
+        let result = fenced(|| read(&opened.tree.read()));
+        self.keep(opened, result)
+    }
+
     /// How much of everything there is. Reads the whole file.
     ///
     /// # Errors
@@ -158,7 +168,7 @@ impl DiskStore {
     }
 
     /// After an error of the engine the tables in memory are not to be trusted; those on the disk and the journal are.
-    fn keep<T>(&mut self, opened: Opened, result: Result<T, StoreError>) -> Result<T, StoreError> {
+    fn keep<T, E>(&mut self, opened: Opened, result: Result<T, E>) -> Result<T, E> {
         if result.is_ok() {
             self.opened = Some(opened);
         } else {
@@ -222,21 +232,15 @@ impl Store for DiskStore {
     }
 
     fn fetch(&mut self, fetch: &Fetch) -> Result<Vec<(QoS, Delivery)>, StoreError> {
-        let opened = self.opened()?;
-        let result = fenced(|| contents::fetch(&opened.tree.read(), fetch));
-        self.keep(opened, result)
+        self.read_rows(|rows| contents::fetch(rows, fetch))
     }
 
     fn fetch_retained(&mut self, topic_names: &[Arc<str>]) -> Result<Vec<Option<Arc<Message>>>, StoreError> {
-        let opened = self.opened()?;
-        let result = fenced(|| contents::retained(&opened.tree.read(), topic_names));
-        self.keep(opened, result)
+        self.read_rows(|rows| contents::retained(rows, topic_names))
     }
 
     fn contents(&mut self, each: &mut dyn FnMut(Record)) -> Result<u64, StoreError> {
-        let opened = self.opened()?;
-        let result = fenced(|| contents::tell(&opened.tree.read(), each));
-        self.keep(opened, result)?;
+        self.read_rows(|rows| contents::tell(rows, each))?;
         Ok(self.last_sequence)
     }
 }

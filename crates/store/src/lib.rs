@@ -8,10 +8,12 @@
 mod check;
 mod contents;
 mod disk;
+mod export;
 mod fence;
 mod files;
 mod journal;
 mod keys;
+mod lines;
 mod memory;
 mod open;
 mod plan;
@@ -21,6 +23,7 @@ mod tree;
 
 pub use check::{Counts, Report, Stats, TableStats};
 pub use disk::{DiskStore, Durability, JOURNAL_BYTES};
+pub use export::TransferError;
 pub use files::StoreFile;
 pub use memory::{MemoryStore, StoredDelivery, StoredSession, StoredWill};
 pub use open::{FORMAT_VERSION, OpenError, StoreFiles};
