@@ -13,8 +13,9 @@ use topicwire_codec::{PacketId, QoS};
 use topicwire_session::Stage;
 
 use crate::keys::{self, SessionNumber, Table};
+use crate::message_record::{self, DeliveryDecoder};
 use crate::plan::{Rows, damaged};
-use crate::record::{self, DeliveryDecoder, QueueRecord, SessionRecord};
+use crate::record::{self, QueueRecord, SessionRecord};
 use crate::tree::Snapshot;
 
 /// Everything, as `Store::contents` tells it.
@@ -26,7 +27,7 @@ pub(crate) fn tell(rows: &Snapshot<'_>, each: &mut dyn FnMut(Record)) -> Result<
         Ok(true)
     })?;
     rows.all(Table::Retained, &mut |key, value| {
-        let message = record::decode_retained(key, value).ok_or_else(|| damaged(Table::Retained))?;
+        let message = message_record::decode_retained(key, value).ok_or_else(|| damaged(Table::Retained))?;
         each(Record::Put(StoreOperation::PutRetained { message: Arc::new(message) }));
         Ok(true)
     })
@@ -117,7 +118,7 @@ impl Teller<'_, '_> {
     fn tell_will(&self, each: &mut dyn FnMut(Record)) -> Result<(), StoreError> {
         let Some(value) = self.rows.get(Table::Wills, &keys::session(self.number))? else { return Ok(()) };
         let (message, delay_interval_secs, expiry_interval_secs) =
-            record::decode_will(&value).ok_or_else(|| damaged(Table::Wills))?;
+            message_record::decode_will(&value).ok_or_else(|| damaged(Table::Wills))?;
         each(Record::Put(StoreOperation::PutWill {
             client_id: self.own(),
             message: Arc::new(message),
@@ -144,7 +145,7 @@ impl Teller<'_, '_> {
             if let Some(delivery) = &delivery
                 && under_way.positions.insert(position)
             {
-                under_way.sum.add(record::content_bytes(&delivery.message));
+                under_way.sum.add(message_record::content_bytes(&delivery.message));
             }
             each(Record::Exchange { client_id: self.own(), packet_id, position, stage, delivery });
         }

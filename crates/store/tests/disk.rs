@@ -182,3 +182,10 @@ fn a_batch_with_an_operation_on_no_session_is_refused_as_a_whole() {
     store.commit(&good).unwrap();
     assert_eq!(store.last_sequence(), 1);
 }
+
+#[test]
+fn it_can_be_given_to_another_thread() {
+    fn is_send<T: Send>(_: &T) {}
+    let directory = tempfile::tempdir().unwrap();
+    is_send(&open(directory.path()));
+}
