@@ -6,7 +6,7 @@ pub(crate) mod power;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use topicwire_broker::store::{Fetch, Store, StoreBatch, StoreOperation};
+use topicwire_broker::store::{Fetch, Record, Store, StoreBatch, StoreOperation};
 use topicwire_broker::{Delivery, Message, SubscriptionOptions};
 use topicwire_codec::{PacketId, QoS, Version};
 use topicwire_session::Stage;
@@ -213,10 +213,24 @@ impl Batches {
     }
 }
 
-/// All that `contents` tells, a line each, and the sequence.
+/// All that `contents` tells and what it leaves to be fetched, a line each, and the sequence.
 pub(crate) fn contents(store: &mut dyn Store) -> Vec<String> {
-    let mut lines = Vec::new();
-    let last = store.contents(&mut |record| lines.push(format!("{record:?}"))).unwrap();
+    let (mut lines, mut queues, mut topic_names) = (Vec::new(), Vec::new(), Vec::new());
+    let mut each = |record: Record| {
+        lines.push(format!("{record:?}"));
+        match record {
+            Record::Queue { client_id, .. } => queues.push(client_id),
+            Record::Retained { topic_name, .. } => topic_names.push(topic_name),
+            _ => {}
+        }
+    };
+    let last = store.contents(&mut each).unwrap();
+    for client_id in queues {
+        lines.extend(fetched(store, &client_id, 0, usize::MAX));
+    }
+    let retained = store.fetch_retained(&topic_names).unwrap();
+    assert!(retained.iter().all(Option::is_some));
+    lines.extend(retained.iter().map(|message| format!("{message:?}")));
     lines.push(format!("sequence {last}"));
     lines
 }
