@@ -9,14 +9,16 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** A store that its broker has no use for any more. */
+export declare class DetachedStore {
+  /** Ends the thread, beside the event loop, and lets go of the directory. */
+  close(): Promise<void>
+}
+
 /**
  * The native half of `Broker`; `src/broker.ts` is what users see. Times are in milliseconds, and never go
  * backwards from call to call.
  */
-export declare class DetachedStore {
-  close(): Promise<void>
-}
-
 export declare class NativeBroker {
   /** A broker with nothing in it. */
   constructor(options: NativeOptions, nowMs: number)
@@ -191,6 +193,25 @@ export declare class NativeStore {
   records(): number
   /** The broker, when the store has been opened and read; null until then. Throws what is wrong with the store. */
   take(nowMs: number): NativeBroker | null
+}
+
+/** A store in a directory. */
+export declare class NativeStoreTool {
+  /** Nothing is opened yet. */
+  constructor(path: string)
+  /** How many rows or lines have passed so far. */
+  records(): number
+  /** Reads everything and looks whether it fits together. */
+  check(): Promise<NativeStoreReport>
+  /** Says how much space everything takes. */
+  stats(): Promise<NativeStoreStats>
+  /**
+   * Writes everything as lines of JSON to a file that is not there yet, or to standard output. Resolves with the
+   * number of lines.
+   */
+  export(file?: string | undefined | null): Promise<number>
+  /** Reads such lines from a file or from standard input into a store that is empty. Resolves with their number. */
+  import(file?: string | undefined | null): Promise<number>
 }
 
 /**
@@ -433,6 +454,38 @@ export interface NativeStoreOptions {
   durability: string
 }
 
+/** How many of each thing a store holds, and whether it is whole. */
+export interface NativeStoreReport {
+  /** The first damage; absent where all is well. */
+  damage?: string
+  /** Sessions. */
+  sessions: number
+  /** Their subscriptions. */
+  subscriptions: number
+  /** Messages on their way to Sessions. */
+  deliveries: number
+  /** Open exchanges. */
+  exchanges: number
+  /** Received QoS 2 messages that await PUBREL. */
+  inbound: number
+  /** Wills. */
+  wills: number
+  /** Retained messages. */
+  retained: number
+}
+
+/** How much space a store takes. */
+export interface NativeStoreStats {
+  /** The sequence of the last batch. */
+  lastSequence: number
+  /** The length of the file with the tables. */
+  tablesFileBytes: number
+  /** What has been committed since the tables were written last. */
+  journalBytes: number
+  /** Every table. */
+  tables: Array<NativeStoreTable>
+}
+
 /** How a store is. */
 export interface NativeStoreStatus {
   /** `working`, `failing` or `damaged`. */
@@ -443,6 +496,18 @@ export interface NativeStoreStatus {
   stored: number
   /** Whether everything that has been recorded is safe. */
   isDone: boolean
+}
+
+/** How much space a table takes. */
+export interface NativeStoreTable {
+  /** Its name. */
+  name: string
+  /** Its rows. */
+  rows: number
+  /** Their keys and values. */
+  bytes: number
+  /** What the engine adds to that, and what is unused within its pages. */
+  overheadBytes: number
 }
 
 /** A connection that began with something else. It is the caller's from now on. */

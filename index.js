@@ -773,10 +773,12 @@ if (
   }
 }
 
-const { NativeBroker, NativeClients, NativeStore, NativeTopicRouter, argon2id, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches, whenReaderGone } = nativeBinding
+const { DetachedStore, NativeBroker, NativeClients, NativeStore, NativeStoreTool, NativeTopicRouter, argon2id, dropReasonNames, metricNames, nativeDecoder, reasonCodeName, recodePacket, topicFiltersOverlap, topicMatches, whenReaderGone } = nativeBinding
+export { DetachedStore }
 export { NativeBroker }
 export { NativeClients }
 export { NativeStore }
+export { NativeStoreTool }
 export { NativeTopicRouter }
 export { argon2id }
 export { dropReasonNames }
