@@ -73,17 +73,19 @@ it('what is exported and imported again is the same, and a broker serves it', as
   subscriber.on('message', (topic, payload) => received.push(`${topic} ${payload}`))
   await nextEvent(subscriber, 'connect')
   await subscriber.subscribeAsync('kept/#', { qos: 1 })
-  await expect.poll(() => received.toSorted()).toEqual([
-    'kept/a stays',
-    'kept/b stays',
-    'queue/a waits',
-    'queue/b waits',
-  ])
+  await expect
+    .poll(() => received.toSorted())
+    .toEqual(['kept/a stays', 'kept/b stays', 'queue/a waits', 'queue/b waits'])
   await subscriber.endAsync()
 })
 
 it.each([
-  ['a directory that is not there', ['check', '--data', '/nowhere/data'], 2, /There is no data in \/nowhere\/data/],
+  [
+    'a directory that is not there',
+    ['check', '--data', '/nowhere/data'],
+    2,
+    /There is no data in \/nowhere\/data/,
+  ],
   ['no file', ['export'], 2, /missing required argument/],
   ['no such word', ['repair'], 2, /unknown command/],
 ])('%s is answered in a sentence', async (_, args, code, expected) => {
@@ -106,7 +108,10 @@ it('a file that is there is not written over, and a store that is not empty take
   const file = join(temporaryDirectory(), 'backup.jsonl')
   writeFileSync(file, 'mine')
   const { exitCode, error } = await topicwire(['store', 'export', file, '--data', data]).ended
-  expect({ exitCode, error }).toMatchObject({ exitCode: 1, error: expect.stringContaining('cannot be opened') })
+  expect({ exitCode, error }).toMatchObject({
+    exitCode: 1,
+    error: expect.stringContaining('cannot be opened'),
+  })
   expect(readFileSync(file, 'utf8')).toBe('mine')
   const imported = await topicwire(['store', 'import', file, '--data', data]).ended
   expect(imported).toMatchObject({ exitCode: 1, error: expect.stringContaining('not empty') })

@@ -141,7 +141,10 @@ impl NativeStoreTool {
                 None => Box::new(Patient(io::stdout())),
             };
             let mut out = BufWriter::new(to);
-            store.export(&mut out, progress).map(|lines| lines as f64).map_err(|problem| of_transfer(&problem))
+            store
+                .export(&mut out, progress)
+                .map(|lines| lines as f64)
+                .map_err(|problem| of_transfer(&problem))
         })))
     }
 
@@ -154,7 +157,10 @@ impl NativeStoreTool {
                 None => Box::new(Patient(io::stdin())),
             };
             let mut input = BufReader::new(from);
-            store.import(&mut input, progress).map(|lines| lines as f64).map_err(|problem| of_transfer(&problem))
+            store
+                .import(&mut input, progress)
+                .map(|lines| lines as f64)
+                .map_err(|problem| of_transfer(&problem))
         })))
     }
 
@@ -164,8 +170,8 @@ impl NativeStoreTool {
     ) -> StoreTask<T> {
         let (path, records) = (self.path.clone(), Arc::clone(&self.records));
         let work = move || {
-            let mut store =
-                DiskStore::open(Path::new(&path), Durability::Power).map_err(|problem| of_opening(&problem))?;
+            let mut store = DiskStore::open(Path::new(&path), Durability::Power)
+                .map_err(|problem| of_opening(&problem))?;
             let result = work(&mut store, &mut |count| records.store(count, Ordering::Relaxed))?;
             store.close().map_err(|problem| of_store(&problem))?;
             Ok(result)
