@@ -1,12 +1,12 @@
 /**
  * `npm run bench`: brings the checkout up to date (release builds), then runs bench/run.mjs with our arguments; with
- * `--growth`, `--soak`, `--parts`, `--clients` or `--store` among them bench/growth.mjs, bench/soak.mjs, bench/parts.mjs,
- * bench/clients.mjs or bench/store.mjs instead.
+ * `--growth`, `--soak`, `--parts`, `--clients`, `--store` or `--store-size` among them bench/growth.mjs, bench/soak.mjs, bench/parts.mjs,
+ * bench/clients.mjs, bench/store.mjs or bench/store-size.mjs instead.
  */
 import { ensure } from './ensure.mjs'
 import { inRoot, main, run } from './lib/project.mjs'
 
-const others = ['growth', 'soak', 'parts', 'clients', 'store']
+const others = ['growth', 'soak', 'parts', 'clients', 'store', 'store-size']
 
 await main(async () => {
   await ensure()

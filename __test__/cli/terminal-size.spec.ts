@@ -19,7 +19,7 @@ class Window {
     const words = [process.execPath, TOPICWIRE, ...args].map((word) => `'${word}'`)
     const line = `env ${environment} ${words.join(' ')}; echo "ended with $?"; sleep 600`
     this.#run('-f', '/dev/null', 'new-session', '-d', '-x', `${columns}`, '-y', `${rows}`, 'sh', '-c', line)
-    onTestFinished(() => this.#run('kill-server'))
+    onTestFinished(() => void this.#run('kill-server'))
   }
 
   /** The lines of the screen; with `-e` as the terminal was told to paint them. */

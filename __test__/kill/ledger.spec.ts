@@ -108,6 +108,14 @@ describe('a message', () => {
     expect(verdict()).toEqual(['reordered'])
   })
 
+  it('that was sent before there was a subscription may come late', () => {
+    const early = send('a/b')
+    subscribe('subscriber', 'a/+')
+    receive(acknowledge(send('a/b')))
+    receive(acknowledge(early))
+    expect(verdict()).toEqual([])
+  })
+
   it('must come as it was sent', () => {
     subscribe('subscriber', 'a/+')
     receive(acknowledge(send('a/b')), { qos: 1 })

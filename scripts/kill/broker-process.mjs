@@ -75,7 +75,9 @@ export class BrokerProcess {
     await this.#exited
     if (!isGone) return `it had to be killed after ${PATIENCE_MS} ms`
     const { exitCode, signalCode } = this.#child
-    return signal === 'SIGTERM' && exitCode !== 0 ? `it ended with ${exitCode ?? signalCode}` : undefined
+    // Told to stop as soon as it listens, it may not have learnt to listen for that yet: then it was killed.
+    const isInOrder = signalCode !== null || exitCode === 0
+    return isInOrder ? undefined : `it ended with ${exitCode}`
   }
 }
 

@@ -107,6 +107,13 @@ export class Ledger {
     session.forgive((message) => matches(filter, message.topic))
   }
 
+  unsubscribed(name, filter, code) {
+    const subscription = this.#session(name).subscription(filter)
+    if (subscription.wasOn && code === NO_SUBSCRIPTION_EXISTED)
+      this.fault('subscription', `UNSUBACK says that there was no ${filter}`, { session: name })
+    subscription.become('off', this.tick())
+  }
+
   /** Whether it has never been asked for a subscription. */
   isNew(name) {
     return this.#session(name).subscriptions.size === 0
@@ -114,14 +121,7 @@ export class Ledger {
 
   /** @returns {'on' | 'off' | 'maybe'} */
   stateOf(name, filter) {
-    return this.#session(name).subscription(filter).state
-  }
-
-  unsubscribed(name, filter, code) {
-    const subscription = this.#session(name).subscription(filter)
-    if (subscription.wasOn && code === NO_SUBSCRIPTION_EXISTED)
-      this.fault('subscription', `UNSUBACK says that there was no ${filter}`, { session: name })
-    subscription.become('off', this.tick())
+    return this.#session(name).subscriptions.get(filter)?.state ?? 'off'
   }
 
   /** A PUBLISH is sent for the first time. `isProbe`: only there to ask for its subscriptions. */
@@ -227,6 +227,8 @@ export class Ledger {
   }
 
   #judgeOrder(session, message, qos) {
+    // What was taken before there was a subscription is taken again when it is sent again, and comes late.
+    if (session.over(message.topic, message.sentAt, this.#now) !== 'on') return
     const key = `${message.publisher} ${message.topic} ${message.qos} ${qos}`
     const last = session.last.get(key) ?? 0
     if (message.id < last)

@@ -99,6 +99,7 @@ export class World {
     this.#onMoment = () => {}
     this.loadMs += performance.now() - from
     await signalled
+    // What the broker sent before it died is still read.
     await this.#until(() => [...this.#clients.values()].every(({ isClosed }) => isClosed))
   }
 

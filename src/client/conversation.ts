@@ -66,8 +66,8 @@ export class Conversation implements EngineListener, ConnectionsListener {
     this.#steps = new AuthenticationSteps(options.authentication, (error) => this.#connections.refuse(error))
     const engine = new Engine(nativeOptions(options), this)
     this.#engine = engine
-    this.subscriptions =
-      before?.subscriptions.successor(engine) ?? new Subscriptions(engine, (error) => this.report(error))
+    const report = (error: MqttError): void => this.report(error)
+    this.subscriptions = before?.subscriptions.successor(engine, report) ?? new Subscriptions(engine, report)
     this.#outgoing = new Outgoing(engine, options)
     this.#connections = new Connections(engine, dialer, options, chosenVersion, this)
     this.wantsPackets = before?.wantsPackets ?? false

@@ -79,8 +79,8 @@ export class Subscriptions {
   }
 
   /** The same subscriptions, to be made by another engine. */
-  successor(engine: Engine): Subscriptions {
-    return new Subscriptions(engine, this.#report, this.#active)
+  successor(engine: Engine, report: (error: MqttError) => void): Subscriptions {
+    return new Subscriptions(engine, report, this.#active)
   }
 
   get isEmpty(): boolean {

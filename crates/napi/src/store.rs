@@ -1,5 +1,5 @@
 //! The store behind a JavaScript class: opened and read on its own thread, then part of the broker that is made from
-//! it. What happens from then on is [`crate::storing`].
+//! it. What happens from then on is `storing.rs`.
 
 use std::path::Path;
 use std::sync::Arc;

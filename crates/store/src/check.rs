@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use topicwire_broker::store::StoreError;
 
 use crate::keys::{self, SessionNumber, Table};
+use crate::message_record::{self, DeliveryDecoder};
 use crate::plan::damaged;
-use crate::record::{self, DeliveryDecoder, QueueRecord, SessionRecord};
+use crate::record::{self, QueueRecord, SessionRecord};
 use crate::tree::Snapshot;
 
 /// How many of each thing there are.
@@ -150,7 +151,7 @@ impl Walk<'_, '_> {
             }
             Table::Deliveries => {
                 let (_, delivery) = decoder.decode(keys::position_of(key)?, value)?;
-                self.session(key)?.found.add(record::content_bytes(&delivery.message));
+                self.session(key)?.found.add(message_record::content_bytes(&delivery.message));
             }
             Table::Exchanges => {
                 keys::packet_id_of(key)?;
@@ -160,10 +161,10 @@ impl Walk<'_, '_> {
                 keys::packet_id_of(key)?;
             }
             Table::Wills => {
-                record::decode_will(value)?;
+                message_record::decode_will(value)?;
             }
             Table::Retained => {
-                record::decode_retained(key, value)?;
+                message_record::decode_retained(key, value)?;
             }
         }
         if Table::OF_SESSION.contains(&table) {

@@ -13,8 +13,9 @@ use topicwire_codec::{PacketId, QoS};
 use topicwire_session::Stage;
 
 use crate::keys::{self, SessionNumber, Table};
+use crate::message_record::{self, DeliveryDecoder};
 use crate::plan::{Rows, damaged};
-use crate::record::{self, DeliveryDecoder, QueueRecord, SessionRecord};
+use crate::record::{self, QueueRecord, SessionRecord};
 use crate::tree::Snapshot;
 
 /// Everything, as `Store::contents` tells it.
@@ -26,7 +27,7 @@ pub(crate) fn tell(rows: &Snapshot<'_>, each: &mut dyn FnMut(Record)) -> Result<
         Ok(true)
     })?;
     rows.all(Table::Retained, &mut |key, value| {
-        let message = record::decode_retained(key, value).ok_or_else(|| damaged(Table::Retained))?;
+        let message = message_record::decode_retained(key, value).ok_or_else(|| damaged(Table::Retained))?;
         each(Record::Retained {
             topic_name: Arc::clone(message.topic_name()),
             qos: message.qos,
@@ -44,7 +45,7 @@ pub(crate) fn retained(
 ) -> Result<Vec<Option<Arc<Message>>>, StoreError> {
     let of_topic = |topic_name: &Arc<str>| {
         let Some(value) = rows.get(Table::Retained, topic_name.as_bytes())? else { return Ok(None) };
-        let message = record::decode_retained(topic_name.as_bytes(), &value);
+        let message = message_record::decode_retained(topic_name.as_bytes(), &value);
         message.map(|message| Some(Arc::new(message))).ok_or_else(|| damaged(Table::Retained))
     };
     topic_names.iter().map(of_topic).collect()
@@ -135,7 +136,7 @@ impl Teller<'_, '_> {
     fn tell_will(&self, each: &mut dyn FnMut(Record)) -> Result<(), StoreError> {
         let Some(value) = self.rows.get(Table::Wills, &keys::session(self.number))? else { return Ok(()) };
         let (message, delay_interval_secs, expiry_interval_secs) =
-            record::decode_will(&value).ok_or_else(|| damaged(Table::Wills))?;
+            message_record::decode_will(&value).ok_or_else(|| damaged(Table::Wills))?;
         each(Record::Put(StoreOperation::PutWill {
             client_id: self.own(),
             message: Arc::new(message),
@@ -162,7 +163,7 @@ impl Teller<'_, '_> {
             if let Some(delivery) = &delivery
                 && under_way.positions.insert(position)
             {
-                under_way.sum.add(record::content_bytes(&delivery.message));
+                under_way.sum.add(message_record::content_bytes(&delivery.message));
             }
             each(Record::Exchange { client_id: self.own(), packet_id, position, stage, delivery });
         }

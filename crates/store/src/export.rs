@@ -8,10 +8,11 @@ use topicwire_broker::store::{Store, StoreBatch, StoreError, StoreOperation};
 use crate::disk::DiskStore;
 use crate::keys::{self, Table};
 use crate::lines::{Line, MessageLine};
+use crate::message_record::{self, DeliveryDecoder};
 use crate::open::FORMAT_VERSION;
 use crate::plan::damaged;
-use crate::record::{self, DeliveryDecoder, SessionRecord};
-use crate::tree::Snapshot;
+use crate::record::{self, SessionRecord};
+use crate::tree::{EachRow, Snapshot};
 
 /// Why an export or an import stopped.
 #[derive(Debug, Error)]
@@ -59,10 +60,7 @@ impl DiskStore {
             let mut lines = Lines { out, progress, count: 0 };
             lines.write(&Line::Export { format: FORMAT_VERSION })?;
             lines.sessions(rows)?;
-            lines.table(rows, Table::Retained, &mut |key, value| {
-                let message = record::decode_retained(key, value)?;
-                Some(Line::Retained { message: MessageLine::from(&message) })
-            })?;
+            lines.retained(rows)?;
             let end = Line::End { lines: lines.count + 1 };
             lines.write(&end)?;
             lines.out.flush()?;
@@ -151,47 +149,51 @@ impl Lines<'_> {
     }
 
     fn sessions(&mut self, rows: &Snapshot<'_>) -> Result<(), TransferError> {
-        walk(|each| rows.all(Table::Sessions, each), &mut |key, value| {
-            let client_id = std::str::from_utf8(key).map_err(|_| damaged(Table::Sessions))?;
-            let session = SessionRecord::decode(value).ok_or_else(|| damaged(Table::Sessions))?;
-            self.write(&Line::Session {
-                client_id: client_id.to_owned(),
-                expiry_interval_secs: session.expiry_interval_secs,
-                protocol_version: session.version as u8,
-                closed_at_ms: session.closed_at_ms,
-            })?;
-            let mut decoder = DeliveryDecoder::default();
-            // Deliveries before the exchanges they are in.
-            for table in
-                [Table::Subscriptions, Table::Inbound, Table::Wills, Table::Deliveries, Table::Exchanges]
-            {
-                walk(|each| rows.of_session(table, session.number, each), &mut |key, value| {
-                    let line = of_session(table, client_id, key, value, &mut decoder);
-                    self.write(&line.ok_or_else(|| damaged(table))?)
+        walk(
+            |each| rows.all(Table::Sessions, each),
+            |key, value| {
+                let client_id = std::str::from_utf8(key).map_err(|_| damaged(Table::Sessions))?;
+                let session = SessionRecord::decode(value).ok_or_else(|| damaged(Table::Sessions))?;
+                self.write(&Line::Session {
+                    client_id: client_id.to_owned(),
+                    expiry_interval_secs: session.expiry_interval_secs,
+                    protocol_version: session.version as u8,
+                    closed_at_ms: session.closed_at_ms,
                 })?;
-            }
-            Ok(())
-        })
+                let mut decoder = DeliveryDecoder::default();
+                // Deliveries before the exchanges they are in.
+                for table in
+                    [Table::Subscriptions, Table::Inbound, Table::Wills, Table::Deliveries, Table::Exchanges]
+                {
+                    walk(
+                        |each| rows.of_session(table, session.number, each),
+                        |key, value| {
+                            let line = of_session(table, client_id, key, value, &mut decoder);
+                            self.write(&line.ok_or_else(|| damaged(table))?)
+                        },
+                    )?;
+                }
+                Ok(())
+            },
+        )
     }
 
-    fn table(
-        &mut self,
-        rows: &Snapshot<'_>,
-        table: Table,
-        line: &mut dyn FnMut(&[u8], &[u8]) -> Option<Line>,
-    ) -> Result<(), TransferError> {
-        walk(|each| rows.all(table, each), &mut |key, value| {
-            self.write(&line(key, value).ok_or_else(|| damaged(table))?)
-        })
+    fn retained(&mut self, rows: &Snapshot<'_>) -> Result<(), TransferError> {
+        walk(
+            |each| rows.all(Table::Retained, each),
+            |key, value| {
+                let message = message_record::decode_retained(key, value);
+                let message = MessageLine::from(&message.ok_or_else(|| damaged(Table::Retained))?);
+                self.write(&Line::Retained { message })
+            },
+        )
     }
 }
-
-type EachRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<bool, StoreError>;
 
 /// Walks rows with a callback that may fail in ways of its own.
 fn walk(
     rows: impl FnOnce(EachRow<'_>) -> Result<(), StoreError>,
-    each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), TransferError>,
+    mut each: impl FnMut(&[u8], &[u8]) -> Result<(), TransferError>,
 ) -> Result<(), TransferError> {
     let mut failed = None;
     rows(&mut |key, value| {
@@ -223,7 +225,7 @@ fn of_session(
         }
         Table::Inbound => Line::Inbound { client_id, packet_id: keys::packet_id_of(key)?.value() },
         Table::Wills => {
-            let (message, delay_interval_secs, expiry_interval_secs) = record::decode_will(value)?;
+            let (message, delay_interval_secs, expiry_interval_secs) = message_record::decode_will(value)?;
             let message = MessageLine::from(&message);
             Line::Will { client_id, delay_interval_secs, expiry_interval_secs, message }
         }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use topicwire_broker::store::StoreError;
 
-use crate::keys::{Key, Table};
+use crate::frame::{self, Frame, HEAD_BYTES, Head, SEQUENCE_IN_HEAD, SYNCED};
 use crate::open::FORMAT_VERSION;
 use crate::plan::Changes;
 use crate::tree::io_error;
@@ -26,12 +26,8 @@ const HEADER_BYTES: usize = 16;
 const BEGIN_BYTES: usize = HEADER_BYTES + 1;
 const NOT_MADE: u8 = 0;
 const MADE: u8 = b'M';
-/// Length of the body, checksum, sequence, flags.
-const HEAD_BYTES: usize = 17;
-/// The frame was to be synced before anything depended on it.
-const SYNCED: u8 = 1;
-const REMOVED: u8 = 0x80;
-const ENDED: u8 = 0x7f;
+/// So much is read at once where a large part of the file is.
+const STRETCH_BYTES: u64 = 1 << 20;
 
 /// How far a store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +93,7 @@ impl Journal {
         let mut journal = Self { file, durability, end: BEGIN_BYTES as u64 };
         journal.check_header()?;
         let mut last = None;
-        while let Some((sequence, body)) = journal.frame(journal.end, len)? {
+        while let Some(Frame { sequence, body, .. }) = journal.frame(journal.end, len)? {
             if last.is_some_and(|last| sequence != last + 1) {
                 break;
             }
@@ -106,7 +102,7 @@ impl Journal {
             }
             if sequence > in_tables {
                 let changes =
-                    decode(&body).ok_or_else(|| damaged("a frame of the journal cannot be read"))?;
+                    frame::decode(&body).ok_or_else(|| damaged("a frame of the journal cannot be read"))?;
                 each(sequence, &changes)?;
             }
             last = Some(sequence);
@@ -137,7 +133,7 @@ impl Journal {
     /// Of the file. Nothing has been added then, and the same batch may be added later.
     pub(crate) fn append(&mut self, sequence: u64, changes: &Changes) -> Result<(), StoreError> {
         let flags = if self.durability == Durability::Power { SYNCED } else { 0 };
-        let frame = encode(sequence, flags, changes)
+        let frame = frame::encode(sequence, flags, changes)
             .ok_or_else(|| StoreError::Failed("a batch of more than four gigabytes".to_owned()))?;
         self.file.write(self.end, &frame).map_err(|error| io_error(&error))?;
         if self.durability == Durability::Power {
@@ -169,49 +165,45 @@ impl Journal {
     }
 
     /// The frame at this offset; none where there is no whole one.
-    fn frame(&self, offset: u64, len: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+    fn frame(&self, offset: u64, len: u64) -> Result<Option<Frame>, StoreError> {
         let mut head = [0; HEAD_BYTES];
         if offset + HEAD_BYTES as u64 > len {
             return Ok(None);
         }
         self.file.read(offset, &mut head).map_err(|error| io_error(&error))?;
-        let Head { body_len, checksum, sequence, flags } = Head::decode(&head);
+        let head = Head::decode(&head);
         let body_offset = offset + HEAD_BYTES as u64;
-        if body_offset + u64::from(body_len) > len {
+        if body_offset + u64::from(head.body_len) > len {
             return Ok(None);
         }
-        let mut body = vec![0; body_len as usize];
+        let mut body = vec![0; head.body_len as usize];
         self.file.read(body_offset, &mut body).map_err(|error| io_error(&error))?;
-        Ok((frame_checksum(sequence, flags, &body) == checksum).then_some((sequence, body)))
+        Ok(head.frame(body))
     }
 
     /// Behind the last frame there may be a batch that was cut short, but none that came after that one: it would have been
     /// written when the one before it had been synced.
     fn look_for_lost(&self, last_sequence: u64, len: u64) -> Result<(), StoreError> {
-        let Some(rest) = len.checked_sub(self.end).and_then(|rest| usize::try_from(rest).ok()) else {
-            return Ok(());
-        };
-        let mut bytes = vec![0; rest];
-        self.file.read(self.end, &mut bytes).map_err(|error| io_error(&error))?;
         let after_next = (last_sequence + 2).to_be_bytes();
-        let heads =
-            bytes.windows(HEAD_BYTES).enumerate().filter(|(_, head)| head.get(8..16) == Some(&after_next));
-        for (start, head) in heads {
-            let Ok(head) = <&[u8; HEAD_BYTES]>::try_from(head) else { continue };
-            let Head { body_len, checksum, sequence, flags } = Head::decode(head);
-            let from = start + HEAD_BYTES;
-            let body = bytes.get(from..from.saturating_add(body_len as usize));
-            if flags & SYNCED != 0
-                && body.is_some_and(|body| frame_checksum(sequence, flags, body) == checksum)
-            {
-                return Err(damaged("a frame in the middle of the journal cannot be read"));
+        let mut offset = self.end;
+        let mut bytes = Vec::new();
+        while offset + (HEAD_BYTES as u64) < len {
+            // The stretches overlap, for a head may lie across their ends.
+            let stretch = (STRETCH_BYTES + HEAD_BYTES as u64).min(len - offset);
+            bytes.resize(stretch as usize, 0);
+            self.file.read(offset, &mut bytes).map_err(|error| io_error(&error))?;
+            let heads = bytes.windows(HEAD_BYTES).zip(offset..);
+            for (_, place) in heads.filter(|(head, _)| head.get(SEQUENCE_IN_HEAD) == Some(&after_next)) {
+                if self.frame(place, len)?.is_some_and(|frame| frame.flags & SYNCED != 0) {
+                    return Err(damaged("a frame in the middle of the journal cannot be read"));
+                }
             }
+            offset += STRETCH_BYTES;
         }
         Ok(())
     }
 
     fn write_again(&self) -> io::Result<()> {
-        const STRETCH_BYTES: u64 = 1 << 20;
         let mut offset = 0;
         while offset < self.end {
             let stretch = STRETCH_BYTES.min(self.end - offset);
@@ -251,93 +243,4 @@ fn header(version: u32) -> [u8; HEADER_BYTES] {
     number.copy_from_slice(&version.to_be_bytes());
     checksum.copy_from_slice(&crc32fast::hash(&[&MAGIC[..], &version.to_be_bytes()].concat()).to_be_bytes());
     bytes
-}
-
-struct Head {
-    body_len: u32,
-    checksum: u32,
-    sequence: u64,
-    flags: u8,
-}
-
-impl Head {
-    fn decode(bytes: &[u8; HEAD_BYTES]) -> Self {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, flags] = *bytes;
-        Self {
-            body_len: u32::from_be_bytes([a, b, c, d]),
-            checksum: u32::from_be_bytes([e, f, g, h]),
-            sequence: u64::from_be_bytes([i, j, k, l, m, n, o, p]),
-            flags,
-        }
-    }
-}
-
-fn frame_checksum(sequence: u64, flags: u8, body: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&sequence.to_be_bytes());
-    hasher.update(&[flags]);
-    hasher.update(body);
-    hasher.finalize()
-}
-
-/// None where it is too long for a frame.
-fn encode(sequence: u64, flags: u8, changes: &Changes) -> Option<Vec<u8>> {
-    let bytes =
-        changes.rows.iter().map(|((_, key), value)| 9 + key.len() + value.as_ref().map_or(0, Vec::len));
-    let mut frame = Vec::with_capacity(HEAD_BYTES + bytes.sum::<usize>() + 9 * changes.ended.len());
-    frame.resize(HEAD_BYTES, 0);
-    for ((table, key), value) in &changes.rows {
-        match value {
-            Some(value) => {
-                frame.push(*table as u8);
-                put_bytes(&mut frame, key)?;
-                put_bytes(&mut frame, value)?;
-            }
-            None => {
-                frame.push(*table as u8 | REMOVED);
-                put_bytes(&mut frame, key)?;
-            }
-        }
-    }
-    for number in &changes.ended {
-        frame.push(ENDED);
-        frame.extend_from_slice(&number.to_be_bytes());
-    }
-    let (head, body) = frame.split_at_mut(HEAD_BYTES);
-    let body_len = u32::try_from(body.len()).ok()?;
-    let checksum = frame_checksum(sequence, flags, body);
-    let parts = [&body_len.to_be_bytes()[..], &checksum.to_be_bytes(), &sequence.to_be_bytes(), &[flags]];
-    head.copy_from_slice(&parts.concat());
-    Some(frame)
-}
-
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
-    out.extend_from_slice(&u32::try_from(bytes.len()).ok()?.to_be_bytes());
-    out.extend_from_slice(bytes);
-    Some(())
-}
-
-fn decode(mut body: &[u8]) -> Option<Changes> {
-    let mut changes = Changes::default();
-    while let Some((kind, rest)) = body.split_first() {
-        body = rest;
-        if *kind == ENDED {
-            let (number, rest) = body.split_first_chunk()?;
-            body = rest;
-            changes.ended.push(u64::from_be_bytes(*number));
-            continue;
-        }
-        let table = Table::from_number(kind & !REMOVED)?;
-        let key = Key::from_slice(take_bytes(&mut body)?);
-        let value = if kind & REMOVED == 0 { Some(take_bytes(&mut body)?.to_vec()) } else { None };
-        changes.rows.insert((table, key), value);
-    }
-    Some(changes)
-}
-
-fn take_bytes<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (len, rest) = from.split_first_chunk()?;
-    let (bytes, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*len)).ok()?)?;
-    *from = rest;
-    Some(bytes)
 }

@@ -83,6 +83,7 @@ pub(crate) struct MessageLine {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::enum_variant_names, reason = "the names of the stages")]
 pub(crate) enum StageLine {
     AwaitPuback,
     AwaitPubrec,

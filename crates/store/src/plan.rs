@@ -10,6 +10,7 @@ use topicwire_codec::PacketId;
 use topicwire_session::Stage;
 
 use crate::keys::{self, Key, SessionNumber, Table};
+use crate::message_record;
 use crate::record::{self, QueueRecord, SessionRecord};
 
 /// What the tables hold before the batch.
@@ -95,7 +96,7 @@ impl<R: Rows> Planner<'_, R> {
             }
             StoreOperation::PutRetained { message } => {
                 let key = Key::from_slice(message.topic_name().as_bytes());
-                self.changes.put(Table::Retained, key, record::encode_retained(message));
+                self.changes.put(Table::Retained, key, message_record::encode_retained(message));
             }
             StoreOperation::DeleteRetained { topic_name } => {
                 self.changes.remove(Table::Retained, Key::from_slice(topic_name.as_bytes()));
@@ -110,9 +111,9 @@ impl<R: Rows> Planner<'_, R> {
             }
             StoreOperation::PutDelivery { client_id, delivery, qos } => {
                 let number = self.number(client_id)?;
-                self.queue(number)?.add(record::content_bytes(&delivery.message));
+                self.queue(number)?.add(message_record::content_bytes(&delivery.message));
                 let key = keys::delivery(number, delivery.position);
-                self.changes.put(Table::Deliveries, key, record::encode_delivery(*qos, delivery));
+                self.changes.put(Table::Deliveries, key, message_record::encode_delivery(*qos, delivery));
             }
             StoreOperation::PutExchange { client_id, packet_id, position, stage } => {
                 self.put_exchange(client_id, *packet_id, *position, *stage)?;
@@ -134,7 +135,7 @@ impl<R: Rows> Planner<'_, R> {
             }
             StoreOperation::PutWill { client_id, message, delay_interval_secs, expiry_interval_secs } => {
                 let key = keys::session(self.number(client_id)?);
-                let value = record::encode_will(message, *delay_interval_secs, *expiry_interval_secs);
+                let value = message_record::encode_will(message, *delay_interval_secs, *expiry_interval_secs);
                 self.changes.put(Table::Wills, key, value);
             }
             StoreOperation::DeleteWill { client_id } => {
@@ -172,9 +173,11 @@ impl<R: Rows> Planner<'_, R> {
         let row = (Table::Deliveries, key);
         let content_bytes = match self.changes.rows.get(&row) {
             Some(None) => return Ok(()),
-            Some(Some(sealed)) => record::unseal(&row.1, sealed).and_then(record::delivery_content_bytes),
+            Some(Some(sealed)) => {
+                record::unseal(&row.1, sealed).and_then(message_record::delivery_content_bytes)
+            }
             None => match self.rows.get(Table::Deliveries, &row.1)? {
-                Some(value) => record::delivery_content_bytes(&value),
+                Some(value) => message_record::delivery_content_bytes(&value),
                 None => return Ok(()),
             },
         };

@@ -99,6 +99,8 @@ impl Tree {
     pub(crate) fn close(self) -> Result<(), redb::Error> {
         let Self { transaction, database } = self;
         transaction.commit()?;
+        // What that one has freed is given back by the next.
+        begin(&database)?.commit()?;
         database.close()?;
         Ok(())
     }

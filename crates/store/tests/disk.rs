@@ -23,15 +23,15 @@ fn open_simulated(disk: &Disk) -> DiskStore {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_holds_what_the_store_in_memory_holds(seed in any::<u64>(), most in 1_u64..200) {
+    fn it_holds_what_the_store_in_memory_holds(seed in any::<u64>(), most in 1_u64..100) {
         let mut disk = Disk::new(seed);
         let (mut store, mut memory) = (open_simulated(&disk), MemoryStore::new());
         let mut batches = Batches::new(seed);
         let client_ids = batches.client_ids();
-        for _ in 0..20 {
+        for _ in 0..12 {
             let batch = batches.next(most);
             store.commit(&batch).unwrap();
             memory.commit(&batch).unwrap();
@@ -69,6 +69,21 @@ fn what_was_committed_is_in_the_directory_when_it_is_opened_again() {
         let client_ids = batches.client_ids();
         let mut store = DiskStore::open(&path, durability).unwrap();
         assert_same(&mut store, &mut memory, &client_ids, &mut batches.chance);
+    }
+}
+
+#[test]
+fn payloads_larger_than_a_page_come_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut memory = MemoryStore::new();
+    let mut batches = Batches::new(7);
+    batches.payload_lens = vec![4_000, 4_096, 70_000];
+    for _ in 0..2 {
+        let mut store = open(directory.path());
+        let batch = batches.next(30);
+        store.commit(&batch).unwrap();
+        memory.commit(&batch).unwrap();
+        assert_eq!(contents(&mut store), contents(&mut memory));
     }
 }
 
@@ -181,4 +196,11 @@ fn a_batch_with_an_operation_on_no_session_is_refused_as_a_whole() {
     assert_eq!(contents(&mut store), ["sequence 0"]);
     store.commit(&good).unwrap();
     assert_eq!(store.last_sequence(), 1);
+}
+
+#[test]
+fn it_can_be_given_to_another_thread() {
+    fn is_send<T: Send>(_: &T) {}
+    let directory = tempfile::tempdir().unwrap();
+    is_send(&open(directory.path()));
 }

@@ -38,7 +38,7 @@ fn import(bytes: &[u8]) -> Result<DiskStore, TransferError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
     fn an_import_holds_what_was_exported(seed in any::<u64>()) {
