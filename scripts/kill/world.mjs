@@ -100,7 +100,7 @@ export class World {
     this.loadMs += performance.now() - from
     await signalled
     // What the broker sent before it died is still read.
-    await this.#until(() => [...this.#clients.values()].every(({ isClosed }) => isClosed))
+    await Promise.all([...this.#clients.values()].map((client) => this.#untilClosed(client)))
   }
 
   async #end(signal) {
@@ -139,7 +139,7 @@ export class World {
       if (client.isOpen && member.changing?.length > 0) this.#change(client, random.pick(member.changing))
       if (!random.chance(member.role === 'willed' ? 0.2 : 0.03)) continue
       this.#go(client, member, random)
-      await this.#until(() => client.isClosed)
+      await this.#untilClosed(client)
       await sleep(random.between(0, 20))
       if (isOver() || !(await this.#come(client, member, random))) return
     }
@@ -245,9 +245,13 @@ export class World {
     }
   }
 
-  async #until(isDone) {
+  /** Where the other end does not close, this one does. */
+  async #untilClosed(client) {
     const deadline = performance.now() + PATIENCE_MS
-    while (!isDone() && performance.now() < deadline) await sleep(1)
+    while (!client.isClosed) {
+      if (performance.now() > deadline) client.cut()
+      await sleep(1)
+    }
   }
 
   #usualStartMs() {
