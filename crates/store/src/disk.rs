@@ -9,7 +9,7 @@ use topicwire_broker::{Delivery, Message};
 use topicwire_codec::QoS;
 
 use crate::check::{Report, Stats, TableStats};
-use crate::fence::{self, fenced};
+use crate::fence::{self, Callback, fenced};
 use crate::keys::Table;
 use crate::open::{self, OpenError, Opened, StoreFiles};
 use crate::plan::Changes;
@@ -240,8 +240,11 @@ impl Store for DiskStore {
     }
 
     fn contents(&mut self, each: &mut dyn FnMut(Record)) -> Result<u64, StoreError> {
-        self.read_rows(|rows| contents::tell(rows, each))?;
-        Ok(self.last_sequence)
+        let mut callback = Callback::default();
+        let result =
+            self.read_rows(|rows| contents::tell(rows, &mut |record| callback.call(|| each(record))));
+        callback.pass_on();
+        result.map(|()| self.last_sequence)
     }
 }
 

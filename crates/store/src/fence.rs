@@ -1,7 +1,7 @@
 //! The engine answers some damage in its file with a panic. Nothing of it passes here: it is damage for the caller, too.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use topicwire_broker::store::StoreError;
 
@@ -14,6 +14,26 @@ pub(crate) fn fenced<T, E: From<StoreError>>(work: impl FnOnce() -> Result<T, E>
 pub(crate) fn dropped<T>(part: T) {
     // What it says now is about what is known already.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(part)));
+}
+
+/// Lets a caller's callback panic through the fence: it is not called again, and its panic goes on behind it.
+#[derive(Default)]
+pub(crate) struct Callback(Option<Box<dyn Any + Send>>);
+
+impl Callback {
+    /// Calls it, unless it has panicked before.
+    pub(crate) fn call(&mut self, callback: impl FnOnce()) {
+        if self.0.is_none() {
+            self.0 = catch_unwind(AssertUnwindSafe(callback)).err();
+        }
+    }
+
+    /// To be called behind the fence.
+    pub(crate) fn pass_on(self) {
+        if let Some(panic) = self.0 {
+            resume_unwind(panic);
+        }
+    }
 }
 
 fn damage(panic: &(dyn Any + Send)) -> StoreError {

@@ -204,3 +204,15 @@ fn it_can_be_given_to_another_thread() {
     let directory = tempfile::tempdir().unwrap();
     is_send(&open(directory.path()));
 }
+
+#[test]
+fn a_panic_of_the_caller_is_the_callers() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    store.commit(&Batches::new(8).next(50)).unwrap();
+    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _ = store.contents(&mut |_| panic!("the caller's own"));
+    }));
+    assert_eq!(told.unwrap_err().downcast_ref::<&str>(), Some(&"the caller's own"));
+    assert!(contents(&mut store).len() > 1);
+}
