@@ -26,12 +26,11 @@ impl Broker {
         packet: &[u8],
         now_ms: u64,
     ) -> Result<Flow, Fault> {
-        let Some(connection) = self.connections.get_mut(key.index()) else { return Ok(Flow::Stop) };
-        let Some(session_key) = connection.session else { return Ok(Flow::Stop) };
         if (publish.packet_id.is_some() || publish.retain) && self.must_wait(key) {
             return Ok(self.stall(key));
         }
         let Some(connection) = self.connections.get_mut(key.index()) else { return Ok(Flow::Stop) };
+        let Some(session_key) = connection.session else { return Ok(Flow::Stop) };
         if !publish.properties.is_empty() {
             check_properties(&publish.properties)?;
         }
