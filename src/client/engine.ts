@@ -107,7 +107,9 @@ export class Engine implements Reader, ClientStoreListener {
 
   /** Takes a message back by its ticket; false where it has been sent. */
   withdraw(ticket: number): boolean {
-    return !this.#hasEnded && this.#side.clients.withdraw(this.id, ticket)
+    if (this.#hasEnded || !this.#side.clients.withdraw(this.id, ticket)) return false
+    this.#store?.give()
+    return true
   }
 
   restoreSession(clientId: string): void {
