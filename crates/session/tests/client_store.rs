@@ -11,7 +11,7 @@ use topicwire_codec::{
     split_frame,
 };
 use topicwire_session::Stage;
-use topicwire_session::client::{ChangesWork, Client, ClientChange, Config, Event, Message, Stored};
+use topicwire_session::client::{ChangesWork, Client, ClientChange, Closing, Config, Event, Message, Stored};
 
 /// What survives: the changes of the batches that were committed.
 #[derive(Default)]
@@ -481,4 +481,24 @@ fn what_expired_while_the_process_was_down_is_not_sent() {
     world.take_batch();
     world.commit();
     assert!(world.store.is_empty());
+}
+
+#[test]
+fn a_server_that_repeats_itself_while_the_store_is_stuck_is_given_up() {
+    let mut world = World::new(Config::default());
+    world.connect();
+    let packet_id = PacketId::new(1).unwrap();
+    let repeated = publish(packet_id, 0, true);
+    let mut count = 0_u32;
+    while world.client.is_connected() {
+        world.client.handle_input(&repeated, 0);
+        count += 1;
+        assert!(count < 300_000, "what waits for the store has a bound");
+    }
+    assert!(count > 4 * 65_535, "all that a server may have under way fits");
+    let reason = std::iter::from_fn(|| world.client.poll_event()).find_map(|event| match event {
+        Event::Closed(Closing::Fault { reason_code, .. }) => Some(reason_code),
+        _ => None,
+    });
+    assert_eq!(reason, Some(ReasonCode::QuotaExceeded));
 }
