@@ -124,6 +124,16 @@ test('a message that expired while nobody ran is not sent, and the next client s
   expect(error).toMatchObject({ code: 'ERR_MQTT_MESSAGE_EXPIRED' })
 })
 
+test('a message of an earlier client that is refused goes to the event error', async () => {
+  const { url } = await startBroker({ authorizePublish: () => false })
+  const path = temporaryDirectory()
+  await queue(path, (offline) => offline.publish('a', 'no', { qos: 1 }))
+  const restored = client(url, options(path, { manualConnect: true }))
+  const error = new Promise((resolve) => restored.once('error', resolve))
+  restored.connect()
+  expect(await error).toMatchObject({ code: 'ERR_MQTT_PUBLISH_REFUSED', reasonCode: 0x87 })
+})
+
 /** A program that publishes and tells, line by line, what its store has; and what it was handed. */
 const PROGRAM = `
 const [index, url, path, from, durability] = process.argv.slice(2)
@@ -166,16 +176,24 @@ class Inbox {
   readonly all = new Set<string>()
   /** Those whose packet identifier was stored afterwards: none of them may come again. */
   readonly #safe = new Set<string>()
+  /** Of the process that runs: what an earlier one was handed and had not stored may come again. */
+  #ofThisProcess: string[] = []
   #before: string[] = []
   readonly repeated: string[] = []
 
   got(message: string): void {
     if (this.#safe.has(message)) this.repeated.push(message)
     this.all.add(message)
+    this.#ofThisProcess.push(message)
+  }
+
+  begin(): void {
+    this.#ofThisProcess = []
+    this.#before = []
   }
 
   flushing(): void {
-    this.#before = [...this.all]
+    this.#before = [...this.#ofThisProcess]
   }
 
   stored(): void {
@@ -189,6 +207,7 @@ async function run({ url, path, program, from, stored, inbox, durability }: Roun
   const child = spawn(process.execPath, [program, index, url, path, String(from), durability], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  inbox.begin()
   let highest = from - 1
   const lines = createInterface({ input: child.stdout })
   const hasBegun = new Promise<void>((resolve) => {

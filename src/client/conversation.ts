@@ -15,7 +15,7 @@ import { Connections, type ConnectionsListener } from './connections.js'
 import type { Dialer } from './dialer.js'
 import { Engine } from './engine.js'
 import type { Closing, EngineListener } from './engine-listener.js'
-import { abandonment, refusal } from './failures.js'
+import { abandonment, byServer, REFUSED, refusal } from './failures.js'
 import { Inbox } from './inbox.js'
 import { UNKNOWN_DELIVERY } from './native-clients.js'
 import { nativeOptions } from './options.js'
@@ -245,6 +245,9 @@ export class Conversation implements EngineListener, ConnectionsListener {
 
   published(ticket: number, reasonCode: number, packet: () => Packet | undefined): void {
     this.#outgoing.onPublished(ticket, reasonCode, packet)
+    if (reasonCode >= 0x80 && ticket <= this.#engine.restoredTickets) {
+      this.report(byServer('ERR_MQTT_PUBLISH_REFUSED', REFUSED, reasonCode, packet()))
+    }
     const answer = this.wantsPackets ? packet() : undefined
     if (answer !== undefined) this.#received(answer)
     this.#settled()
