@@ -9,7 +9,7 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
-/** A store that its broker has no use for any more. */
+/** A store that its broker, or client, has no use for any more. */
 export declare class DetachedStore {
   /** Ends the thread, beside the event loop, and lets go of the directory. */
   close(): Promise<void>
@@ -140,6 +140,26 @@ export declare class NativeBroker {
 
 /** The native half of all clients of a thread. */
 export declare class NativeClients {
+  /**
+   * A new client, made from what its store holds, which is read before this returns. `on_news` is called when the
+   * store has done something (`takeClientStoreNews`). It does not keep the process alive.
+   */
+  openStored(options: NativeClientOptions, store: NativeStoreOptions, clientId: string, onNews: () => void): number
+  /** Tickets up to this one are of messages that an earlier process published. */
+  restoredTickets(client: number): number
+  /**
+   * Gives the store what there is to do, if it is idle and it is time. Returns when to call again for the rest, in
+   * milliseconds; -1 where there is none, or where news will come first.
+   */
+  giveChanges(client: number, nowMs: number): number
+  /** Tells the client what its store has done. Returns what is to do. */
+  takeClientStoreNews(client: number, nowMs: number): number
+  /** How the store of a client is. */
+  clientStoreStatus(client: number): NativeStoreStatus
+  /** Everything so far is given to the store as soon as it is idle. Returns the batch that it is in. */
+  awaitChanges(client: number): number
+  /** Forgets a client, and leaves its store to be closed. What that has not committed by then is lost. */
+  forgetStored(client: number): DetachedStore | null
   /**
    * No clients. Events go to `records` and their words to `record_text`; the numbers of commands to `results`, those that
    * were refused to `refusals` and their words to `refusal_text`: they are apart, for whoever reads events may command.

@@ -121,6 +121,32 @@ describe.skipIf(!canMount)('a full disk (needs the right to mount one)', () => {
     expect(received).toEqual(expect.arrayContaining(accepted))
   })
 
+  it('a client holds QoS 2 back, says so once, and goes on when there is room', async () => {
+    const disk = smallDisk()
+    const broker = await Broker.start({ port: 0, host: '127.0.0.1' })
+    onTestFinished(() => broker.close())
+    const port = broker.addresses[0]?.port ?? 0
+    const store = { path: join(disk, 'data') }
+    const received: string[] = []
+    const keeper = await client(port, 'keeper', { store }, received)
+    await keeper.subscribeAsync('a', { qos: 2 })
+    const errors: unknown[] = []
+    keeper.on('error', (error) => errors.push(error))
+    fill(join(disk, 'filler'))
+    // In one batch, larger than what is left of the disk.
+    const sent = Array.from({ length: 20 }, (_, n) =>
+      keeper.publishAsync('a', `${n} ${'x'.repeat(60_000)}`, { qos: 2 }),
+    )
+    await until(() => errors.length > 0, 'trouble')
+    expect(errors).toMatchObject([{ code: 'ERR_MQTT_STORE_FAILED' }])
+    expect(received).toEqual([])
+    execFileSync('sh', ['-c', `rm ${join(disk, 'filler')}*`])
+    await Promise.all(sent)
+    await until(() => received.length === 20, 'all messages')
+    expect(errors).toHaveLength(1)
+    await keeper.endAsync()
+  }, 30_000)
+
   it('close gives up after its time, and says that something is missing', async () => {
     const disk = smallDisk()
     const broker = await Broker.start({ store: { path: join(disk, 'data') } })

@@ -24,6 +24,7 @@ export type {
   SubscribeCallback,
   UnsubscribeCallback,
 } from './client/client-options.js'
+export type { ClientStoreOptions } from './client/client-store.js'
 export { connect, connectAsync } from './client/connect.js'
 export { type HandlerOptions, HandlerSubscription, type ReceivedHandler } from './client/handlers.js'
 export { type ClientMessagesOptions, ReceivedStream } from './client/messages.js'

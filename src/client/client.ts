@@ -47,7 +47,8 @@ export class MqttClient extends EventEmitter<ClientEvents> {
   /**
    * `source` gives a stream for each connection; `connect` has one that dials.
    *
-   * @throws MqttError ERR_MQTT_INVALID_OPTION or ERR_MQTT_INVALID_PACKET for options that cannot be.
+   * @throws MqttError ERR_MQTT_INVALID_OPTION or ERR_MQTT_INVALID_PACKET for options that cannot be, ERR_MQTT_STORE_… for
+   * a store that cannot be opened.
    */
   constructor(source: StreamBuilder | Dialer, options: ClientOptions = {}) {
     super()
@@ -272,6 +273,15 @@ export class MqttClient extends EventEmitter<ClientEvents> {
     options?: RespondOptions,
   ): Promise<HandlerSubscription> {
     return respond(this, topicFilter, handler, options)
+  }
+
+  /**
+   * Resolves when everything that was published at QoS 1 and 2 until now, and that the queue has taken, is in the store
+   * (`options.store`): from then on it survives the process. At once without a store.
+   */
+  flushStore(): Promise<void> {
+    if (this.disconnected) return Promise.reject(new MqttError('ERR_MQTT_CLIENT_ENDED'))
+    return this.#conversation.flushStore()
   }
 
   /**

@@ -8,7 +8,8 @@ import { ServerDialer } from './dialer.js'
  * A client of the server at a URL: `mqtt://`, `mqtts://`, `ws://`, `wss://`, `unix://`. It begins to connect at once, and
  * again whenever the connection is lost.
  *
- * @throws MqttError ERR_MQTT_INVALID_OPTION for a URL or options that cannot be.
+ * @throws MqttError ERR_MQTT_INVALID_OPTION for a URL or options that cannot be, ERR_MQTT_STORE_… for a store that cannot be
+ * opened: see the option `store`.
  */
 export function connect(url: string, options?: ClientOptions): MqttClient
 export function connect(options: ClientOptions): MqttClient

@@ -15,7 +15,7 @@ import { Connections, type ConnectionsListener } from './connections.js'
 import type { Dialer } from './dialer.js'
 import { Engine } from './engine.js'
 import type { Closing, EngineListener } from './engine-listener.js'
-import { refusal } from './failures.js'
+import { abandonment, byServer, REFUSED, refusal } from './failures.js'
 import { Inbox } from './inbox.js'
 import { UNKNOWN_DELIVERY } from './native-clients.js'
 import { nativeOptions } from './options.js'
@@ -44,12 +44,14 @@ export class Conversation implements EngineListener, ConnectionsListener {
   #isLeaving = false
   /** What is said in it as soon as everything has left. */
   #farewell: EndOptions | undefined
+  /** The end has begun; a store may still be closing. */
+  #hasEnded = false
 
   /**
    * `ordinaryHandler` is the `handleMessage` that nobody has replaced; `onEnd` is called once. `before` is the conversation
    * whose subscriptions are taken over.
    *
-   * @throws MqttError for options that no CONNECT can carry.
+   * @throws MqttError for options that no CONNECT can carry, and for a store that cannot be opened.
    */
   constructor(
     client: MqttClient,
@@ -64,7 +66,12 @@ export class Conversation implements EngineListener, ConnectionsListener {
     this.#ordinaryHandler = ordinaryHandler
     this.#onEnd = onEnd
     this.#steps = new AuthenticationSteps(options.authentication, (error) => this.#connections.refuse(error))
-    const engine = new Engine(nativeOptions(options), this)
+    const { store, clientId } = options
+    const engine = new Engine(
+      nativeOptions(options),
+      this,
+      store && { options: store, clientId: dialer.login.clientId ?? clientId },
+    )
     this.#engine = engine
     const report = (error: MqttError): void => this.report(error)
     this.subscriptions = before?.subscriptions.successor(engine, report) ?? new Subscriptions(engine, report)
@@ -72,6 +79,7 @@ export class Conversation implements EngineListener, ConnectionsListener {
     this.#connections = new Connections(engine, dialer, options, chosenVersion, this)
     this.wantsPackets = before?.wantsPackets ?? false
     if (client.listenerCount('packetsend') > 0) this.showSent()
+    if (store !== undefined) this.#wasEmpty = this.#isEmpty
   }
 
   /** What the server of the connection said in its CONNACK. */
@@ -93,7 +101,7 @@ export class Conversation implements EngineListener, ConnectionsListener {
 
   /** Messages that wait to be sent for the first time. */
   get queuedCount(): number {
-    return this.#outgoing.backlogCount + this.#engine.queuedCount
+    return this.#hasEnded ? 0 : this.#outgoing.backlogCount + this.#engine.queuedCount
   }
 
   /** Whether there is a connection, or an attempt at one. */
@@ -123,9 +131,14 @@ export class Conversation implements EngineListener, ConnectionsListener {
 
   /** Nobody wants the message any more. */
   withdraw(publication: Publication): void {
-    if (this.#client.disconnected) return
+    if (this.#hasEnded) return
     this.#outgoing.withdraw(publication)
     this.#settled()
+  }
+
+  /** Resolves when the store, where there is one, has everything so far. */
+  flushStore(): Promise<void> {
+    return this.#engine.flushStore()
   }
 
   reauthenticate(): Promise<void> {
@@ -137,7 +150,7 @@ export class Conversation implements EngineListener, ConnectionsListener {
     this.#farewell = farewell
     // What was published in this turn counts.
     flushCommands()
-    if (this.#client.disconnected) return
+    if (this.#hasEnded) return
     const mayConnect = this.#connections.isActive && !this.#isEmpty
     if (force || (!this.#client.connected && !mayConnect)) this.#leave(true)
     else this.#leaveWhenEmpty()
@@ -232,6 +245,9 @@ export class Conversation implements EngineListener, ConnectionsListener {
 
   published(ticket: number, reasonCode: number, packet: () => Packet | undefined): void {
     this.#outgoing.onPublished(ticket, reasonCode, packet)
+    if (reasonCode >= 0x80 && ticket <= this.#engine.restoredTickets) {
+      this.report(byServer('ERR_MQTT_PUBLISH_REFUSED', REFUSED, reasonCode, packet()))
+    }
     const answer = this.wantsPackets ? packet() : undefined
     if (answer !== undefined) this.#received(answer)
     this.#settled()
@@ -245,7 +261,9 @@ export class Conversation implements EngineListener, ConnectionsListener {
 
   abandoned(ticket: number, cause: number, words: string): void {
     if (!this.subscriptions.onAbandoned(ticket, cause, words)) {
-      this.#outgoing.onAbandoned(ticket, cause, words)
+      const isAwaited = this.#outgoing.onAbandoned(ticket, cause, words)
+      // Whoever published it is gone with an earlier process.
+      if (!isAwaited && ticket <= this.#engine.restoredTickets) this.report(abandonment(cause, words))
     }
     this.#settled()
   }
@@ -287,6 +305,10 @@ export class Conversation implements EngineListener, ConnectionsListener {
     this.#connections.onGone(error)
   }
 
+  storeTrouble(error: MqttError): void {
+    this.report(error)
+  }
+
   failed(error: MqttError): void {
     this.#client.disconnecting = true
     this.#connections.stop()
@@ -301,7 +323,7 @@ export class Conversation implements EngineListener, ConnectionsListener {
 
   #settled(): void {
     const client = this.#client
-    if (client.disconnecting && !client.disconnected) this.#leaveWhenEmpty()
+    if (client.disconnecting && !this.#hasEnded) this.#leaveWhenEmpty()
     if (this.#wasEmpty || client.listenerCount('outgoingEmpty') === 0 || !this.#outgoing.isEmpty) return
     this.#wasEmpty = true
     process.nextTick(() => client.emit('outgoingEmpty'))
@@ -345,14 +367,19 @@ export class Conversation implements EngineListener, ConnectionsListener {
 
   #end(error = new MqttError('ERR_MQTT_CLIENT_ENDED')): void {
     const client = this.#client
-    if (client.disconnected) return
-    client.disconnected = true
+    if (this.#hasEnded) return
+    this.#hasEnded = true
     client.connected = false
     client.reconnecting = false
     this.#outgoing.failAll(error)
     this.subscriptions.failAll(error)
     this.#steps.over(error)
-    this.#engine.end()
-    this.#onEnd()
+    const closing = this.#engine.end()
+    const finish = (): void => {
+      client.disconnected = true
+      this.#onEnd()
+    }
+    if (closing === undefined) finish()
+    else closing.then(finish, finish)
   }
 }

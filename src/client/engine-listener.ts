@@ -36,6 +36,8 @@ export interface EngineListener {
   closing(closing: Closing): void
   /** The transport is gone. */
   gone(error: MqttError | undefined): void
+  /** The store does not do its work. */
+  storeTrouble(error: MqttError): void
   /** The native client met a bug and is gone. */
   failed(error: MqttError): void
 }

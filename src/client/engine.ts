@@ -7,6 +7,7 @@ import { viewOf } from '../codec/publish.js'
 import { MqttError } from '../errors.js'
 import type { ProtocolVersion } from '../hooks/types.js'
 import { fromNative, type NativeClientOptions } from '../native.js'
+import { ClientStore, type ClientStoreListener, type ClientStoreOptions } from './client-store.js'
 import { flushCommands } from './commands.js'
 import type { Closing, EngineListener } from './engine-listener.js'
 import * as native from './native-clients.js'
@@ -34,7 +35,7 @@ const afterReading: (() => void)[] = []
 const forgotten = new FinalizationRegistry<number>((id) => nativeSide().clients.forget(id))
 
 /** See the head of this file. */
-export class Engine implements Reader {
+export class Engine implements Reader, ClientStoreListener {
   readonly id: number
   hasNewDeadline = false
   readonly #side: NativeSide
@@ -42,16 +43,32 @@ export class Engine implements Reader {
   #version: ProtocolVersion = 5
   #transport: ClientTransport | undefined
   #sent: SentPackets | undefined
+  readonly #store: ClientStore | undefined
+  #ending: Promise<void> | undefined
   #isFull = false
   #isClosing = false
   #hasEnded = false
   #timer: NodeJS.Timeout | undefined
   #linger: NodeJS.Timeout | undefined
 
-  constructor(options: NativeClientOptions, listener: EngineListener) {
+  /**
+   * `store` is where the session is kept, if it is on disk, and whose it is.
+   *
+   * @throws MqttError ERR_MQTT_STORE_… for a store that cannot be opened.
+   */
+  constructor(
+    options: NativeClientOptions,
+    listener: EngineListener,
+    store?: { readonly options: ClientStoreOptions; readonly clientId: string },
+  ) {
     this.#side = nativeSide()
     this.listener = listener
-    this.id = this.#side.clients.open(options)
+    if (store === undefined) {
+      this.id = this.#side.clients.open(options)
+    } else {
+      this.#store = new ClientStore(this.#side, options, store.options, store.clientId, this)
+      this.id = this.#store.id
+    }
     forgotten.register(this, this.id, this)
   }
 
@@ -72,6 +89,17 @@ export class Engine implements Reader {
     return this.#side.clients.keepAliveSecs(this.id)
   }
 
+  /** Tickets up to this one are of messages that an earlier process published; 0 without a store. */
+  get restoredTickets(): number {
+    return this.#store?.restoredTickets ?? 0
+  }
+
+  /** Resolves when the store, where there is one, has everything so far. */
+  flushStore(): Promise<void> {
+    flushCommands()
+    return this.#store?.flush() ?? Promise.resolve()
+  }
+
   /** Whether the transport takes more. */
   get isFull(): boolean {
     return this.#isFull
@@ -79,7 +107,9 @@ export class Engine implements Reader {
 
   /** Takes a message back by its ticket; false where it has been sent. */
   withdraw(ticket: number): boolean {
-    return !this.#hasEnded && this.#side.clients.withdraw(this.id, ticket)
+    if (this.#hasEnded || !this.#side.clients.withdraw(this.id, ticket)) return false
+    this.#store?.give()
+    return true
   }
 
   restoreSession(clientId: string): void {
@@ -123,20 +153,33 @@ export class Engine implements Reader {
     this.#transport?.destroy()
   }
 
-  /** Nothing more will be asked of it. */
-  end(): void {
-    if (this.#hasEnded) return
+  /** Nothing more will be asked of it. Returns what is to be waited for: a store that has to be closed. */
+  end(): Promise<void> | undefined {
+    if (this.#hasEnded) return this.#ending
     this.#hasEnded = true
     clearTimeout(this.#timer)
     forgotten.unregister(this)
     // What it was told in this turn is still in the buffer; it comes to nothing, and whoever waits hears so.
     flushCommands()
-    this.#side.clients.forget(this.id)
+    if (this.#store === undefined) this.#side.clients.forget(this.id)
+    else this.#ending = this.#store.close()
+    return this.#ending
+  }
+
+  storeNews(status: number): void {
+    if (this.#hasEnded) return
+    if ((status & native.EVENTS) !== 0) this.#collect()
+    if ((status & native.OUTPUT) !== 0) this.#drain()
+  }
+
+  storeTrouble(error: MqttError): void {
+    this.listener.storeTrouble(error)
   }
 
   afterCommands(): void {
     if (this.#hasEnded) return
     this.#drain()
+    this.#store?.give()
     if (!this.hasNewDeadline) return
     this.hasNewDeadline = false
     this.#armTimer()
@@ -163,6 +206,7 @@ export class Engine implements Reader {
     this.#read(result, chunk, length)
     flushCommands()
     if (!this.#hasEnded && (result & native.OUTPUT) !== 0) this.#drain()
+    this.#store?.give()
     readLater()
   }
 
@@ -267,6 +311,7 @@ export class Engine implements Reader {
       this.#side.clients.closed(this.id, now())
       this.#collect()
       this.#armTimer()
+      this.#store?.give()
     }
     this.listener.gone(this.#isClosing ? undefined : error)
   }
@@ -298,6 +343,7 @@ export class Engine implements Reader {
     const result = this.#side.clients.tick(this.id, now())
     if ((result & native.EVENTS) !== 0) this.#collect()
     if ((result & native.OUTPUT) !== 0) this.#drain()
+    this.#store?.give()
     this.#armTimer()
   }
 }

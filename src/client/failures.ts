@@ -49,6 +49,9 @@ export function abandonment(cause: number, words: string): MqttError {
   }
 }
 
+/** What is said of a message that was refused. */
+export const REFUSED = 'The server does not take the message'
+
 /** A Reason Code of the server, with its Reason String where there is one. */
 export function byServer(code: ErrorCode, what: string, reasonCode: number, packet?: Packet): MqttError {
   const name = reasonCodeName(reasonCode)

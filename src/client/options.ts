@@ -4,6 +4,7 @@ import { MqttError } from '../errors.js'
 import type { ProtocolVersion } from '../hooks/types.js'
 import type { NativeClientOptions } from '../native.js'
 import type { Authentication } from './authentication.js'
+import type { ClientStoreOptions } from './client-store.js'
 import type { ReceivedPublish } from './received.js'
 import type { GivenPublishProperties, GivenUserProperties } from './words.js'
 
@@ -86,6 +87,8 @@ export interface MqttOptions {
   customHandleAcks?: AckHandler | undefined
   /** Does not connect until `connect()` is called. */
   manualConnect?: boolean | undefined
+  /** Keeps the session and the queue on disk. Needs `clean: false` and a `clientId`. */
+  store?: ClientStoreOptions | undefined
   /** Enhanced authentication: section 4.12 of MQTT 5.0. */
   authentication?: Authentication | undefined
 }
@@ -157,6 +160,7 @@ export function checkOptions<Options extends MqttOptions>(given: Options): Optio
   if (!options.clean && given.clientId === undefined) {
     throw invalid('clientId', 'given where `clean` is false: a session is found again by it')
   }
+  if (options.store !== undefined) checkStore(options.store, options.clean)
   between('keepalive', options.keepalive, 0, 65_535)
   between('connectTimeout', options.connectTimeout, 1, 2_147_483_647)
   between('reconnectPeriod', options.reconnectPeriod, 0, 2_147_483_647)
@@ -166,6 +170,16 @@ export function checkOptions<Options extends MqttOptions>(given: Options): Optio
   between('maximumPacketSizeBytes', options.maximumPacketSizeBytes, 1, LARGEST_PACKET)
   between('topicAliasLimit', options.topicAliasLimit, 0, 65_535)
   return options
+}
+
+function checkStore({ path, durability }: ClientStoreOptions, isClean: boolean): void {
+  if (typeof path !== 'string' || path === '') throw invalid('store.path', 'the path of a directory')
+  if (![undefined, 'process', 'power'].includes(durability)) {
+    throw invalid('store.durability', "'process' or 'power'")
+  }
+  if (isClean) {
+    throw invalid('clean', 'false, and `clientId` given, where there is a `store`: it keeps a session')
+  }
 }
 
 function between(name: string, value: number, least: number, most: number): void {

@@ -9,7 +9,7 @@ import type { Packet } from '../codec/packets.js'
 import { MqttError } from '../errors.js'
 import { command, flushCommands, publish, type Waiter } from './commands.js'
 import type { Engine } from './engine.js'
-import { abandonment, byServer, refusal } from './failures.js'
+import { abandonment, byServer, REFUSED, refusal } from './failures.js'
 import { NOT_CONNECTED, OUT_BUFFER_FULL, QUEUE_FULL } from './native-clients.js'
 import type { CheckedOptions } from './options.js'
 import { type GivenPublishProperties, ownProperties } from './words.js'
@@ -241,10 +241,7 @@ export class Outgoing {
     this.#byTicket?.delete(ticket)
     const { done, qos } = publication
     if (reasonCode < 0x80) done?.(undefined, { cmd: qos === 1 ? 'puback' : 'pubcomp', reasonCode })
-    else
-      done?.(
-        byServer('ERR_MQTT_PUBLISH_REFUSED', 'The server does not take the message', reasonCode, packet()),
-      )
+    else done?.(byServer('ERR_MQTT_PUBLISH_REFUSED', REFUSED, reasonCode, packet()))
   }
 
   /** True where it was a message. */

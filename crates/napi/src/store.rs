@@ -42,7 +42,7 @@ pub struct NativeStoreStatus {
     pub is_done: bool,
 }
 
-const UNREADABLE: &str =
+pub(crate) const UNREADABLE: &str =
     "the store is damaged, its engine gave it up: restore it from a backup, or move it away to begin anew";
 
 /// What went wrong while a store was opened, for JavaScript.
@@ -184,14 +184,20 @@ impl NativeBroker {
     #[napi]
     pub fn detach_store(&mut self) -> Option<DetachedStore> {
         let thread = self.shared.state().take_storing().map(Storing::into_thread);
-        thread.map(|thread| DetachedStore { thread: Some(thread) })
+        thread.map(DetachedStore::new)
     }
 }
 
-/// A store that its broker has no use for any more.
+/// A store that its broker, or client, has no use for any more.
 #[napi]
 pub struct DetachedStore {
     thread: Option<StoreThread>,
+}
+
+impl DetachedStore {
+    pub(crate) fn new(thread: StoreThread) -> Self {
+        Self { thread: Some(thread) }
+    }
 }
 
 #[napi]
@@ -203,7 +209,7 @@ impl DetachedStore {
     }
 }
 
-fn open(options: &NativeStoreOptions) -> core::result::Result<Box<dyn Store>, Problem> {
+pub(crate) fn open(options: &NativeStoreOptions) -> core::result::Result<Box<dyn Store>, Problem> {
     let durability = match options.durability.as_str() {
         "power" => Durability::Power,
         _ => Durability::Process,
@@ -242,6 +248,7 @@ pub(crate) fn of_opening(problem: &OpenError) -> Problem {
     (code, problem.to_string())
 }
 
+/// What is wrong with a store that cannot be read.
 pub(crate) fn of_store(problem: &StoreError) -> Problem {
     let code = match problem {
         StoreError::Damaged(_) => Code::StoreDamaged,

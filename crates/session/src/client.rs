@@ -12,7 +12,7 @@
 //! Where things are: `connect.rs` and `connack.rs` begin a connection and `end.rs` ends it; `input.rs` takes packets
 //! off the stream; `publish.rs` and `acknowledge.rs` send messages, `receive.rs` takes them in; `subscribe.rs`,
 //! `auth.rs` and `transmit.rs` do what they say. What a connection forgets is in `link.rs`, what it leaves behind in
-//! `session.rs`.
+//! `session.rs`; what of that a store keeps, and what waits for the store, in `keep.rs` and `journal.rs`.
 
 use std::collections::VecDeque;
 
@@ -27,6 +27,8 @@ mod end;
 mod event;
 mod fault;
 mod input;
+mod journal;
+mod keep;
 mod link;
 mod misuse;
 mod publish;
@@ -41,13 +43,16 @@ pub use auth::AuthStep;
 pub use config::Config;
 pub use connect::websocket_subprotocol;
 pub use event::{Abandonment, Closing, DeliveryKey, Event, Received, Ticket};
+pub use journal::{ChangesWork, ClientChange, ClientChanges};
 pub use link::ServerLimits;
 pub use misuse::Misuse;
 pub use publish::Message;
 pub use span::Span;
+pub use stored::Stored;
 pub use subscribe::Subscription;
 pub use transmit::Transmit;
 
+use journal::Journal;
 use link::{Link, Phase};
 use session::Session;
 use span::Carry;
@@ -68,6 +73,10 @@ pub struct Client {
     scratch: Vec<u8>,
     last_ticket: u64,
     last_delivery: u64,
+    /// Tickets up to this one are of an earlier process.
+    restored_tickets: u64,
+    /// None without a store.
+    journal: Option<Box<Journal>>,
 }
 
 impl Client {
@@ -84,6 +93,8 @@ impl Client {
             scratch: Vec::new(),
             last_ticket: 0,
             last_delivery: 0,
+            restored_tickets: 0,
+            journal: None,
         }
     }
 

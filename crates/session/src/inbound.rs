@@ -98,6 +98,11 @@ impl Inbound {
         self.awaiting_pubrel.insert(packet_id);
     }
 
+    /// The identifiers of QoS 2 messages that await PUBREL, in no order.
+    pub fn awaiting_pubrel(&self) -> impl Iterator<Item = PacketId> {
+        self.awaiting_pubrel.iter()
+    }
+
     /// PUBLISHes that count against the Receive Maximum.
     #[inline]
     #[must_use]

@@ -367,8 +367,8 @@ impl<M: Clone> Outbound<M> {
     }
 
     /// Ends the QoS 1 exchanges that await their PUBACK, and puts their messages before those of the queue, in the order
-    /// of first sending; past the queue's limits if it must be. `bytes` is what one counts against them.
-    pub fn take_back_qos_1(&mut self, bytes: impl Fn(&M) -> usize) {
+    /// of first sending; past the queue's limits if it must be. `bytes` is asked about each what it counts against them.
+    pub fn take_back_qos_1(&mut self, mut bytes: impl FnMut(PacketId, &M) -> usize) {
         let awaits = |stage| stage == Some(Stage::AwaitPuback);
         let mut open: Vec<_> = self
             .inflight
@@ -379,7 +379,8 @@ impl<M: Clone> Outbound<M> {
         open.sort_unstable();
         for (_, packet_id) in open.into_iter().rev() {
             if let Some(message) = self.finish(packet_id) {
-                let queued = Queued { qos: QoS::AtLeastOnce, bytes: bytes(&message), message };
+                let bytes = bytes(packet_id, &message);
+                let queued = Queued { qos: QoS::AtLeastOnce, bytes, message };
                 self.queued_bytes += queued.bytes;
                 self.queue.push_front(queued);
             }
@@ -410,6 +411,17 @@ impl<M: Clone> Outbound<M> {
         let restored = self.inflight.restore(packet_id, exchange);
         self.next_order += 1;
         restored
+    }
+
+    /// Puts a message back at the end of the queue as a store has kept it, past the limits if it must be.
+    pub fn restore_queued(&mut self, queued: Queued<M>) {
+        self.queued_bytes += queued.bytes;
+        self.queue.push_back(queued);
+    }
+
+    /// Whether an exchange stands there.
+    pub fn awaits(&mut self, packet_id: PacketId, stage: Stage) -> bool {
+        self.inflight.get_mut(packet_id).is_some_and(|exchange| exchange.stage == Some(stage))
     }
 
     /// Messages that wait.

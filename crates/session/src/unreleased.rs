@@ -109,6 +109,17 @@ impl Unreleased {
         true
     }
 
+    /// All of them, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = PacketId> {
+        let words =
+            self.pages.iter().flat_map(|page| (0u16..).zip(page.waiting).map(|word| (page.number, word)));
+        words.flat_map(|(number, (word, bits))| {
+            let first = u16::from(number) << 9 | word << 6;
+            let is_set = move |bit: &u16| bits >> bit & 1 == 1;
+            (0..64).filter(is_set).filter_map(move |bit| PacketId::new(first | bit))
+        })
+    }
+
     /// A new Network Connection: none has come on it.
     pub(crate) fn resume(&mut self) {
         self.current_count = 0;

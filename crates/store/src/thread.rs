@@ -198,6 +198,16 @@ impl<T, E> Opening<T, E> {
         self.outcome.try_recv().ok()
     }
 
+    /// The same, and waits for it.
+    ///
+    /// # Errors
+    /// As [`Opening::poll`].
+    pub fn wait(&mut self) -> Result<T, Option<E>> {
+        let outcome = self.outcome.recv().unwrap_or(Err(None));
+        self.thread.begin_taking();
+        outcome
+    }
+
     /// The thread, once `poll` has said that the store is open.
     #[must_use]
     pub fn into_thread(self) -> StoreThread {

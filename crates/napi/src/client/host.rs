@@ -1,5 +1,6 @@
 //! The clients of a thread, behind their edge: panics are caught, and end the client in which they happen.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use napi::bindgen_prelude::{Float64Array, Uint8Array, Uint32Array};
@@ -8,6 +9,7 @@ use topicwire_session::client::{Client, Config};
 
 use super::command::{Command, Problem};
 use super::record::{self, Text, WORDS, status};
+use super::store::ClientStoring;
 use crate::codec::topics::RecentTopics;
 use crate::error::{Code, Result, error};
 
@@ -24,6 +26,8 @@ pub(super) struct Tables {
 pub(super) struct Host {
     /// None after a panic.
     clients: Slab<Option<Box<Client>>>,
+    /// Of those that have one.
+    stores: HashMap<u32, ClientStoring>,
     topics: RecentTopics,
     tables: Tables,
 }
@@ -33,16 +37,41 @@ const REFUSED: f64 = -1.0;
 
 impl Host {
     pub(super) fn new(tables: Tables) -> Self {
-        Self { clients: Slab::new(), topics: RecentTopics::new(), tables }
+        Self { clients: Slab::new(), stores: HashMap::new(), topics: RecentTopics::new(), tables }
     }
 
     pub(super) fn open(&mut self, config: Config) -> u32 {
-        let key = self.clients.insert(Some(Box::new(Client::new(config))));
+        self.insert(Client::new(config))
+    }
+
+    fn insert(&mut self, client: Client) -> u32 {
+        let key = self.clients.insert(Some(Box::new(client)));
         u32::try_from(key).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn forget(&mut self, client: u32) {
+    /// A client that was made from what its store holds.
+    pub(super) fn open_stored(&mut self, client: Client, storing: ClientStoring) -> u32 {
+        let client = self.insert(client);
+        self.stores.insert(client, storing);
+        client
+    }
+
+    /// Forgets a client; its store is left, where it has one.
+    pub(super) fn forget(&mut self, client: u32) -> Option<ClientStoring> {
         self.clients.try_remove(client as usize);
+        if self.stores.is_empty() { None } else { self.stores.remove(&client) }
+    }
+
+    /// Runs a piece of work in a client that has a store, and with that.
+    pub(super) fn with_store<R>(
+        &mut self,
+        client: u32,
+        work: impl FnOnce(&mut Client, &mut ClientStoring) -> R,
+    ) -> Result<R> {
+        let Self { clients, stores, .. } = self;
+        let storing = stores.get_mut(&client);
+        let storing = storing.ok_or_else(|| error(Code::ClientEnded, "the client has ended"))?;
+        guarded(clients, client, |core| work(core, storing))
     }
 
     /// Runs a piece of work in a client.
@@ -57,7 +86,7 @@ impl Host {
 
     /// Moves events to the table, as many as fit. Returns how many there are, and what is to do.
     pub(super) fn collect(&mut self, client: u32, chunk: &[u8]) -> Result<u32> {
-        let Self { clients, topics, tables } = self;
+        let Self { clients, topics, tables, .. } = self;
         // SAFETY: these are JavaScript's and kept alive by `tables`. They are written to by no one else, on no other thread,
         // and their memory is not detached: `src/client/engine.ts` makes them and keeps them to itself.
         let (records, text) = unsafe { (tables.records.as_mut(), tables.record_text.as_mut()) };

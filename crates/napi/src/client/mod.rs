@@ -3,6 +3,7 @@
 //! All clients of a thread live in one [`NativeClients`] and share its tables, so that a client costs what its session
 //! costs and not a table. One call takes a chunk in and fills the table with records of what came (`record.rs`); one call
 //! takes the commands of a whole turn, of as many clients as there are (`command.rs`); one call for each piece of output.
+//! Clients whose Session is on disk have their store's thread in `store.rs`.
 //! `src/client/engine.ts` is the other side.
 //!
 //! What comes often is a function and not a method: a method would have to find its object and check what it is, which
@@ -12,6 +13,7 @@ mod command;
 mod host;
 mod options;
 mod record;
+mod store;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -67,7 +69,8 @@ impl NativeClients {
     #[napi]
     pub fn forget(&self, client: u32) -> Result<()> {
         self.with(|host| {
-            host.forget(client);
+            // The store's thread ends here where nobody has waited for it.
+            drop(host.forget(client));
             Ok(())
         })
     }

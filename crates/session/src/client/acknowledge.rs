@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::link::PendingAck;
 use super::misuse::Misuse;
 use super::span::Span;
-use crate::outbound::PubrecStep;
+use crate::outbound::{PubrecStep, Stage};
 
 impl Client {
     /// PUBACK: a QoS 1 message is the server's, or is refused; either way it is not sent again [MQTT-4.4.0-2].
@@ -18,6 +18,7 @@ impl Client {
         let Some(stored) = self.session.outbound.handle_puback(ack.packet_id) else {
             return Err(Fault::protocol_error("PUBACK for no QoS 1 message that is under way"));
         };
+        self.record_end(stored.ticket, Some(ack.packet_id));
         self.events.push_back(Event::Published {
             ticket: stored.ticket,
             reason_code: ack.reason_code,
@@ -34,6 +35,7 @@ impl Client {
         let reason_code = match self.session.outbound.handle_pubrec(packet_id, ack.reason_code.is_error()) {
             PubrecStep::Refused(stored) => {
                 let (ticket, reason_code) = (stored.ticket, ack.reason_code);
+                self.record_end(ticket, Some(packet_id));
                 self.events.push_back(Event::Published { ticket, reason_code, packet });
                 self.pump(now_ms);
                 return Ok(());
@@ -41,6 +43,9 @@ impl Client {
             PubrecStep::SendPubrel(stored) => {
                 if let Some(stored) = stored {
                     self.session.released.insert(packet_id, (stored.ticket, ack.reason_code));
+                    if let Some(journal) = &mut self.journal {
+                        journal.put_exchange(packet_id, stored.ticket.0, Stage::AwaitPubcomp);
+                    }
                 }
                 ReasonCode::Success
             }
@@ -48,7 +53,7 @@ impl Client {
             PubrecStep::Unknown if ack.reason_code.is_error() => return Ok(()),
             PubrecStep::Unknown => ReasonCode::PacketIdentifierNotFound,
         };
-        self.write_ack(PacketType::Pubrel, packet_id, reason_code)
+        self.write_ack_when_stored(PacketType::Pubrel, packet_id, reason_code)
     }
 
     /// PUBCOMP: a QoS 2 message has arrived exactly once. One for an exchange that is over answers a PUBREL that was
@@ -56,6 +61,7 @@ impl Client {
     pub(super) fn handle_pubcomp(&mut self, ack: &Ack<'_>, packet: Span, now_ms: u64) -> Result<(), Fault> {
         if self.session.outbound.handle_pubcomp(ack.packet_id) {
             if let Some((ticket, reason_code)) = self.session.released.remove(&ack.packet_id) {
+                self.record_end(ticket, Some(ack.packet_id));
                 self.events.push_back(Event::Published { ticket, reason_code, packet });
             }
             self.pump(now_ms);
@@ -141,8 +147,10 @@ impl Client {
         if reason_code.is_error() {
             // The exchange is over, and the identifier may come with a new message [MQTT-4.3.3-9].
             self.session.inbound.release(packet_id);
+        } else if let Some(journal) = &mut self.journal {
+            journal.put_inbound(packet_id);
         }
-        self.write_ack(PacketType::Pubrec, packet_id, reason_code)
+        self.write_ack_when_stored(PacketType::Pubrec, packet_id, reason_code)
     }
 }
 

@@ -156,6 +156,9 @@ impl Client {
         }
         let was_open = self.link.phase == Phase::Open;
         self.link.phase = Phase::Over;
+        if let Some(journal) = &mut self.journal {
+            journal.drop_held();
+        }
         for (packet_id, request) in std::mem::take(&mut self.link.requests) {
             self.session.outbound.close_request(packet_id);
             let cause = Abandonment::ConnectionLost;

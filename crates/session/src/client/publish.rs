@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use topicwire_codec::{Ack, PacketId, PacketType, PropertyId, PublishProperties, QoS, ReasonCode, fanout};
+use topicwire_codec::{PacketId, PacketType, PropertyId, PublishProperties, QoS, ReasonCode, fanout};
 use topicwire_topics::TopicName;
 
 use super::Client;
@@ -88,16 +88,22 @@ impl Client {
         let is_next = self.link.can_send() && self.session.outbound.is_clear() && self.has_out_room();
         if is_next && let Ok(packet_id) = self.session.outbound.begin(message.qos, Arc::clone(&stored)) {
             head.packet_id = Some(packet_id);
-            if let Err(misuse) = self.write_publish(&parts, &head) {
+            self.record_message(message.qos, &stored);
+            self.record_exchange(packet_id, message.qos, ticket);
+            if !self.holds_publish(&stored, message.qos, packet_id, false)
+                && let Err(misuse) = self.write_publish(&parts, &head)
+            {
                 self.session.outbound.abandon(packet_id);
+                self.record_end(ticket, Some(packet_id));
                 return Err(misuse);
             }
         } else {
-            let queued = Queued { qos: message.qos, bytes: stored.bytes(), message: stored };
+            let queued = Queued { qos: message.qos, bytes: stored.bytes(), message: Arc::clone(&stored) };
             if self.config.drops_oldest {
                 self.make_room(queued.bytes);
             }
             self.session.outbound.enqueue(queued, &self.config.queue)?;
+            self.record_message(message.qos, &stored);
         }
         Ok(Some(ticket))
     }
@@ -106,7 +112,11 @@ impl Client {
     /// nothing done, for one that has been sent, which may arrive and is repeated on later connections.
     pub fn withdraw(&mut self, ticket: Ticket) -> bool {
         // Tickets are given out in the order of the queue, and what is taken back into it was sent before the rest.
-        self.session.outbound.withdraw(|queued| queued.message.ticket.cmp(&ticket)).is_some()
+        let withdrawn = self.session.outbound.withdraw(|queued| queued.message.ticket.cmp(&ticket));
+        if withdrawn.is_some() {
+            self.record_end(ticket, None);
+        }
+        withdrawn.is_some()
     }
 
     fn make_room(&mut self, bytes: usize) {
@@ -114,6 +124,7 @@ impl Client {
             && let Some(oldest) = self.session.outbound.drop_oldest()
         {
             let cause = Abandonment::Dropped;
+            self.record_end(oldest.message.ticket, None);
             self.events.push_back(Event::Abandoned { ticket: oldest.message.ticket, cause });
         }
     }
@@ -122,14 +133,16 @@ impl Client {
     /// v3.1.1 [MQTT-4.4.0-1], [MQTT-4.6.0-1], v3.1.1 [MQTT-4.6.0-1], and then what waits, as far as the server's window
     /// and the transport allow. Nothing else waits for the window [MQTT-3.3.4-8].
     pub(super) fn pump(&mut self, now_ms: u64) {
+        self.release_held(now_ms);
         while self.link.phase == Phase::Open && self.has_out_room() {
             if let Some(resend) = self.session.outbound.poll_resend() {
                 self.resend(resend, now_ms);
             } else if let Some((packet_id, queued)) = self.session.outbound.poll_send() {
                 let stored = &queued.message;
+                self.record_exchange(packet_id, queued.qos, stored.ticket);
                 if stored.is_expired(now_ms) {
                     self.abandon(packet_id, Abandonment::Expired);
-                } else {
+                } else if !self.holds_publish(stored, queued.qos, packet_id, false) {
                     self.send_stored(stored, queued.qos, packet_id, false, now_ms);
                 }
             } else {
@@ -141,17 +154,25 @@ impl Client {
     fn resend(&mut self, resend: Resend<Arc<Stored>>, now_ms: u64) {
         match resend {
             Resend::Publish { packet_id, qos, message } => {
-                self.send_stored(&message, qos, packet_id, true, now_ms);
+                if !self.holds_publish(&message, qos, packet_id, true) {
+                    self.send_stored(&message, qos, packet_id, true, now_ms);
+                }
             }
             Resend::Pubrel { packet_id } => {
-                let ack = Ack::new(packet_id, ReasonCode::Success);
                 // Four bytes: a server that takes less than that is told nothing about its exchanges.
-                let _ = self.write(|version, out| ack.encode(PacketType::Pubrel, version, out));
+                let _ = self.write_ack_when_stored(PacketType::Pubrel, packet_id, ReasonCode::Success);
             }
         }
     }
 
-    fn send_stored(&mut self, stored: &Stored, qos: QoS, packet_id: PacketId, dup: bool, now_ms: u64) {
+    pub(super) fn send_stored(
+        &mut self,
+        stored: &Stored,
+        qos: QoS,
+        packet_id: PacketId,
+        dup: bool,
+        now_ms: u64,
+    ) {
         let head = Head {
             dup,
             qos,
@@ -161,12 +182,6 @@ impl Client {
         };
         if let Err(misuse) = self.write_publish(&stored.parts(), &head) {
             self.abandon(packet_id, Abandonment::Unsendable(misuse));
-        }
-    }
-
-    fn abandon(&mut self, packet_id: PacketId, cause: Abandonment) {
-        if let Some(message) = self.session.outbound.abandon(packet_id) {
-            self.events.push_back(Event::Abandoned { ticket: message.ticket, cause });
         }
     }
 

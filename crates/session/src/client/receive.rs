@@ -90,11 +90,14 @@ impl Client {
             return Err(Fault::protocol_error("PUBREL before PUBREC"));
         }
         let was_known = self.session.inbound.release(ack.packet_id);
+        if was_known && let Some(journal) = &mut self.journal {
+            journal.delete_inbound(ack.packet_id);
+        }
         // Where the PUBCOMP was lost with the last connection, PUBREL comes again, before any that is known.
         self.link.is_recovering &= !was_known;
         let is_expected = was_known || self.link.is_recovering;
         let reason_code =
             if is_expected { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
-        self.write_ack(PacketType::Pubcomp, ack.packet_id, reason_code)
+        self.write_ack_when_stored(PacketType::Pubcomp, ack.packet_id, reason_code)
     }
 }

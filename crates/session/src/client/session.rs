@@ -91,9 +91,14 @@ impl Client {
 
     /// The Session State is gone: what was under way comes to nothing.
     pub(super) fn discard_session(&mut self) {
-        let Self { session, events, config, .. } = self;
+        let Self { session, events, config, journal, .. } = self;
         if config.resends_lost {
-            session.outbound.take_back_qos_1(|message| message.bytes());
+            session.outbound.take_back_qos_1(|packet_id, message| {
+                if let Some(journal) = journal {
+                    journal.delete_exchange(packet_id, message.ticket.0);
+                }
+                message.bytes()
+            });
         }
         session.client_id = None;
         session.lifetime = Lifetime::Connection;
@@ -105,6 +110,9 @@ impl Client {
                 None => released.remove(&packet_id).map(|(ticket, _)| ticket),
             };
             if let Some(ticket) = ticket {
+                if let Some(journal) = journal {
+                    journal.delete_message(ticket.0, Some(packet_id));
+                }
                 events.push_back(Event::Abandoned { ticket, cause: Abandonment::SessionEnded });
             }
         });
@@ -114,6 +122,9 @@ impl Client {
 
     /// The part of the Session State that is about received messages is gone.
     pub(super) fn discard_inbound(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            self.session.inbound.awaiting_pubrel().for_each(|packet_id| journal.delete_inbound(packet_id));
+        }
         self.session.undecided.clear();
         self.session.inbound = Inbound::new(self.link.receive_maximum);
     }

@@ -7,7 +7,7 @@ use super::event::Ticket;
 
 /// A message as it is kept: independent of version, alias and packet identifier.
 #[derive(Debug)]
-pub(super) struct Stored {
+pub struct Stored {
     pub(super) ticket: Ticket,
     topic_name: Box<str>,
     /// The properties that go out as they are, then the payload.
@@ -29,6 +29,25 @@ pub(super) struct Head {
 }
 
 impl Stored {
+    /// A copy of a message as a store has kept it: `parts` are its Topic Name, the properties that go out as they are and
+    /// its payload. It expires at `expires_at_ms`; `u64::MAX` is never.
+    #[must_use]
+    pub fn restored(position: u64, parts: &fanout::Message<'_>, retain: bool, expires_at_ms: u64) -> Self {
+        Self::new(Ticket(position), parts, retain, expires_at_ms)
+    }
+
+    /// Whether the server is to keep it.
+    #[must_use]
+    pub fn retain(&self) -> bool {
+        self.retain
+    }
+
+    /// When it expires, in milliseconds; `u64::MAX` is never.
+    #[must_use]
+    pub fn expires_at_ms(&self) -> u64 {
+        self.expires_at_ms
+    }
+
     pub(super) fn new(ticket: Ticket, parts: &fanout::Message<'_>, retain: bool, expires_at_ms: u64) -> Self {
         Self {
             ticket,
@@ -40,7 +59,9 @@ impl Stored {
         }
     }
 
-    pub(super) fn parts(&self) -> fanout::Message<'_> {
+    /// Its Topic Name, the properties that go out as they are, and its payload.
+    #[must_use]
+    pub fn parts(&self) -> fanout::Message<'_> {
         let (forwarded, payload) = self.rest.split_at_checked(self.forwarded_length).unwrap_or_default();
         fanout::Message { topic_name: &self.topic_name, forwarded, payload }
     }
