@@ -2,6 +2,7 @@
  * What somebody does who has just cloned the project: `npm start`, then Python over TCP, MQTT.js over WebSocket and a
  * bare WebSocket, all on the one port, and Ctrl-C.
  */
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { describeWithPeers } from '../support/peers.js'
 import { type BrokerAddress, topicUrl } from './broker-under-test.js'
@@ -15,12 +16,14 @@ describeWithPeers(['paho2', 'chromium'], 'npm start', () => {
   let workshop: Workshop
   let command: Program
   let place: BrokerAddress
+  let data: string
 
   beforeAll(async () => {
     workshop = await Workshop.open()
+    data = join(workshop.directory, 'data')
     // what `npm start -- -p 0` runs; npm itself ends by the signal, before its child has
-    command = workshop.start('node', ['scripts/start.mjs', '-p', '0'], ROOT)
-    await command.waitForText('/echo\n', 30_000)
+    command = workshop.start('node', ['scripts/start.mjs', '-p', '0', '--data', data], ROOT)
+    await command.waitForText('killed\n', 30_000)
     const port = Number(/^mqtt:\/\/127\.0\.0\.1:(\d+)$/m.exec(command.stdout)?.[1])
     place = {
       host: '127.0.0.1',
@@ -38,6 +41,7 @@ describeWithPeers(['paho2', 'chromium'], 'npm start', () => {
       `ws://127.0.0.1:${place.port}/mqtt`,
       `ws://127.0.0.1:${place.port}/topics/<topic>`,
       `ws://127.0.0.1:${place.port}/echo`,
+      `data: ${data}, which survives the process being killed`,
       '',
     ])
   })
