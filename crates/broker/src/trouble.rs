@@ -52,8 +52,9 @@ impl Broker {
             return;
         }
         // Nothing was fetched meanwhile.
-        let waiting =
-            self.sessions.iter().filter(|(_, session)| session.in_store > 0 && session.is_present());
+        let waiting = self.sessions.iter().filter(|(_, session)| {
+            session.is_present() && (session.in_store > 0 || !session.owed.is_empty())
+        });
         let waiting: Vec<_> = waiting.map(|(index, _)| SessionKey(slab_key(index))).collect();
         for key in waiting {
             self.pump(key, now_ms);

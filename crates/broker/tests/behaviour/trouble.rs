@@ -1,7 +1,7 @@
 //! While the store cannot do its work nobody is told of a success that is none, and what needs no store goes on.
 
 use topicwire_broker::store::{Store, StoreBatch, StoreError};
-use topicwire_broker::{LocalError, LocalPublish};
+use topicwire_broker::{Config, LocalError, LocalPublish};
 use topicwire_codec::{PacketType, PublishProperties, QoS, ReasonCode, Version};
 
 use crate::support::*;
@@ -254,4 +254,19 @@ fn publishers_that_were_held_back_are_answered_when_the_store_fails() {
     assert!(answers.iter().all(|it| matches!(it, Got::Puback(_, ReasonCode::QuotaExceeded))));
     assert_eq!(bench.broker.poll_resumed(), Some(bench.key_of(publisher)));
     mend(&mut bench, batch);
+}
+
+#[test]
+fn retained_messages_that_had_to_be_fetched_come_when_the_store_works_again() {
+    let mut bench = Bench::durable(Commits::AtOnce, |_| {});
+    let (publisher, _) = bench.connect_durably(Version::V5_0, "p");
+    bench.retain(publisher, "r", "kept");
+    bench.restart(Config { durable: true, ..quiet_config() }, 0);
+    bench.commits = Commits::ByHand;
+    let live = bench.connect(Version::V5_0, "live");
+    let batch = fail(&mut bench, &FULL());
+    bench.subscribe(live, "r", QoS::AtMostOnce);
+    assert_eq!(bench.publishes(live), []);
+    mend(&mut bench, batch);
+    assert_eq!(bench.texts(live), ["kept"]);
 }
