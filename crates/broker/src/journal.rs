@@ -52,6 +52,8 @@ pub(crate) struct Journal {
     inbound: HashMap<(ClientAt, PacketId), Place, FixedState>,
     sessions: HashMap<ClientAt, Place, FixedState>,
     retained: HashMap<Arc<str>, Place>,
+    /// Deliveries that were over after the store had been told of them.
+    ended_stored: u64,
     /// The number of the batch that is being filled.
     batch: u64,
     /// The last stretch that is safe, with all before it.
@@ -120,6 +122,24 @@ impl Journal {
         self.deliveries.insert((client_at(client_id), delivery.position), places);
     }
 
+    /// The two at once: a message enters a Session that is stored and leaves for its client.
+    #[inline]
+    pub(crate) fn put_sent(
+        &mut self,
+        client_id: &Arc<str>,
+        delivery: Delivery,
+        packet_id: PacketId,
+        qos: QoS,
+    ) {
+        let (position, stage) = (delivery.position, Stage::first(qos));
+        let operation = StoreOperation::PutDelivery { client_id: Arc::clone(client_id), delivery, qos };
+        let place = self.push(operation);
+        let operation =
+            StoreOperation::PutExchange { client_id: Arc::clone(client_id), packet_id, position, stage };
+        let places = Places { delivery: Some(place), exchange: Some(self.push(operation)) };
+        self.deliveries.insert((client_at(client_id), position), places);
+    }
+
     /// An exchange is opened, or goes past PUBREC.
     pub(crate) fn put_exchange(
         &mut self,
@@ -169,6 +189,7 @@ impl Journal {
         {
             position = of_exchange;
         }
+        self.ended_stored += 1;
         self.push(StoreOperation::DeleteDelivery { client_id: Arc::clone(client_id), position, packet_id });
     }
 
@@ -312,9 +333,9 @@ impl Journal {
         true
     }
 
-    /// How many operations were over before a batch has taken them.
-    pub(crate) fn ended(&self) -> u64 {
-        self.pending.ended()
+    /// How many operations were over before a batch has taken them, and how many deliveries after that.
+    pub(crate) fn ended(&self) -> (u64, u64) {
+        (self.pending.ended(), self.ended_stored)
     }
 
     /// What is not stored yet holds so many bytes, about.
