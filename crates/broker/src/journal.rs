@@ -96,7 +96,7 @@ impl Journal {
     fn push(&mut self, operation: StoreOperation) -> Place {
         self.bytes += held_bytes(&operation);
         self.recorded += 1;
-        self.pending.push(operation)
+        self.pending.push(operation, None)
     }
 
     /// Takes an operation out because it is over.
@@ -131,13 +131,13 @@ impl Journal {
         packet_id: PacketId,
         qos: QoS,
     ) {
-        let (position, stage) = (delivery.position, Stage::first(qos));
+        let position = delivery.position;
         let operation = StoreOperation::PutDelivery { client_id: Arc::clone(client_id), delivery, qos };
-        let place = self.push(operation);
-        let operation =
-            StoreOperation::PutExchange { client_id: Arc::clone(client_id), packet_id, position, stage };
-        let places = Places { delivery: Some(place), exchange: Some(self.push(operation)) };
-        self.deliveries.insert((client_at(client_id), position), places);
+        self.bytes += held_bytes(&operation);
+        self.recorded += 1;
+        let place = self.pending.push(operation, Some(packet_id));
+        self.deliveries
+            .insert((client_at(client_id), position), Places { delivery: Some(place), exchange: None });
     }
 
     /// An exchange is opened, or goes past PUBREC.
