@@ -333,6 +333,11 @@ impl Journal {
         true
     }
 
+    /// Whether [`Journal::settle`] would find something.
+    pub(crate) fn can_settle(&self) -> bool {
+        self.taken.is_empty() && self.pending.has_ended()
+    }
+
     /// How many operations were over before a batch has taken them, and how many deliveries after that.
     pub(crate) fn ended(&self) -> (u64, u64) {
         (self.pending.ended(), self.ended_stored)

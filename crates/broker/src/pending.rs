@@ -135,6 +135,14 @@ impl Pending {
         self.closed.push_back(std::mem::replace(&mut self.open, next));
     }
 
+    /// True where nothing is left of the first stretch, so that something can be let go of.
+    pub(crate) fn has_ended(&self) -> bool {
+        match self.closed.front() {
+            Some(first) => first.left == 0,
+            None => self.is_used && self.open.left == 0,
+        }
+    }
+
     /// Lets go of the closed stretches, from the first on, of which nothing is left. Returns the sequence of the last.
     pub(crate) fn drop_ended(&mut self) -> Option<u64> {
         let mut last = None;

@@ -46,7 +46,7 @@ impl Storing {
 
     /// Once a turn: lets go of what is over, and gives the thread what there is, if it is idle and it is time.
     pub(crate) fn give(&mut self, core: &mut Broker, now_ms: u64) {
-        if core.settle_store(now_ms) {
+        if !self.is_awaited(core) && core.settle_store(now_ms) {
             self.patience.restart();
         }
         if !self.is_due(core, now_ms) {
@@ -61,8 +61,18 @@ impl Storing {
         self.thread.give(Work { batch, fetches, retained });
     }
 
+    /// Whether a turn would find something to do.
+    pub(crate) fn has_work(&mut self, core: &Broker, now_ms: u64) -> bool {
+        self.can_settle(core) || self.is_due(core, now_ms)
+    }
+
+    /// Whether there is something to let go of. An in-process publisher hears of it by the news of a batch.
+    fn can_settle(&self, core: &Broker) -> bool {
+        !self.is_awaited(core) && core.can_settle_store()
+    }
+
     /// Whether there is something to give now.
-    pub(crate) fn is_due(&mut self, core: &Broker, now_ms: u64) -> bool {
+    fn is_due(&mut self, core: &Broker, now_ms: u64) -> bool {
         if !self.thread.is_idle() {
             return false;
         }
@@ -73,16 +83,20 @@ impl Storing {
                 false
             }
             StoreWork::Asked => true,
-            StoreWork::Awaited => self.hurries || self.patience.is_over(now_ms),
+            StoreWork::Awaited => self.hurries || self.is_awaited(core) || self.patience.is_over(now_ms),
             StoreWork::Unhurried(operations) => {
                 self.patience.restart();
                 let since_ms = *self.unhurried_since_ms.get_or_insert(now_ms);
                 self.hurries
-                    || self.awaited > core.stored_through()
+                    || self.is_awaited(core)
                     || operations >= UNHURRIED_OPERATIONS
                     || now_ms >= since_ms.saturating_add(UNHURRIED_MS)
             }
         }
+    }
+
+    fn is_awaited(&self, core: &Broker) -> bool {
+        self.awaited > core.stored_through()
     }
 
     /// When there is something to give that is not due yet.
