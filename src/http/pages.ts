@@ -7,7 +7,10 @@ import type { StoreStatus } from '../store-options.js'
 
 /** The paths that speak WebSocket, in one sentence, for everybody who asked for another. */
 export const PATHS_SENTENCE =
-  'WebSocket paths are /mqtt and / (MQTT), /live (JSON), /topics/<topic> (a topic as a URL) and /echo (sends back what it gets).'
+  'WebSocket paths are /mqtt and / (MQTT), /topics/<topic> (a topic as a URL), /live (JSON) and /echo (sends back what it gets).'
+
+const HTTP_SENTENCE =
+  '/, /healthz and /client.js can be read, /events/<filter> sends messages, and /publish/<topic> takes them.'
 
 /** For who lacks a Host header. */
 export const HOST_SENTENCE = 'The request has no Host header.'
@@ -48,7 +51,7 @@ export function answer(
       `This address speaks WebSocket: open it with new WebSocket(...). ${PATHS_SENTENCE}`,
     )
   } else {
-    send(request, response, 404, `There is nothing here. ${PATHS_SENTENCE} / and /healthz are pages.`)
+    send(request, response, 404, `There is nothing here. ${PATHS_SENTENCE} ${HTTP_SENTENCE}`)
   }
 }
 
@@ -111,7 +114,8 @@ function frontPage(request: IncomingMessage): string {
   ].join('\n')
 }
 
-function send(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
+/** Answers with a sentence. */
+export function send(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
   const body = Buffer.from(`${text}\n`)
   response.writeHead(status, {
     'Content-Type': 'text/plain; charset=utf-8',
