@@ -2,6 +2,8 @@
  * What is said when a protocol comes to the wrong place: to the operator in the log, and to an HTTP client, which is
  * the only one of them that can show a sentence to a person, in its answer.
  */
+import { recognizeClient } from '../knowledge/first-bytes.js'
+import { type KnowledgeCode, knowledgeOf } from '../knowledge/table.js'
 import type { ListenerProtocol } from '../options.js'
 import type { ListenerAddress } from './listener.js'
 import type { Spoken } from './port.js'
@@ -15,8 +17,30 @@ export interface Place {
   readonly addresses: readonly ListenerAddress[]
 }
 
-/** The sentence for the log. */
-export function misdirected(spoken: Spoken, firstByte: number, place: Place): string {
+/** What is known about something that came to the wrong place. */
+export interface Misdirection {
+  /** The row of src/knowledge/table.ts. */
+  readonly code: KnowledgeCode
+  /** What happened, and what to do here. */
+  readonly sentence: string
+  /** What helps in general. */
+  readonly remedy: string
+}
+
+/** The sentence with its row of the table. `head` is all that was read. */
+export function misdirection(
+  spoken: Spoken,
+  firstByte: number,
+  place: Place,
+  head?: Uint8Array,
+): Misdirection {
+  const code =
+    spoken === 'http' && !place.encrypted && place.protocol === 'mqtt' ? 'websocket-at-mqtt-port' : 'scheme'
+  return { code, sentence: misdirected(spoken, firstByte, place, head), remedy: knowledgeOf(code).remedy }
+}
+
+/** The sentence for the log. With `head`, all that was read, protocols are recognised that are never welcome. */
+export function misdirected(spoken: Spoken, firstByte: number, place: Place, head?: Uint8Array): string {
   const wantsTls = (place.protocol === 'mqtts' || place.protocol === 'wss') && !place.encrypted
   switch (spoken) {
     case 'tls':
@@ -34,6 +58,11 @@ export function misdirected(spoken: Spoken, firstByte: number, place: Place): st
         ? `An MQTT client without TLS on a port for ${place.protocol}://: use ${schemeFor('mqtt', true)}.`
         : `A plain MQTT client on a port for WebSockets: ${elsewhere(place, ['auto', 'mqtt', 'mqtts'])}.`
     case 'unknown': {
+      const stranger = head === undefined ? undefined : recognizeClient(head)
+      if (stranger !== undefined) {
+        const { name, remedy } = stranger
+        return `${name.charAt(0).toUpperCase()}${name.slice(1)} on a port for ${welcomed(place)}: ${remedy}.`
+      }
       const byte = firstByte.toString(16).padStart(2, '0')
       return `A client began with the byte 0x${byte}, which is neither MQTT, HTTP nor TLS.`
     }
@@ -56,6 +85,44 @@ export function httpMisdirected(place: Place): string {
     '',
     body,
   ].join('\r\n')
+}
+
+function welcomed({ protocol }: Place): string {
+  if (protocol === 'auto') return 'MQTT and WebSockets'
+  return protocol === 'mqtt' || protocol === 'mqtts' ? 'MQTT' : 'WebSockets'
+}
+
+/** What helps where a TLS handshake has failed, by what OpenSSL calls it. */
+const TLS_ADVICE: readonly (readonly [RegExp, string])[] = [
+  [
+    /ALERT_UNKNOWN_CA|ALERT_BAD_CERTIFICATE|ALERT_CERTIFICATE_UNKNOWN/,
+    "the client does not trust this broker's certificate: give it the authority (cafile, ca), and this broker the whole chain",
+  ],
+  [
+    /ALERT_CERTIFICATE_EXPIRED/,
+    "to the client this broker's certificate is out of date: renew it, or set the client's clock",
+  ],
+  [/PEER_DID_NOT_RETURN_A_CERTIFICATE/, 'the client has sent no certificate, which this port asks for'],
+  [
+    /CERTIFICATE_VERIFY_FAILED|UNABLE_TO|SELF_SIGNED|CERT_/,
+    "the client's certificate is not from an authority in the option ca, or out of date",
+  ],
+  [
+    /UNSUPPORTED_PROTOCOL|VERSION_TOO_LOW|ALERT_PROTOCOL_VERSION/,
+    'the client speaks only versions of TLS that are too old: see minVersion',
+  ],
+  [/NO_SHARED_CIPHER|NO_SUITABLE_SIGNATURE_ALGORITHM/, 'client and certificate have no cipher in common'],
+  [
+    /ECONNRESET|EPIPE/,
+    'the client went away in the middle of it, as those do that do not trust a certificate',
+  ],
+]
+
+/** The sentence for the log about a TLS handshake that has failed. */
+export function tlsFailed(error: NodeJS.ErrnoException): string {
+  const said = `${error.code ?? ''} ${error.message}`.toUpperCase().replaceAll(' ', '_')
+  const advice = TLS_ADVICE.find(([pattern]) => pattern.test(said))?.[1]
+  return `A TLS handshake failed: ${error.message.trim()}${advice === undefined ? '' : `; ${advice}`}.`
 }
 
 function schemeFor(spoken: 'mqtt' | 'http', encrypted: boolean): string {

@@ -1,7 +1,7 @@
 /**
  * The port that tells protocols apart. The first byte of a connection decides: 0x10 begins an MQTT CONNECT, an ASCII
- * letter an HTTP method, 0x16 0x03 a TLS handshake, inside which the same is asked again. All that was read to find
- * out goes on to the protocol that was found.
+ * letter an HTTP method (but for a few words of other protocols, which are waited for), 0x16 0x03 a TLS handshake,
+ * inside which the same is asked again. All that was read to find out goes on to the protocol that was found.
  *
  * A listener for one protocol is the same port that welcomes less. What comes to the wrong place is told where the
  * right one is, in a way that its sender understands (advice.ts), and the log gets one sentence.
@@ -11,6 +11,7 @@
  */
 import type { Socket } from 'node:net'
 import { HttpFront } from '../http/server.js'
+import { isForeignText, mayBeForeignText } from '../knowledge/first-bytes.js'
 import type { ListenerProtocol, ResolvedListener } from '../options.js'
 import { endWith } from '../transports/last-words.js'
 import { attachTcp, formatPeer } from '../transports/tcp.js'
@@ -56,7 +57,8 @@ export function identify(head: Uint8Array): Spoken | undefined {
     return second === TLS_MAJOR_VERSION ? 'tls' : 'unknown'
   }
   const lowerCase = first | 0x20
-  return lowerCase >= 0x61 && lowerCase <= 0x7a ? 'http' : 'unknown'
+  if (lowerCase < 0x61 || lowerCase > 0x7a || isForeignText(head)) return 'unknown'
+  return mayBeForeignText(head) ? undefined : 'http'
 }
 
 /** One listener's way from an accepted socket to a transport. */
@@ -150,7 +152,7 @@ export class Port {
     const peer = formatPeer(socket)
     const place = { protocol: this.#options.protocol, encrypted, addresses: this.#acceptor.addresses }
     const fields = { peer, port: socket.localPort, listener: this.#options.protocol }
-    this.#acceptor.logger.warn(fields, misdirected(spoken, head[0] ?? 0, place))
+    this.#acceptor.logger.warn(fields, misdirected(spoken, head[0] ?? 0, place, head))
     endWith(socket, spoken === 'http' ? httpMisdirected(place) : '')
   }
 }
