@@ -118,11 +118,17 @@ const TLS_ADVICE: readonly (readonly [RegExp, string])[] = [
   ],
 ]
 
-/** The sentence for the log about a TLS handshake that has failed. */
-export function tlsFailed(error: NodeJS.ErrnoException): string {
+/** The sentence for the log about a TLS handshake that has failed. Node only hangs up on a certificate it does not trust. */
+export function tlsFailed(error: NodeJS.ErrnoException, wantsCertificate = false): string {
   const said = `${error.code ?? ''} ${error.message}`.toUpperCase().replaceAll(' ', '_')
-  const advice = TLS_ADVICE.find(([pattern]) => pattern.test(said))?.[1]
-  return `A TLS handshake failed: ${error.message.trim()}${advice === undefined ? '' : `; ${advice}`}.`
+  const known = TLS_ADVICE.find(([pattern]) => pattern.test(said))?.[1]
+  const advice =
+    wantsCertificate && error.code === 'ECONNRESET'
+      ? "the client's certificate is not from an authority in the option ca or out of date, or the client went away"
+      : known
+  const { reason } = error as { reason?: unknown }
+  const what = typeof reason === 'string' ? reason : error.message.trim()
+  return `A TLS handshake failed: ${what}${advice === undefined ? '' : `; ${advice}`}.`
 }
 
 function schemeFor(spoken: 'mqtt' | 'http', encrypted: boolean): string {

@@ -42,7 +42,7 @@ export class TlsFront {
       .on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
         this.#shaking.delete(formatPeer(socket))
         const fields = { peer: formatPeer(socket), code: error.code }
-        acceptor.logger.warn(fields, tlsFailed(error))
+        acceptor.logger.warn(fields, tlsFailed(error, options.requestCert))
         socket.destroy()
       })
   }

@@ -1,7 +1,7 @@
 /** A message from ourselves to ourselves, under a topic that nobody else has: what the server makes of it. */
 import { randomBytes } from 'node:crypto'
 import { NAME } from './probes/beginnings.js'
-import { reasonCodeOf, type Session, within } from './probes/mqtt.js'
+import { answerTo, reasonCodeOf, type Session, within } from './probes/mqtt.js'
 
 /** What has come of it. */
 export interface CanaryReport {
@@ -15,8 +15,8 @@ export interface CanaryReport {
   /** The QoS that it came back with; undefined where it has not. */
   readonly arrivedQos: number | undefined
   readonly roundTripMs: number | undefined
-  /** The connection was there to the end. */
-  readonly hasSurvived: boolean
+  /** The server has ended the connection instead of an answer. */
+  readonly hasLost: boolean
 }
 
 /** How long a message that was acknowledged may be on its way. */
@@ -53,11 +53,9 @@ export async function flyCanary(
       resolve(true)
     })
   })
-  const sent = client.publishAsync(topic, 'topicwire doctor', { qos: highest }).then(
-    () => 0,
-    (error: unknown) => reasonCodeOf(error),
-  )
-  const acknowledged = await within(timeoutMs, sent)
+  const sent = client.publishAsync(topic, 'topicwire doctor', { qos: highest })
+  const answer = await answerTo(client, sent, timeoutMs)
+  const acknowledged = answer === 'lost' ? undefined : answer
   // What was refused does not arrive, nor what was not subscribed to.
   if (acknowledged === 0 && (grant ?? 0x80) < 0x80) await within(Math.min(FLIGHT_MS, timeoutMs), arrived)
   return {
@@ -67,7 +65,7 @@ export async function flyCanary(
     acknowledged,
     arrivedQos,
     roundTripMs,
-    hasSurvived: client.connected,
+    hasLost: answer === 'lost',
   }
 }
 

@@ -12,6 +12,7 @@ import type { DoctorOptions } from './context.js'
 import { examine, type Finding } from './run.js'
 
 interface DoctorFlags extends ServerFlags {
+  readonly tlsAlpn?: string
   readonly clientId?: string
   readonly topic?: string
   readonly page?: string
@@ -50,6 +51,7 @@ export function doctorCommand(io: Io, terminal: ProgressTerminal = process.stder
     .argument('[url]', 'the server, as mqtt(s)://user:password@host:port or ws(s)://host:port/path')
     .option('--topic <filter>', 'the topic, or the filter, that is subscribed to')
     .option('--page <url>', 'the page that is to connect from a browser')
+    .option('--tls-alpn <protocol>', 'the ALPN protocol to ask for')
     .option('--client-id <id>', 'a client id that may be in use twice: connects as that client once')
     .option(
       '--size <bytes>',
@@ -109,7 +111,7 @@ function readFlags(
     port,
     path: `/${rest}`,
     url: server.url,
-    client: server.options,
+    client: { ...server.options, ...(flags.tlsAlpn !== undefined && { ALPNProtocols: [flags.tlsAlpn] }) },
     timeoutMs: flags.timeout * 1_000,
     page: pageOf(flags.page),
     topic: topic === '' ? undefined : topic,

@@ -17,12 +17,12 @@ export function mistakeIn(filter: string): string | undefined {
 /** Why `filter` does not match `topic`, if one small change would make it; undefined where they are further apart. */
 export function nearMiss(filter: string, topic: string): string | undefined {
   const slim = (text: string): string => text.replace(/^\/+|\/+$/g, '')
-  if (fits(filter, topic)) return undefined
-  if (topic.startsWith('$') && !filter.startsWith('$')) {
-    return fits(`$x/${filter}`.replace(/^\$x\/#$/, '#'), topic) || filter === '#' || filter.startsWith('+')
+  if (topic.startsWith('$') && /^[#+]/.test(filter)) {
+    return fits(filter, topic)
       ? 'wildcards at the beginning do not match topics that begin with $'
       : undefined
   }
+  if (fits(filter, topic)) return undefined
   if (filter.startsWith('/') !== topic.startsWith('/') && fits(slim(filter), slim(topic))) {
     return filter.startsWith('/')
       ? 'the filter begins with /, the topic does not'

@@ -43,11 +43,12 @@ export const permissions: Check = {
 }
 
 function problemOf(canary: CanaryReport, { version }: Session): string | undefined {
-  const { topic, granted, acknowledged, arrivedQos } = canary
+  const { topic, granted, acknowledged, arrivedQos, hasLost } = canary
   if (granted >= REFUSED) return `this user may not subscribe to ${topic} (${hex(granted)})`
   if (acknowledged !== undefined && acknowledged >= REFUSED) {
     return `this user may not publish to ${topic} (${hex(acknowledged)})`
   }
+  if (hasLost) return `a message to ${topic} made the server end the connection`
   if (acknowledged === undefined) return `a message to ${topic} was not acknowledged`
   if (arrivedQos !== undefined) return undefined
   return version === 5

@@ -22,7 +22,7 @@ export const mixedContent: Check = {
     const isLoopback = host === 'localhost' || isLoopbackAddress(host)
     return isLoopback
       ? warn(
-          'a page over https:// opens ws:// on this machine: Chrome and Firefox allow that, Safari does not',
+          'a page over https:// opens ws:// on this machine, which some browsers allow and others do not',
           'Use wss:// where other browsers are to connect.',
         )
       : fail(`a page over https:// may not open ws://${context.name}: browsers block it as mixed content`)

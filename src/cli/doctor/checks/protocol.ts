@@ -1,7 +1,7 @@
 /** Which protocol the port speaks, and whether that is what the URL says. */
 import { type Check, fail, type Outcome, ok, skip } from '../check.js'
 import type { Context } from '../context.js'
-import { type Found, foreignName } from '../probes/speech.js'
+import { cutBehindTls, type Found, foreignName } from '../probes/speech.js'
 
 const WORDS: Record<Found, string> = {
   mqtt: 'MQTT',
@@ -37,7 +37,9 @@ export const scheme: Check = {
     if (found.includes(wanted)) return ok(`${context.name} speaks ${WORDS[wanted]}`)
     if (context.isTls) {
       if (found.includes('tls')) {
-        return speech.tls?.kind === 'alert' || speech.inside.mqtt?.heard.end === 'error'
+        const cut = cutBehindTls(speech)
+        const isCut = cut === 'alert' || (cut === 'end' && context.options.client.cert !== undefined)
+        return speech.tls?.kind === 'alert' || isCut
           ? ok(`${context.name} speaks TLS; what is inside could not be seen`)
           : fail(`${context.name} speaks TLS, and inside it neither MQTT nor HTTP`)
       }
@@ -46,13 +48,13 @@ export const scheme: Check = {
       }
     }
     return (
-      mismatch(context, found, speech.plain.mqtt?.heard.end === 'ended' ? 'closes' : 'silent') ??
+      mismatch(context, found) ??
       foreign(context, foreignName(speech), speech.plain.mqtt?.heard.end === 'timeout')
     )
   },
 }
 
-function mismatch(context: Context, found: readonly Found[], _end: string): Outcome | undefined {
+function mismatch(context: Context, found: readonly Found[]): Outcome | undefined {
   const [first] = found
   if (first === undefined) return undefined
   const wanted = context.options.scheme

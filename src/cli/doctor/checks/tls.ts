@@ -2,6 +2,7 @@
 import type { PeerCertificate } from 'node:tls'
 import { type Check, fail, type Outcome, ok, skip, warn } from '../check.js'
 import type { Context } from '../context.js'
+import { cutBehindTls } from '../probes/speech.js'
 import type { Handshake } from '../probes/tls.js'
 
 const DAY_MS = 86_400_000
@@ -132,7 +133,14 @@ export const clientCertificate: Check = {
     const { tls, inside } = speech
     const heard = (inside.mqtt ?? inside.http)?.heard
     const code = tls.kind === 'alert' ? tls.code : heard?.end === 'error' ? heard.code : undefined
+    const given = context.options.client.cert !== undefined
     if (code === undefined) {
+      if (given && cutBehindTls(speech) === 'end') {
+        return fail(
+          'the server ends the connection right behind the TLS handshake, so it may not accept this certificate',
+          'Give one from the authority that the server trusts (--cert, --key), that is not out of date.',
+        )
+      }
       if (tls.kind === 'done') return ok('the server accepts this client in the TLS handshake')
       if (tls.kind === 'closed') {
         return fail(
@@ -145,7 +153,6 @@ export const clientCertificate: Check = {
     const known = ALERTS.find(([pattern]) => pattern.test(code))
     if (known !== undefined) return fail(known[1], known[2])
     const isCut = code === 'ECONNRESET' || code === 'EPIPE'
-    const given = context.options.client.cert !== undefined
     return isCut
       ? fail(
           'the server cuts the connection right behind the TLS handshake',

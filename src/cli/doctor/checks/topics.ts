@@ -6,7 +6,7 @@ import { type Check, fail, ok, skip, warn } from '../check.js'
 import type { Context } from '../context.js'
 import { mistakeIn, nearMiss } from '../nearest.js'
 import { NAME, uniqueId } from '../probes/beginnings.js'
-import { hex, reasonCodeOf, within } from '../probes/mqtt.js'
+import { answerTo, hex, within } from '../probes/mqtt.js'
 
 /** How long topics are listened to, and how many are remembered. */
 const LISTEN_MS = 1_500
@@ -26,7 +26,7 @@ async function hear(
   const topics = new Map<string, Seen>()
   const isFull = new Promise<void>((resolve) => {
     client.on('message', (topic, _payload, { retain }) => {
-      if (topic.startsWith(`${NAME}/`)) return
+      if (topic.startsWith(`${NAME}/`) || topic.includes(`/${NAME}/`)) return
       topics.set(topic, { isRetained: retain })
       if (topics.size >= MAXIMUM_TOPICS) resolve()
     })
@@ -106,13 +106,7 @@ async function retainCanary(context: Context) {
   }
   const topic = canaryTopic(filter)
   const publish = (payload: string) =>
-    within(
-      timeoutMs,
-      client.publishAsync(topic, payload, { qos: 1, retain: true }).then(
-        () => 0,
-        (error: unknown) => reasonCodeOf(error) ?? 0x80,
-      ),
-    )
+    answerTo(client, client.publishAsync(topic, payload, { qos: 1, retain: true }), timeoutMs)
   try {
     const sent = await publish('topicwire doctor')
     if (sent === undefined || sent >= 0x80)
@@ -156,22 +150,18 @@ export const packetSize: Check = {
       if (limit !== undefined && size + 100 > limit) {
         return judge(`${announced}, and ${counted(size, 'byte')} of payload do not fit`)
       }
-      const sent = await within(
+      const payload = randomBytes(size)
+      const sent = await answerTo(
+        client,
+        client.publishAsync(canaryTopic(filter), payload, { qos: 1 }),
         timeoutMs,
-        client.publishAsync(canaryTopic(filter), randomBytes(size), { qos: 1 }).then(
-          () => 0,
-          (error: unknown) => reasonCodeOf(error) ?? -1,
-        ),
       )
       if (sent === 0) return ok(`${counted(size, 'byte')} of payload arrive; ${announced}`)
       if (sent === 0x87) return skip('this user may not publish there; see the permissions')
-      if (sent === 0x95 || !client.connected || sent === undefined) {
-        const what = sent === undefined ? 'was not acknowledged' : 'ended the connection'
-        return judge(
-          `a message of ${counted(size, 'byte')} ${what}, and ${announced}: its own limit, or one on the way`,
-        )
-      }
-      return judge(`a message of ${counted(size, 'byte')} was refused${sent > 0 ? ` (${hex(sent)})` : ''}`)
+      const message = `a message of ${counted(size, 'byte')}`
+      if (typeof sent === 'number') return judge(`${message} was refused (${hex(sent)})`)
+      const what = sent === 'lost' ? 'ended the connection' : 'was not acknowledged'
+      return judge(`${message} ${what}, and ${announced}: its own limit, or one on the way`)
     } finally {
       await context.clients.end(client)
     }

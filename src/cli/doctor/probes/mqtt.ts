@@ -2,6 +2,7 @@
  * Connections of topicwire's own client, as the user's would be made: with the log-in and the checks of TLS that were
  * asked for. The client is loaded when it is wanted, since the native addon below it is among what is examined.
  */
+import { MqttError } from '../../../errors.js'
 import type { ConnackWords, MqttClient } from '../../../index.js'
 import type { ConnectOptions } from '../../lib/client-types.js'
 
@@ -45,7 +46,9 @@ export class Clients {
           .on('error', (error) => {
             problem = error
           })
-          .once('close', () => reject(problem ?? new Error('the server ended the connection')))
+          .once('close', () =>
+            reject(problem ?? new MqttError('ERR_MQTT_CONNECTION_LOST', 'The server ended the connection.')),
+          )
       })
       return { client, connack, version: client.protocolVersion }
     } catch (error) {
@@ -72,6 +75,23 @@ export class Clients {
 export function reasonCodeOf(error: unknown): number | undefined {
   const { reasonCode } = error as { reasonCode?: unknown }
   return typeof reasonCode === 'number' ? reasonCode : undefined
+}
+
+/**
+ * What a server answered to a message: 0, a Reason Code from 0x80 up, or `lost` where it ended the connection; undefined
+ * where it has not answered in time.
+ */
+export async function answerTo(
+  client: MqttClient,
+  published: Promise<unknown>,
+  timeoutMs: number,
+): Promise<number | 'lost' | undefined> {
+  const lost = new Promise<'lost'>((resolve) => client.once('close', () => resolve('lost')))
+  const answered = published.then(
+    () => 0,
+    (error: unknown) => reasonCodeOf(error) ?? ('lost' as const),
+  )
+  return within(timeoutMs, Promise.race([answered, lost]))
 }
 
 /** `0x87`. */

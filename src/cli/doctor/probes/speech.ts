@@ -38,8 +38,7 @@ export async function listenTo(target: SpeechTarget, timeoutMs: number): Promise
     return { plain, tls, inside: { ...inside, ...(await askOther(target, timeoutMs, tls, inside)) } }
   }
   const first = await askPlain(target, timeoutMs, ask)
-  if (first.mqtt?.isMqtt || first.http?.answer !== undefined)
-    return { plain: first, tls: undefined, inside: {} }
+  if (first.mqtt?.isMqtt || isAtHome(first)) return { plain: first, tls: undefined, inside: {} }
   const [second, [tls, inside]] = await Promise.all([
     askPlain(target, timeoutMs, { mqtt: isWeb, http: !isWeb }),
     askInside(target, timeoutMs, ask),
@@ -48,17 +47,36 @@ export async function listenTo(target: SpeechTarget, timeoutMs: number): Promise
   return { plain: { ...first, ...second }, tls, inside: { ...inside, ...further } }
 }
 
+/** Servers of MQTT and of TLS say 400 to HTTP that came to the wrong port. */
+const BAD_REQUEST = 400
+
+function isAtHome({ http }: Answers): boolean {
+  return http?.answer !== undefined && http.answer.status !== BAD_REQUEST
+}
+
 /** What the port is for, as far as it was found; empty where it is for nothing that is known here. */
 export function found({ plain, tls, inside }: Speech): Found[] {
   const all: Found[] = []
   if (plain.mqtt?.isMqtt) all.push('mqtt')
-  if (plain.http?.answer !== undefined) all.push('ws')
+  if (isAtHome(plain)) all.push('ws')
   if (inside.mqtt?.isMqtt) all.push('mqtts')
-  if (inside.http?.answer !== undefined) all.push('wss')
+  if (isAtHome(inside)) all.push('wss')
   if ((tls?.kind === 'done' || tls?.kind === 'alert') && !all.includes('mqtts') && !all.includes('wss')) {
     all.push('tls')
   }
+  if (all.length === 0 && plain.http?.answer !== undefined) all.push('ws')
+  if (all.join() === 'tls' && inside.http?.answer !== undefined) return ['wss']
   return all
+}
+
+/** How the server has ended TLS behind the handshake, before anything was said inside; undefined where it has not. */
+export function cutBehindTls({ tls, inside }: Speech): 'alert' | 'end' | undefined {
+  if (tls?.kind !== 'done') return undefined
+  const heard = [inside.mqtt, inside.http].flatMap((one) => (one === undefined ? [] : [one.heard]))
+  if (heard.some(({ end }) => end === 'error')) return 'alert'
+  return heard.length > 0 && heard.every(({ end, bytes }) => end === 'ended' && bytes.length === 0)
+    ? 'end'
+    : undefined
 }
 
 /** The name of another protocol in what was answered. */
@@ -74,7 +92,7 @@ async function askOther(
   tls: Handshake,
   inside: Answers,
 ): Promise<Answers> {
-  if (tls.kind !== 'done' || inside.mqtt?.isMqtt || inside.http?.answer !== undefined) return {}
+  if (tls.kind !== 'done' || inside.mqtt?.isMqtt || isAtHome(inside)) return {}
   // A server that ends TLS behind the handshake does so whatever is said.
   if ((inside.mqtt ?? inside.http)?.heard.end === 'error') return {}
   const [, further] = await askInside(target, timeoutMs, {

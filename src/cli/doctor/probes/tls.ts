@@ -2,10 +2,10 @@
  * A TLS handshake that trusts everybody, to see the certificate of a server that is not trusted. Nothing secret is sent
  * over it: who logs in is connected with the checks that the user has asked for.
  */
-import { isIP, type Socket } from 'node:net'
+import { isIP } from 'node:net'
 import { checkServerIdentity, connect, type PeerCertificate, type TLSSocket } from 'node:tls'
 import type { ConnectOptions } from '../../lib/client-types.js'
-import { codeOf, open } from './tcp.js'
+import { codeOf } from './tcp.js'
 
 /** Where, and with what of the user's. */
 export interface TlsTarget {
@@ -38,13 +38,7 @@ export type Handshake =
 const NOT_TLS = ['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_HTTP_REQUEST']
 
 /** Shakes hands. The socket of the answer is the caller's. */
-export async function shakeHands(target: TlsTarget, timeoutMs: number): Promise<Handshake> {
-  let beneath: Socket
-  try {
-    beneath = await open(target.address, target.port, timeoutMs)
-  } catch {
-    return { kind: 'unreachable' }
-  }
+export function shakeHands(target: TlsTarget, timeoutMs: number): Promise<Handshake> {
   return new Promise((resolve) => {
     const { ca, cert, key, ciphers, ALPNProtocols, minVersion, maxVersion } = target.options
     const given = { ca, cert, key, ciphers, ALPNProtocols, minVersion, maxVersion }
@@ -52,19 +46,22 @@ export async function shakeHands(target: TlsTarget, timeoutMs: number): Promise<
     let socket: TLSSocket
     try {
       socket = connect({
-        socket: beneath,
+        host: target.address,
+        port: target.port,
         rejectUnauthorized: false,
-        ...(isIP(target.host) === 0 && { servername: target.host }),
+        servername: isIP(target.host) === 0 ? target.host : '',
         ...present,
       })
     } catch (error) {
-      beneath.destroy()
       resolve({ kind: 'own-options', message: (error as Error).message })
       return
     }
+    let isOver = false
     const end = (handshake: Handshake): void => {
+      if (isOver) return
+      isOver = true
       clearTimeout(timer)
-      if (handshake.kind !== 'done') beneath.destroy()
+      if (handshake.kind !== 'done') socket.destroy()
       resolve(handshake)
     }
     const timer = setTimeout(() => end({ kind: 'silent' }), timeoutMs)
@@ -87,5 +84,7 @@ export async function shakeHands(target: TlsTarget, timeoutMs: number): Promise<
 function failure(code: string): Handshake {
   if (NOT_TLS.includes(code)) return { kind: 'not-tls', code }
   if (code === 'ECONNRESET' || code === 'EPIPE') return { kind: 'closed' }
+  if (['ECONNREFUSED', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'].includes(code))
+    return { kind: 'unreachable' }
   return { kind: 'alert', code }
 }
