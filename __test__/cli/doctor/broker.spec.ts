@@ -307,7 +307,8 @@ it('leaves nothing behind, and gives a healthy broker nothing to warn of', LIMIT
   const lines: string[] = []
   const log = (_fields: object, message: string): void => void lines.push(message)
   const quiet = (): void => {}
-  const broker = await start({ logger: { debug: quiet, info: quiet, warn: log, error: log } })
+  const logger = { debug: quiet, info: quiet, warn: log, error: log }
+  const broker = await start({ logger, sysIntervalSecs: 0 })
   for (const more of [[], ['-V', '311'], ['--topic', 'a/#', '--client-id', 'device-7']]) {
     await examined(urlOf(broker), ...more)
   }

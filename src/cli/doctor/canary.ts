@@ -1,7 +1,7 @@
 /** A message from ourselves to ourselves, under a topic that nobody else has: what the server makes of it. */
 import { randomBytes } from 'node:crypto'
 import { NAME } from './probes/beginnings.js'
-import { answerTo, reasonCodeOf, type Session, within } from './probes/mqtt.js'
+import { answerTo, highestQos, reasonCodeOf, type Session, within } from './probes/mqtt.js'
 
 /** What has come of it. */
 export interface CanaryReport {
@@ -35,12 +35,13 @@ export function isTree(filter: string | undefined): filter is string {
 
 /** Sends one. */
 export async function flyCanary(
-  { client, connack }: Session,
+  session: Session,
   filter: string | undefined,
   timeoutMs: number,
 ): Promise<CanaryReport> {
   const topic = canaryTopic(filter)
-  const highest = (connack.properties as { maximumQoS?: 0 | 1 | 2 } | undefined)?.maximumQoS ?? 2
+  const highest = highestQos(session)
+  const { client } = session
   const grant = await within(timeoutMs, subscribeTo(client, topic))
   let arrivedQos: number | undefined
   let roundTripMs: number | undefined

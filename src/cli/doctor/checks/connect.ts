@@ -10,38 +10,38 @@ const TAKEN_OVER = 0x8e
 /** Refusals that are about who comes. */
 const LOG_IN: ReadonlySet<number> = new Set([0x86, 0x87, 0x8a, 0x8c])
 const NEVER = 4_294_967_295
+const PROTOCOL_ERRORS: ReadonlySet<string> = new Set(['ERR_MQTT_PROTOCOL_ERROR', 'ERR_MQTT_MALFORMED_PACKET'])
 
 export const version: Check = {
   code: 'version',
   async run(context) {
     const { protocolVersion: asked } = context.options.client
     const attempt = await context.attempt()
-    if (!('session' in attempt)) {
-      const { blockedBy, error } = attempt
-      const code = error === undefined ? undefined : reasonCodeOf(error)
-      if (blockedBy !== undefined || (code !== undefined && code !== UNSUPPORTED) || !isRefusal(error)) {
-        return skip((await context.whyNoSession()) ?? '')
-      }
+    const error = 'session' in attempt ? undefined : attempt.error
+    if (!('session' in attempt) && !(isVersionRefused(error) || isCut(error))) {
+      return skip((await context.whyNoSession()) ?? '')
     }
     const versions = [5, 4, 3] as const
     const spoken = await Promise.all(versions.map((one) => speaks(context, one)))
     const yes = versions.filter((_, index) => spoken[index])
     const names = yes.map(versionName).join(', ')
-    if (asked !== undefined && !yes.includes(asked)) {
-      const what = names === '' ? 'no version that is tried here' : names
-      return fail(`the server does not speak MQTT ${versionName(asked)}: it speaks ${what}`)
-    }
+    if (yes.length === 0 && isCut(error)) return skip((await context.whyNoSession()) ?? '')
     if (yes.length === 0) return fail('the server speaks neither MQTT 5.0 nor 3.1.1 nor 3.1')
-    return ok(`the server speaks ${names}`)
+    return asked === undefined || yes.includes(asked)
+      ? ok(`the server speaks ${names}`)
+      : fail(`the server does not speak MQTT ${versionName(asked)}: it speaks ${names}`)
   },
 }
 
-/** An end without a word is how some servers refuse a version. */
-function isRefusal(error: unknown): boolean {
-  return (
-    reasonCodeOf(error) === UNSUPPORTED ||
-    (error instanceof MqttError && error.code === 'ERR_MQTT_CONNECTION_LOST')
-  )
+/** In words of its own version, which are wrong in that of the CONNECT, as often as not. */
+function isVersionRefused(error: unknown): boolean {
+  if (reasonCodeOf(error) === UNSUPPORTED) return true
+  return error instanceof MqttError && PROTOCOL_ERRORS.has(error.code)
+}
+
+/** A server has ended the connection without an answer. */
+function isCut(error: unknown): boolean {
+  return error instanceof MqttError && error.code === 'ERR_MQTT_CONNECTION_LOST'
 }
 
 async function speaks(context: Context, protocolVersion: 3 | 4 | 5): Promise<boolean> {
@@ -72,7 +72,13 @@ export const logIn: Check = {
     }
     if (attempt.blockedBy !== undefined) return skip((await context.whyNoSession()) ?? '')
     const code = reasonCodeOf(attempt.error)
-    if (code === UNSUPPORTED) return skip('the server refuses the version first')
+    if (isVersionRefused(attempt.error)) return skip('the server refuses the version first')
+    if (isCut(attempt.error)) {
+      return fail(
+        'the server ends the connection instead of an answer to CONNECT',
+        'Some do that to a user or client id that they do not know, and some while they start: check the log-in (-u, -P) and the log of the server.',
+      )
+    }
     if (code === undefined)
       return fail(`the server does not accept a connection: ${context.said(attempt.error)}`)
     if (!LOG_IN.has(code))

@@ -94,6 +94,11 @@ export async function answerTo(
   return within(timeoutMs, Promise.race([answered, lost]))
 }
 
+/** The highest QoS that the server takes. */
+export function highestQos({ connack }: Session): 0 | 1 | 2 {
+  return (connack.properties?.maximumQoS ?? 2) as 0 | 1 | 2
+}
+
 /** `0x87`. */
 export function hex(code: number): string {
   return `0x${code.toString(16).padStart(2, '0')}`
