@@ -1,60 +1,13 @@
 /** Each check about MQTT itself, by a real cause: Mosquitto, Aedes and our own broker as somebody has set them up. */
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
-import { Aedes } from 'aedes'
-import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
-import { Broker, type BrokerOptions, connect, connectAsync } from '../../../src/index.js'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { connectAsync } from '../../../src/index.js'
 import type { KnowledgeCode } from '../../../src/knowledge/table.js'
-import { makeCertificate } from '../../support/certificates.js'
-import { startMosquitto } from '../../support/mosquitto.js'
-import { requirePeer } from '../../support/peers.js'
-import { temporaryFile } from '../../support/temporary.js'
-import { Tool } from '../../support/tool.js'
 import { WireClient } from '../../support/wire-client.js'
+import { alice, type Cause, mosquittoWithUser, start, startAedes, urlOf } from './brokers.js'
 import { examined, line } from './examined.js'
 
-type Skip = Pick<TestContext, 'skip'>
-
 const LIMIT = { timeout: 60_000 }
-const PASSWORD = 'correct-horse-battery'
-
-async function start(options: BrokerOptions = {}): Promise<Broker> {
-  const broker = await Broker.start({ host: '127.0.0.1', port: 0, ...options })
-  onTestFinished(() => broker.close({ drainTimeoutMs: 0 }))
-  return broker
-}
-
-function urlOf(broker: Broker): string {
-  return broker.addresses[0]?.url ?? ''
-}
-
-async function startAedes(): Promise<string> {
-  const aedes = await Aedes.createBroker()
-  const server = createServer(aedes.handle).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(async () => {
-    server.close()
-    await new Promise<void>((resolve) => aedes.close(() => resolve()))
-  })
-  return `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-async function mosquitto(context: Skip, options?: Parameters<typeof startMosquitto>[1]): Promise<string> {
-  return `mqtt://127.0.0.1:${await startMosquitto(context, options)}`
-}
-
-/** A Mosquitto that knows alice, who may publish and read below `hers/`. */
-async function mosquittoWithUser(context: Skip): Promise<string> {
-  requirePeer('mosquitto', context)
-  const users = temporaryFile('users', '')
-  expect((await new Tool('mosquitto_passwd', ['-b', users, 'alice', PASSWORD]).ended).exitCode).toBe(0)
-  const rules = temporaryFile('acl', 'user alice\ntopic readwrite hers/#\n')
-  // It gives its rights away when root starts it, and then reads what everybody may.
-  const lines = [`password_file ${users}`, `acl_file ${rules}`, 'user root']
-  return mosquitto(context, { open: false, lines })
-}
-
-const alice = ['-u', 'alice', '-P', PASSWORD]
 
 /** A subscriber that stops reading while more is published than its out-buffer takes. */
 async function brokerWithSlowConsumer(): Promise<string> {
@@ -90,8 +43,6 @@ async function brokerWithTwin(protocolVersion: 4 | 5): Promise<string> {
   onTestFinished(() => void twin.end(true))
   return url
 }
-
-type Cause = (context: Skip) => Promise<readonly string[]>
 
 const causes: readonly [title: string, KnowledgeCode, RegExp, Cause][] = [
   [
@@ -257,77 +208,4 @@ describe('the doctor finds', () => {
     const found = await examined(...(await cause(context)))
     expect(line(found.of(code))).toMatch(expected)
   })
-})
-
-describe('the doctor finds nothing against', () => {
-  const healthy: readonly [string, Cause][] = [
-    ['Mosquitto', async (context) => [await mosquitto(context)]],
-    [
-      'Mosquitto with a user',
-      async (context) => [await mosquittoWithUser(context), ...alice, '--topic', 'hers/#'],
-    ],
-    ['Mosquitto in 3.1.1', async (context) => [await mosquitto(context), '-V', '311']],
-    ['Aedes', async () => [await startAedes()]],
-    ['topicwire', async () => [urlOf(await start())]],
-    ['topicwire in 3.1.1', async () => [urlOf(await start()), '-V', '311']],
-    ['topicwire in 3.1', async () => [urlOf(await start()), '-V', '31']],
-    [
-      'topicwire over WebSocket',
-      async () => [urlOf(await start({ listeners: [{ protocol: 'ws', port: 0 }] }))],
-    ],
-    [
-      'topicwire for a page of its own host',
-      async () => {
-        const port = (await start()).addresses[0]?.port
-        return [`ws://127.0.0.1:${port}/mqtt`, '--page', `http://127.0.0.1:${port}/`, '-k', '120']
-      },
-    ],
-    ...(['mqtts', 'wss'] as const).map((scheme): [string, Cause] => [
-      `topicwire over ${scheme}`,
-      async () => {
-        const tls = await makeCertificate()
-        const port = (await start({ tls })).addresses[0]?.port
-        const path = scheme === 'wss' ? '/mqtt' : ''
-        return [`${scheme}://localhost:${port}${path}`, '--cafile', temporaryFile('ca.pem', tls.cert)]
-      },
-    ]),
-  ]
-
-  it.for(healthy)('%s', LIMIT, async ([_name, place], context) => {
-    const { checks } = await examined(...(await place(context)))
-    expect(checks.filter(({ status }) => status === 'fail')).toEqual([])
-    const well = checks.filter(({ status }) => status === 'ok').map(({ code }) => code)
-    expect(well).toEqual(
-      expect.arrayContaining(['network', 'scheme', 'version', 'log-in', 'permissions', 'qos']),
-    )
-  })
-})
-
-it('leaves nothing behind, and gives a healthy broker nothing to warn of', LIMIT, async () => {
-  const lines: string[] = []
-  const log = (_fields: object, message: string): void => void lines.push(message)
-  const quiet = (): void => {}
-  const logger = { debug: quiet, info: quiet, warn: log, error: log }
-  const broker = await start({ logger, sysIntervalSecs: 0 })
-  for (const more of [[], ['-V', '311'], ['--topic', 'a/#', '--client-id', 'device-7']]) {
-    await examined(urlOf(broker), ...more)
-  }
-  const left = (): boolean => broker.metrics().sessions !== 0
-  while (left()) await new Promise((resolve) => setTimeout(resolve, 10))
-  expect(broker.metrics()).toMatchObject({ sessions: 0, clientsConnected: 0, retainedMessages: 0 })
-  expect(lines).toEqual([])
-})
-
-it('does not end the session of the client whose id it is given', LIMIT, async () => {
-  const broker = await start()
-  const options = { clientId: 'device-7', clean: false, properties: { sessionExpiryInterval: 600 } }
-  const device = await connectAsync(urlOf(broker), options)
-  await device.subscribeAsync('orders/#', { qos: 1 })
-  await device.endAsync()
-  broker.publish('orders/1', 'one', { qos: 1 })
-  expect((await examined(urlOf(broker), '--client-id', 'device-7')).of('client-id').status).toBe('ok')
-  const again = connect(urlOf(broker), options)
-  onTestFinished(() => void again.end(true))
-  const message = once(again, 'message')
-  expect(String((await message)[1])).toBe('one')
 })

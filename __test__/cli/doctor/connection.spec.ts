@@ -121,7 +121,7 @@ const causes: readonly [title: string, KnowledgeCode, RegExp, (context: Skip) =>
     'the port of another server, which greets',
     'scheme',
     /^fail: .* speaks SSH: this is no broker/,
-    async () => at('mqtt', await saying('SSH-2.0-OpenSSH_9.2\r\n'), '--timeout', '1'),
+    async () => at('mqtt', await saying('SSH-2.0-OpenSSH_9.2\r\n'), '--timeout', '0.5'),
   ],
   [
     'a server behind TLS that is no broker',
@@ -129,7 +129,7 @@ const causes: readonly [title: string, KnowledgeCode, RegExp, (context: Skip) =>
     /^fail: .* speaks TLS, and inside it neither MQTT nor HTTP/,
     async () => {
       const port = await tlsServer({ cert: certificate.cert, key: certificate.key })
-      return { args: [`mqtts://localhost:${port}`, ...cafile(certificate), '--timeout', '1'] }
+      return { args: [`mqtts://localhost:${port}`, ...cafile(certificate), '--timeout', '0.5'] }
     },
   ],
   [
@@ -165,8 +165,8 @@ const causes: readonly [title: string, KnowledgeCode, RegExp, (context: Skip) =>
   [
     'a port where everything is dropped',
     'network',
-    /^fail: .* says nothing for 1 s, not even no: a firewall .* Open port \d+ for TCP/,
-    async () => at('mqtt', await startBlackHole(), '--timeout', '1'),
+    /^fail: .* says nothing for 0\.5 s, not even no: a firewall .* Open port \d+ for TCP/,
+    async () => at('mqtt', await startBlackHole(), '--timeout', '0.5'),
   ],
   [
     'a name that nobody has',

@@ -25,6 +25,8 @@ interface DoctorFlags extends ServerFlags {
 const DEFAULT_TIMEOUT_SECS = 3
 const LARGEST_PAYLOAD = 268_435_000
 const LONGEST_SECS = 86_400
+/** A terminal is told every second, in one line that is written over. */
+const PROGRESS_IN_PIPES_MS = 10_000
 
 const EXAMPLES = `
 Examples:
@@ -64,9 +66,14 @@ export function doctorCommand(io: Io, terminal: ProgressTerminal = process.stder
     .addHelpText('after', EXAMPLES)
     .action(async (url: string | undefined, flags: DoctorFlags) => {
       const line = new ProgressLine(io, terminal)
+      let toldAt = Number.NEGATIVE_INFINITY
       const options = readFlags(url, flags, (text) => {
+        const now = performance.now()
         if (terminal.isTTY) line.show(text)
-        else io.error(`${text}\n`)
+        else if (now - toldAt >= PROGRESS_IN_PIPES_MS) {
+          toldAt = now
+          io.error(`${text}\n`)
+        }
       })
       const began = performance.now()
       const findings = await examine(options)

@@ -107,7 +107,7 @@ async function acceptsAnybody(context: Context): Promise<boolean> {
 }
 
 /** A client that was thrown out comes back after so long, with most libraries. */
-const COME_BACK_MS = 4_000
+const COME_BACK_MS = 3_000
 
 export const clientId: Check = {
   code: 'client-id',

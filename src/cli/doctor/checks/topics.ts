@@ -9,7 +9,7 @@ import { NAME, uniqueId } from '../probes/beginnings.js'
 import { answerTo, hex, highestQos, within } from '../probes/mqtt.js'
 
 /** How long topics are listened to, and how many are remembered. */
-const LISTEN_MS = 1_500
+const LISTEN_MS = 1_000
 const MAXIMUM_TOPICS = 5_000
 const EXPIRY_SECS = 60
 
