@@ -1,8 +1,7 @@
 /**
  * What goes wrong between a client and a broker, once: a code that never changes, how it looks, how it is found out and
- * what helps. `topicwire doctor` has a check for each row (src/cli/doctor/checks); the broker uses the codes and
- * remedies where it meets the same from its side (src/listeners/advice.ts). docs/doctor.md shows the table, and a test
- * compares the two.
+ * what helps. `topicwire doctor` has a check for each row (src/cli/doctor/checks); where the broker meets the same from its
+ * side, its log names the row (src/listeners/advice.ts). docs/doctor.md shows the table, and a test compares the two.
  */
 
 /** One thing that goes wrong. */

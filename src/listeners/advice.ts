@@ -3,7 +3,7 @@
  * the only one of them that can show a sentence to a person, in its answer.
  */
 import { recognizeClient } from '../knowledge/first-bytes.js'
-import { type KnowledgeCode, knowledgeOf } from '../knowledge/table.js'
+import type { KnowledgeCode } from '../knowledge/table.js'
 import type { ListenerProtocol } from '../options.js'
 import type { ListenerAddress } from './listener.js'
 import type { Spoken } from './port.js'
@@ -17,26 +17,19 @@ export interface Place {
   readonly addresses: readonly ListenerAddress[]
 }
 
-/** What is known about something that came to the wrong place. */
-export interface Misdirection {
+/** A sentence, and what is known about its cause in general. */
+export interface Advice {
   /** The row of src/knowledge/table.ts. */
-  readonly code: KnowledgeCode
+  readonly check: KnowledgeCode
   /** What happened, and what to do here. */
   readonly sentence: string
-  /** What helps in general. */
-  readonly remedy: string
 }
 
-/** The sentence with its row of the table. `head` is all that was read. */
-export function misdirection(
-  spoken: Spoken,
-  firstByte: number,
-  place: Place,
-  head?: Uint8Array,
-): Misdirection {
-  const code =
-    spoken === 'http' && !place.encrypted && place.protocol === 'mqtt' ? 'websocket-at-mqtt-port' : 'scheme'
-  return { code, sentence: misdirected(spoken, firstByte, place, head), remedy: knowledgeOf(code).remedy }
+/** What is said in the log. `head` is all that was read. */
+export function misdirection(spoken: Spoken, head: Uint8Array, place: Place): Advice {
+  const isForMqttAlone = place.protocol === 'mqtt' || (place.protocol === 'mqtts' && place.encrypted)
+  const check = spoken === 'http' && isForMqttAlone ? 'websocket-at-mqtt-port' : 'scheme'
+  return { check, sentence: misdirected(spoken, head[0] ?? 0, place, head) }
 }
 
 /** The sentence for the log. With `head`, all that was read, protocols are recognised that are never welcome. */
@@ -93,42 +86,57 @@ function welcomed({ protocol }: Place): string {
 }
 
 /** What helps where a TLS handshake has failed, by what OpenSSL calls it. */
-const TLS_ADVICE: readonly (readonly [RegExp, string])[] = [
+const TLS_ADVICE: readonly (readonly [RegExp, KnowledgeCode, string])[] = [
   [
     /ALERT_UNKNOWN_CA|ALERT_BAD_CERTIFICATE|ALERT_CERTIFICATE_UNKNOWN/,
+    'certificate-authority',
     "the client does not trust this broker's certificate: give it the authority (cafile, ca), and this broker the whole chain",
   ],
   [
     /ALERT_CERTIFICATE_EXPIRED/,
+    'certificate',
     "to the client this broker's certificate is out of date: renew it, or set the client's clock",
   ],
-  [/PEER_DID_NOT_RETURN_A_CERTIFICATE/, 'the client has sent no certificate, which this port asks for'],
+  [
+    /PEER_DID_NOT_RETURN_A_CERTIFICATE/,
+    'client-certificate',
+    'the client has sent no certificate, which this port asks for',
+  ],
   [
     /CERTIFICATE_VERIFY_FAILED|UNABLE_TO|SELF_SIGNED|CERT_/,
+    'client-certificate',
     "the client's certificate is not from an authority in the option ca, or out of date",
   ],
   [
     /UNSUPPORTED_PROTOCOL|VERSION_TOO_LOW|ALERT_PROTOCOL_VERSION/,
+    'client-certificate',
     'the client speaks only versions of TLS that are too old: see minVersion',
   ],
-  [/NO_SHARED_CIPHER|NO_SUITABLE_SIGNATURE_ALGORITHM/, 'client and certificate have no cipher in common'],
+  [
+    /NO_SHARED_CIPHER|NO_SUITABLE_SIGNATURE_ALGORITHM/,
+    'client-certificate',
+    'client and certificate have no cipher in common',
+  ],
   [
     /ECONNRESET|EPIPE/,
+    'certificate-authority',
     'the client went away in the middle of it, as those do that do not trust a certificate',
   ],
 ]
 
-/** The sentence for the log about a TLS handshake that has failed. Node only hangs up on a certificate it does not trust. */
-export function tlsFailed(error: NodeJS.ErrnoException, wantsCertificate = false): string {
+/** What is said about a TLS handshake that has failed. Node only hangs up on a client's certificate that it does not trust. */
+export function tlsFailure(error: NodeJS.ErrnoException, wantsCertificate = false): Advice {
   const said = `${error.code ?? ''} ${error.message}`.toUpperCase().replaceAll(' ', '_')
-  const known = TLS_ADVICE.find(([pattern]) => pattern.test(said))?.[1]
-  const advice =
-    wantsCertificate && error.code === 'ECONNRESET'
-      ? "the client's certificate is not from an authority in the option ca or out of date, or the client went away"
-      : known
+  const [, known = 'client-certificate', advice = ''] =
+    TLS_ADVICE.find(([pattern]) => pattern.test(said)) ?? []
   const { reason } = error as { reason?: unknown }
   const what = typeof reason === 'string' ? reason : error.message.trim()
-  return `A TLS handshake failed: ${what}${advice === undefined ? '' : `; ${advice}`}.`
+  const beginning = `A TLS handshake failed: ${what}`
+  if (wantsCertificate && error.code === 'ECONNRESET') {
+    const either = 'is not from an authority in the option ca or out of date, or the client went away'
+    return { check: 'client-certificate', sentence: `${beginning}; the client's certificate ${either}.` }
+  }
+  return { check: known, sentence: `${beginning}${advice === '' ? '' : `; ${advice}`}.` }
 }
 
 function schemeFor(spoken: 'mqtt' | 'http', encrypted: boolean): string {

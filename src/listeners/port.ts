@@ -16,7 +16,7 @@ import type { ListenerProtocol, ResolvedListener } from '../options.js'
 import { endWith } from '../transports/last-words.js'
 import { attachTcp, formatPeer } from '../transports/tcp.js'
 import type { Acceptor } from '../transports/transport.js'
-import { httpMisdirected, misdirected, silentSentence } from './advice.js'
+import { httpMisdirected, misdirection, silentSentence } from './advice.js'
 import { TlsFront } from './tls.js'
 
 const CONNECT = 0x10
@@ -151,8 +151,9 @@ export class Port {
   #turnAway(socket: Socket, head: Buffer, spoken: Spoken, encrypted: boolean): void {
     const peer = formatPeer(socket)
     const place = { protocol: this.#options.protocol, encrypted, addresses: this.#acceptor.addresses }
-    const fields = { peer, port: socket.localPort, listener: this.#options.protocol }
-    this.#acceptor.logger.warn(fields, misdirected(spoken, head[0] ?? 0, place, head))
+    const { check, sentence } = misdirection(spoken, head, place)
+    const fields = { peer, port: socket.localPort, listener: this.#options.protocol, check }
+    this.#acceptor.logger.warn(fields, sentence)
     endWith(socket, spoken === 'http' ? httpMisdirected(place) : '')
   }
 }

@@ -1,5 +1,6 @@
 /** Each check about MQTT itself, by a real cause: Mosquitto, Aedes and our own broker as somebody has set them up. */
 import { once } from 'node:events'
+import { type AddressInfo, connect as connectSocket, createServer } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { connectAsync } from '../../../src/index.js'
 import type { KnowledgeCode } from '../../../src/knowledge/table.js'
@@ -208,4 +209,27 @@ describe('the doctor finds', () => {
     const found = await examined(...(await cause(context)))
     expect(line(found.of(code))).toMatch(expected)
   })
+})
+
+it('takes a broker that says nothing to strangers for what it is', LIMIT, async () => {
+  const broker = await start()
+  // Only CONNECTs of 5.0 come through; the protocol level is their ninth byte.
+  const door = createServer((client) => {
+    client
+      .on('error', () => {})
+      .once('data', (bytes) => {
+        if (bytes[8] !== 5) return void client.destroy()
+        const server = connectSocket(broker.addresses[0]?.port ?? 0, '127.0.0.1').on('error', () => {})
+        server.write(bytes)
+        client.pipe(server).pipe(client)
+      })
+  }).listen(0, '127.0.0.1')
+  await once(door, 'listening')
+  onTestFinished(() => void door.close())
+  const found = await examined(`mqtt://127.0.0.1:${(door.address() as AddressInfo).port}`)
+  expect(line(found.of('scheme'))).toMatch(
+    /^ok: .* speaks MQTT, and ends connections of strangers without a word/,
+  )
+  expect(line(found.of('version'))).toBe('ok: the server speaks 5.0.')
+  expect(found.exitCode).toBe(undefined)
 })

@@ -10,7 +10,7 @@ import { type CanaryReport, flyCanary } from './canary.js'
 import { once } from './memo.js'
 import { uniqueId } from './probes/beginnings.js'
 import { Clients, type Session } from './probes/mqtt.js'
-import { type Found, found, listenTo, type Speech } from './probes/speech.js'
+import { cutBehindTls, type Found, found, listenTo, type Speech } from './probes/speech.js'
 import {
   type Address,
   isOwnAddress,
@@ -143,7 +143,7 @@ export class Context {
     const obstacle = await this.#obstacle()
     if (obstacle !== undefined) return { blockedBy: obstacle }
     try {
-      return { session: await this.clients.connect(uniqueId(), { manualConnect: false }) }
+      return { session: await this.clients.connect(uniqueId()) }
     } catch (error) {
       return { error }
     }
@@ -191,9 +191,10 @@ export class Context {
       if (http?.answer?.status !== 101) return 'websocket-path'
       return http.answer.headers.get('sec-websocket-protocol') === 'mqtt' ? undefined : 'subprotocol'
     }
+    // A server that ends the connections of strangers without a word may still be one of MQTT.
+    const isShy = this.isTls ? cutBehindTls(speech) === 'end' : speech.plain.mqtt?.heard.end === 'ended'
+    if (isShy && !this.isWeb && (all.length === 0 || all.join() === 'tls')) return undefined
     if (this.isTls && all.includes('tls')) return 'client-certificate'
-    // A server that closes on strangers without a word may still be one of MQTT.
-    if (all.length === 0 && !this.isWeb && speech.plain.mqtt?.heard.end === 'ended') return undefined
     return scheme === 'ws' && all.includes('mqtt') ? 'websocket-at-mqtt-port' : 'scheme'
   }
 }

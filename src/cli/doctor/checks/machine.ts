@@ -79,8 +79,8 @@ export const portOwner: Check = {
       pid === undefined ? 'a process of another user' : `${name} (process ${pid})`,
     )
     const who = names.length === 0 ? 'another process' : names.join(' and ')
-    const found = await context.found()
-    if (found.length > 0) {
+    const isKnown = (await context.found()).length > 0 || 'session' in (await context.attempt())
+    if (isKnown) {
       return owners.length > 1
         ? warn(
             `port ${port} is shared by ${who}: which of them answers depends on the address`,

@@ -35,6 +35,10 @@ export const scheme: Check = {
     const found = await context.found()
     const wanted = context.options.scheme
     if (found.includes(wanted)) return ok(`${context.name} speaks ${WORDS[wanted]}`)
+    const attempt = await context.attempt()
+    if ('session' in attempt) {
+      return ok(`${context.name} speaks ${WORDS[wanted]}, and ends connections of strangers without a word`)
+    }
     if (context.isTls) {
       if (found.includes('tls')) {
         const cut = cutBehindTls(speech)
