@@ -230,7 +230,7 @@ export const knowledge = [
     title: 'who has the port',
     symptom: '*EADDRINUSE*, *another program already listens*',
     detection:
-      'on the machine of the server: tries to bind the port, and on Linux names the process that has it',
+      'on the machine of the server: tries to bind the port where nobody answers, and on Linux names the process that has it',
     remedy: 'Stop the other program (systemctl stop mosquitto), or choose another port with -p.',
   },
 ] as const satisfies readonly Knowledge[]

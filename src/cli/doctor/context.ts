@@ -10,7 +10,7 @@ import { type CanaryReport, flyCanary } from './canary.js'
 import { once } from './memo.js'
 import { uniqueId } from './probes/beginnings.js'
 import { Clients, type Session } from './probes/mqtt.js'
-import { cutBehindTls, type Found, found, listenTo, type Speech } from './probes/speech.js'
+import { authority, cutBehindTls, type Found, found, listenTo, type Speech } from './probes/speech.js'
 import {
   type Address,
   isOwnAddress,
@@ -76,12 +76,7 @@ export class Context {
 
   /** Host and port, for people. */
   get name(): string {
-    return this.nameAt(this.options.port)
-  }
-
-  nameAt(port: number): string {
-    const { host } = this.options
-    return `${host.includes(':') ? `[${host}]` : host}:${port}`
+    return authority(this.options.host, this.options.port)
   }
 
   readonly lookup: () => Promise<Lookup> = once(() => resolveHost(this.options.host, this.options.timeoutMs))

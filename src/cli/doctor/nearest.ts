@@ -10,7 +10,6 @@ export function mistakeIn(filter: string): string | undefined {
   if (levels.some((level) => level.includes('+') && level !== '+')) {
     return '+ stands alone in its level, as in a/+/c'
   }
-  if (/[*%]/.test(filter)) return 'the wildcards of MQTT are + and #, not * or %'
   return undefined
 }
 
@@ -31,6 +30,9 @@ export function nearMiss(filter: string, topic: string): string | undefined {
   if (fits(slim(filter), slim(topic))) return 'one of them ends with a /, which makes it another topic'
   if (fits(filter.toLowerCase(), topic.toLowerCase())) return 'capitals count'
   if (fits(filter.replaceAll(/\s/g, ''), topic.replaceAll(/\s/g, ''))) return 'one of them has a space in it'
+  if (/\*/.test(filter) && fits(filter.replace(/\*$/, '#').replaceAll('*', '+'), topic)) {
+    return 'the wildcards of MQTT are + and #, not *'
+  }
   if (fits(`${filter}/#`, topic)) return 'the topic is below the filter, which takes /# at its end'
   if (filter.includes('+') && fits(filter.replace(/\+$/, '#'), topic)) return '+ stands for exactly one level'
   const [distance, length] = [editDistance(filter, topic), Math.max(filter.length, topic.length)]
@@ -52,7 +54,7 @@ function fits(filter: string, topic: string): boolean {
 }
 
 /** Characters to insert, delete or replace. */
-export function editDistance(one: string, other: string): number {
+function editDistance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index)
   for (let i = 1; i <= one.length; i += 1) {
     const next = [i]

@@ -2,6 +2,7 @@
 import { type CanaryReport, isTree, subscribeTo } from '../canary.js'
 import { type Check, fail, type Outcome, ok, skip, warn } from '../check.js'
 import type { Context } from '../context.js'
+import { mistakeIn } from '../nearest.js'
 import { uniqueId } from '../probes/beginnings.js'
 import { hex, type Session, within } from '../probes/mqtt.js'
 
@@ -22,7 +23,9 @@ export const permissions: Check = {
     const flight = await flown(context)
     if ('status' in flight) return flight
     const { session, canary } = flight
-    const asked = topic === undefined ? undefined : await subscribedElsewhere(context, session, topic)
+    // What is no filter is the affair of another check.
+    const filter = topic !== undefined && mistakeIn(topic) === undefined ? topic : undefined
+    const asked = filter === undefined ? undefined : await subscribedElsewhere(context, session, filter)
     if (asked !== undefined && asked >= REFUSED)
       return fail(`this user may not subscribe to ${topic} (${hex(asked)})`)
     const problem = problemOf(canary, session)
@@ -86,7 +89,8 @@ export const qos: Check = {
 }
 
 const DROPPED = '$SYS/broker/publish/messages/dropped'
-const PATIENCE_MS = 1_000
+/** What is retained comes right behind the SUBACK. */
+const PATIENCE_MS = 500
 const SLOW_MS = 1_000
 
 export const slowConsumer: Check = {
