@@ -193,3 +193,27 @@ it('the documentation has the checks of the code, in the same words', () => {
     ),
   )
 })
+
+it('the documentation names every flag that there is, and no other', async () => {
+  const { out } = await usage('doctor', ['--help'])
+  const flags = new Set(out.match(/^ +(-\w, )?--[a-z-]+/gm)?.map((flag) => flag.replace(/^ +(-\w, )?/, '')))
+  const text = readFileSync(join(ROOT, 'docs/doctor.md'), 'utf8')
+  const shared = [
+    ['-h', '--host'],
+    ['-p', '--port'],
+    ['-u', '--username'],
+    ['-P', '--pw'],
+    ['-V', '--protocol-version'],
+    ['-k', '--keepalive'],
+  ] as const
+  const named = new Set(text.match(/`(-\w|--[a-z-]+)(?=[` ])/g)?.map((flag) => flag.slice(1)))
+  for (const [letter, flag] of shared) {
+    expect(named).toContain(letter)
+    named.delete(letter)
+    flags.delete(flag)
+  }
+  // The URL has a place of its own, -v is the broker's.
+  for (const flag of ['--url', '--help']) flags.delete(flag)
+  named.delete('-v')
+  expect([...named].sort()).toEqual([...flags].sort())
+})
