@@ -66,7 +66,7 @@ const causes: readonly [title: string, KnowledgeCode, RegExp, Cause][] = [
   [
     'an nginx that ends idle connections',
     'idle',
-    /^fail: a connection on which nothing was said was ended after (1\.9|[2-5]\.\d) s\. .*proxy_read_timeout/,
+    /^fail: a connection on which nothing was said was ended after [\d.]+ s\. .*proxy_read_timeout/,
     async (context) => {
       const server = [`location / { ${proxyPass(await start())} proxy_read_timeout 2s; }`]
       return [ws(await startNginx(context, server)), '--idle', '20']

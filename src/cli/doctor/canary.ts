@@ -71,8 +71,12 @@ export async function flyCanary(
 }
 
 /** The QoS that a subscription is granted, or the Reason Code of its refusal. */
-export async function subscribeTo(client: Session['client'], topicFilter: string): Promise<number> {
-  return client.subscribeAsync(topicFilter, { qos: 2 }).then(
+export async function subscribeTo(
+  client: Session['client'],
+  topicFilter: string,
+  qos: 0 | 2 = 2,
+): Promise<number> {
+  return client.subscribeAsync(topicFilter, { qos }).then(
     ([granted]) => granted?.qos ?? 0x80,
     (error: unknown) => reasonCodeOf(error) ?? 0x80,
   )

@@ -83,7 +83,8 @@ export const portOwner: Check = {
     const who = names.length === 0 ? 'another process' : names.join(' and ')
     const isKnown = (await context.found()).length > 0 || 'session' in (await context.attempt())
     if (isKnown) {
-      return owners.length > 1
+      // Workers of one server share its socket.
+      return new Set(owners.map(({ name }) => name)).size > 1
         ? warn(
             `port ${port} is shared by ${who}: which of them answers depends on the address`,
             'Stop one of them, or give it another port.',

@@ -18,8 +18,13 @@ export const network: Check = {
       return ok(`${context.name} answers in ${Math.max(1, Math.round(open.knock.ms))} ms (${open.address})`)
     }
     const others = await openPorts(context, doors)
+    const list = others.join(', ')
     const elsewhere =
-      others.length === 0 ? '' : `; ${plural('port', others)} ${others.join(', ')} of it answer`
+      others.length === 0
+        ? ''
+        : others.length === 1
+          ? `; its port ${list} answers`
+          : `; its ports ${list} answer`
     if (doors.some((door) => door.knock.kind === 'refused')) {
       const advice =
         (await context.isHere()) === true
@@ -61,10 +66,6 @@ async function openPorts(context: Context, doors: readonly Door[]): Promise<numb
   const patience = Math.min(1_000, context.options.timeoutMs)
   const knocks = await Promise.all(ports.map((port) => knock(door.address, port, patience)))
   return ports.filter((_, index) => knocks[index]?.kind === 'open')
-}
-
-function plural(word: string, all: readonly unknown[]): string {
-  return all.length === 1 ? word : `${word}s`
 }
 
 export const addressFamily: Check = {
@@ -114,6 +115,6 @@ export const loopbackOnly: Check = {
     const [other] = context.otherAddresses.filter((address) => !isLoopbackAddress(address))
     if (other === undefined) return skip('this machine has no other address')
     if ((await knock(other, port, patience)).kind === 'open') return ok(`other machines reach it at ${other}`)
-    return ok(`only this machine reaches it (${other} refuses); --host 0.0.0.0 would open it`)
+    return ok(`only this machine reaches it (${other} does not answer); --host 0.0.0.0 would open it`)
   },
 }

@@ -18,7 +18,7 @@ interface Seen {
   readonly isRetained: boolean
 }
 
-/** Listens to a filter for a moment, and ends early where nobody waits for more than one answer. */
+/** Listens to a filter for a moment, or until there are so many topics that it is enough. */
 async function hear(
   context: Context,
   filter: string,
@@ -28,11 +28,11 @@ async function hear(
   const isFull = new Promise<void>((resolve) => {
     client.on('message', (topic, _payload, { retain }) => {
       if (topic.startsWith(`${NAME}/`) || topic.includes(`/${NAME}/`)) return
-      topics.set(topic, { isRetained: retain })
+      topics.set(topic, { isRetained: retain || topics.get(topic)?.isRetained === true })
       if (topics.size >= MAXIMUM_TOPICS) resolve()
     })
   })
-  const granted = (await within(context.options.timeoutMs, subscribeTo(client, filter))) ?? 0x80
+  const granted = (await within(context.options.timeoutMs, subscribeTo(client, filter, 0))) ?? 0x80
   if (granted < 0x80) await within(LISTEN_MS, isFull)
   await context.clients.end(client)
   return { granted, topics }

@@ -73,8 +73,7 @@ export class Clients {
 
 /** The Reason Code in an error of the client, also for the Return Codes of 3.1.1. */
 export function reasonCodeOf(error: unknown): number | undefined {
-  const { reasonCode } = error as { reasonCode?: unknown }
-  return typeof reasonCode === 'number' ? reasonCode : undefined
+  return error instanceof MqttError ? error.reasonCode : undefined
 }
 
 /**
