@@ -142,6 +142,7 @@ export const clientCertificate: Check = {
         )
       }
       if (tls.kind === 'done') return ok('the server accepts this client in the TLS handshake')
+      if ((await context.found()).length > 0) return skip('what is spoken there is not TLS')
       if (tls.kind === 'closed') {
         return fail(
           'the server ends the connection in the middle of the TLS handshake',
