@@ -30,6 +30,7 @@ mod local;
 mod message;
 mod metrics;
 mod out_buffer;
+mod pending;
 mod publish;
 mod pump;
 mod recipient;

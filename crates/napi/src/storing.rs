@@ -10,19 +10,30 @@ use topicwire_store::{News, StoreThread, Work};
 const UNHURRIED_MS: u64 = 20;
 const UNHURRIED_OPERATIONS: usize = 4_096;
 
+/// Where most operations are over before a batch has taken them, because subscribers are there and quick, those that
+/// somebody waits for are given time for that, so long. It is what a disk would take.
+const PATIENCE_MS: u64 = 4;
+/// Of so many operations more than half: how much the last batches count.
+const MEMORY: f64 = 0.9;
+
 /// See the module.
 pub(crate) struct Storing {
     thread: StoreThread,
     metrics: StoreMetrics,
     /// Why it does not do its work.
     problem: Option<String>,
-    /// The last batch that an in-process publisher waits for, and the last that is safe.
+    /// What an in-process publisher waits for: `Broker::stored_through`.
     awaited: u64,
-    stored: u64,
     /// Everything is to be given at once from now on: the broker is closing.
     hurries: bool,
     /// Since when there is something that nobody waits for.
     unhurried_since_ms: Option<u64>,
+    /// Since when there is something that somebody waits for.
+    awaited_since_ms: Option<u64>,
+    /// The share of operations that is over before a batch takes it: of the last ones.
+    ended_share: f64,
+    /// `Broker::ended_unstored` when the last batch was taken.
+    ended: u64,
     /// Its state has changed since JavaScript last looked.
     has_changed: bool,
 }
@@ -34,20 +45,29 @@ impl Storing {
             metrics: StoreMetrics { state: StoreState::Working, ..StoreMetrics::default() },
             problem: None,
             awaited: 0,
-            stored: 0,
             hurries: false,
             unhurried_since_ms: None,
+            awaited_since_ms: None,
+            ended_share: 0.0,
+            ended: 0,
             has_changed: false,
         }
     }
 
-    /// Gives the thread what there is, if it is idle and it is time.
+    /// Once a turn: lets go of what is over, and gives the thread what there is, if it is idle and it is time.
     pub(crate) fn give(&mut self, core: &mut Broker, now_ms: u64) {
+        if core.settle_store(now_ms) {
+            // What is first now has not waited long.
+            self.awaited_since_ms = None;
+        }
         if !self.is_due(core, now_ms) {
             return;
         }
         self.unhurried_since_ms = None;
+        self.awaited_since_ms = None;
         let batch = core.poll_store_batch();
+        let operations = batch.as_ref().map_or(0, |batch| batch.operations.len());
+        self.learn(core.ended_unstored(), operations);
         let fetches = std::iter::from_fn(|| core.poll_fetch()).collect();
         let retained = std::iter::from_fn(|| core.poll_retained_fetch()).collect();
         self.thread.give(Work { batch, fetches, retained });
@@ -61,13 +81,19 @@ impl Storing {
         match core.store_work() {
             StoreWork::None => {
                 self.unhurried_since_ms = None;
+                self.awaited_since_ms = None;
                 false
             }
-            StoreWork::Awaited => true,
+            StoreWork::Asked => true,
+            StoreWork::Awaited(_) => {
+                let since_ms = *self.awaited_since_ms.get_or_insert(now_ms);
+                self.hurries || self.ended_share < 0.5 || now_ms >= since_ms.saturating_add(PATIENCE_MS)
+            }
             StoreWork::Unhurried(operations) => {
+                self.awaited_since_ms = None;
                 let since_ms = *self.unhurried_since_ms.get_or_insert(now_ms);
                 self.hurries
-                    || self.awaited > self.stored
+                    || self.awaited > core.stored_through()
                     || operations >= UNHURRIED_OPERATIONS
                     || now_ms >= since_ms.saturating_add(UNHURRIED_MS)
             }
@@ -76,8 +102,18 @@ impl Storing {
 
     /// When there is something to give that is not due yet.
     pub(crate) fn deadline_ms(&self) -> Option<u64> {
-        let since_ms = self.unhurried_since_ms.filter(|_| self.thread.is_idle())?;
-        Some(since_ms.saturating_add(UNHURRIED_MS))
+        let of_unhurried = self.unhurried_since_ms.map(|since_ms| since_ms.saturating_add(UNHURRIED_MS));
+        let of_awaited = self.awaited_since_ms.map(|since_ms| since_ms.saturating_add(PATIENCE_MS));
+        of_unhurried.into_iter().chain(of_awaited).min().filter(|_| self.thread.is_idle())
+    }
+
+    /// How much patience is worth.
+    fn learn(&mut self, ended: u64, operations: usize) {
+        let newly_ended = (ended - std::mem::replace(&mut self.ended, ended)) as f64;
+        let all = newly_ended + operations as f64;
+        if all > 0.0 {
+            self.ended_share = MEMORY * self.ended_share + (1.0 - MEMORY) * newly_ended / all;
+        }
     }
 
     /// Tells the core what has come back.
@@ -86,7 +122,6 @@ impl Storing {
         while let Some(news) = self.thread.take_news() {
             match news {
                 News::Stored { sequence, operations, bytes, took } => {
-                    self.stored = sequence;
                     self.metrics.batches += 1;
                     self.metrics.operations += operations as u64;
                     self.metrics.bytes += bytes;
@@ -102,7 +137,7 @@ impl Storing {
                     self.problem = None;
                     self.has_changed = true;
                     // Where it was a question, no batch follows that would tell the core.
-                    core.stored(self.stored, now_ms);
+                    core.stored(0, now_ms);
                 }
                 _ => {}
             }
@@ -121,7 +156,7 @@ impl Storing {
         core.store_failed(error, now_ms);
     }
 
-    /// An in-process publisher waits for this batch.
+    /// An in-process publisher waits for this.
     pub(crate) fn wait_for(&mut self, sequence: u64) {
         self.awaited = self.awaited.max(sequence);
     }
@@ -142,11 +177,6 @@ impl Storing {
 
     pub(crate) fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
-    }
-
-    /// The last batch that is safe.
-    pub(crate) fn stored(&self) -> u64 {
-        self.stored
     }
 
     pub(crate) fn has_changed(&self) -> bool {
