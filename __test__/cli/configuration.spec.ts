@@ -1,9 +1,10 @@
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Configuration } from '../../src/cli/config-schema.js'
-import { isLoopback, loadSettings, merge } from '../../src/cli/configuration.js'
+import { loadSettings, merge } from '../../src/cli/configuration.js'
 import type { MqttError } from '../../src/errors.js'
 import { resolveOptions } from '../../src/options.js'
+import { isLoopback } from '../../src/status/guarded.js'
 import { makeCertificate } from '../support/certificates.js'
 import { temporaryDirectory, temporaryFile } from '../support/temporary.js'
 

@@ -1,8 +1,8 @@
 /** What the command prints when it is up: the URLs to use. Aligned and coloured for a terminal, bare for a pipe. */
 import { networkInterfaces } from 'node:os'
 import type { ListenerProtocol } from '../options.js'
+import { isLoopback } from '../status/guarded.js'
 import type { Durability } from '../store-options.js'
-import { isLoopback } from './configuration.js'
 
 /** A place the broker listens at, as bound. */
 export interface Bound {

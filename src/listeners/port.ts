@@ -150,7 +150,9 @@ export class Port {
     const peer = formatPeer(socket)
     const place = { protocol: this.#options.protocol, encrypted, addresses: this.#acceptor.addresses }
     const fields = { peer, port: socket.localPort, listener: this.#options.protocol }
-    this.#acceptor.logger.warn(fields, misdirected(spoken, head[0] ?? 0, place))
+    const text = misdirected(spoken, head[0] ?? 0, place)
+    this.#acceptor.logger.warn(fields, text)
+    this.#acceptor.reportProblem?.({ code: 'wrongProtocol', text, remoteAddress: peer })
     endWith(socket, spoken === 'http' ? httpMisdirected(place) : '')
   }
 }

@@ -41,7 +41,9 @@ export class TlsFront {
       .on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
         this.#shaking.delete(formatPeer(socket))
         const fields = { peer: formatPeer(socket), code: error.code }
-        acceptor.logger.warn(fields, `A TLS handshake failed: ${error.message}.`)
+        const text = `A TLS handshake failed: ${error.message}.`
+        acceptor.logger.warn(fields, text)
+        acceptor.reportProblem?.({ code: 'tlsHandshake', text, remoteAddress: fields.peer })
         socket.destroy()
       })
   }
