@@ -126,6 +126,17 @@ describe('listeners', () => {
   })
 })
 
+it('strangers who are let in from other machines are not shown the others, unless it is said', () => {
+  const statusOf = (flags: Configuration) => resolveOptions(loadSettings(flags, {}).options).status
+  const users = { alice: '$scrypt$ln=15,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$MFY6ooDb6ETskQpjW4AUE61ubVxCMh3tMo6UclCehf0' }
+  expect(statusOf({ port: 0 })).toBe(true)
+  expect(statusOf({ port: 0, allowAnonymous: true })).toBe(true)
+  expect(statusOf({ port: 0, host: '0.0.0.0', users })).toBe(true)
+  expect(statusOf({ port: 0, host: '0.0.0.0', users, allowAnonymous: true })).toBe(false)
+  expect(statusOf({ port: 0, host: '0.0.0.0', allowAnonymous: true })).toBe(false)
+  expect(statusOf({ port: 0, host: '0.0.0.0', allowAnonymous: true, status: true })).toBe(true)
+})
+
 describe('TLS files', () => {
   it('are tried before a client comes', async () => {
     const [one, other] = await Promise.all([makeCertificate(), makeCertificate()])

@@ -7,7 +7,8 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { endWith } from '../transports/last-words.js'
 import { type Acceptor, LINGER_MS } from '../transports/transport.js'
-import { answer } from './pages.js'
+import { answerPage } from './page.js'
+import { answer, lacksHost, pathOf } from './pages.js'
 import { Upgrader } from './upgrade.js'
 
 const KEEP_ALIVE_TIMEOUT_MS = 5_000
@@ -71,9 +72,16 @@ export class HttpFront {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    answer(request, response, this.#closing, this.#acceptor.storeStatus)
+    if (!this.#answersPage(request, response)) {
+      answer(request, response, this.#closing, this.#acceptor.storeStatus)
+    }
     const isLast = !response.shouldKeepAlive || response.getHeader('Connection') === 'close'
     if (isLast) this.#lastAnswered.add(request.socket)
+  }
+
+  #answersPage(request: IncomingMessage, response: ServerResponse): boolean {
+    if (this.#closing || !this.#acceptor.options.status || lacksHost(request)) return false
+    return answerPage(request, response, pathOf(request))
   }
 }
 
