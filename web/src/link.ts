@@ -171,7 +171,6 @@ export class Link extends Store {
       wanted.granted = this.#command(subscribeTo(wanted))
       wanted.granted.catch(() => {})
     }
-    void this.#ping()
   }
 
   #received(frame: Record<string, unknown>): void {

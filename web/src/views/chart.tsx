@@ -21,6 +21,7 @@ interface ChartProps<Point> {
 
 const HEIGHT_PX = 180
 const SPAN_S = 300
+const LEAST_SPAN_S = 60
 
 export function Chart<Point>({ title, lines, points, lastMs, timeOf, format }: ChartProps<Point>) {
   const place = useRef<HTMLDivElement>(null)
@@ -103,11 +104,11 @@ function optionsOf<Point>(
     legend: { show: false },
     cursor: { show: false },
     scales: {
-      x: { range: (_, _from, to) => [to - SPAN_S, to] },
+      x: { range: (_, from, to) => [Math.max(to - SPAN_S, Math.min(from, to - LEAST_SPAN_S)), to] },
       y: { range: (_, _from, to) => [0, Math.max(1, (to ?? 0) * 1.15)] },
     },
     axes: [
-      { ...axis, values: (_, splits) => splits.map((at) => timeOf(at)), space: 70 },
+      { ...axis, values: (_, splits) => splits.map((at) => timeOf(at)), space: 70, size: 26 },
       { ...axis, values: (_, splits) => splits.map(format), size: 58, space: 34 },
     ],
     series: [
@@ -126,6 +127,7 @@ function timeOf(seconds: number): string {
   return new Date(seconds * 1000).toLocaleTimeString(undefined, {
     hour: '2-digit',
     minute: '2-digit',
+    second: '2-digit',
     hour12: false,
   })
 }

@@ -70,11 +70,11 @@ function Tools({ model }: { readonly model: Model }) {
         >
           {model.isPaused ? 'Go on' : 'Pause'}
         </button>
-        <button type="button" onClick={() => topics.setAllOpen(true)} aria-label="Open all branches">
-          Open
+        <button type="button" onClick={() => topics.setAllOpen(true)} aria-label="Expand all branches">
+          Expand
         </button>
-        <button type="button" onClick={() => topics.setAllOpen(false)} aria-label="Close all branches">
-          Close
+        <button type="button" onClick={() => topics.setAllOpen(false)} aria-label="Collapse all branches">
+          Collapse
         </button>
         <label class="check">
           <input

@@ -191,9 +191,9 @@ const Row = memo(
         {isBranch && <span class="row-topics">{node.topics}</span>}
         {value !== undefined && <span class="row-value">{preview(value.payload)}</span>}
         {value?.retain === true && (
-          <span class="row-retained" title="retained">
+          <abbr class="row-retained" title="retained">
             R
-          </span>
+          </abbr>
         )}
         <span class="row-rate">{words.rate(node.rate)}</span>
       </div>

@@ -1,5 +1,5 @@
 /** The last message of the topic that is selected, as text, JSON or hexadecimal. */
-import { useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Model } from '../model.js'
 import { bestMode, type PayloadMode, show } from '../payload.js'
 import { useStore } from '../store.js'
@@ -15,6 +15,11 @@ const modes: readonly (readonly [PayloadMode, string])[] = [
 export function Viewer({ model }: { readonly model: Model }) {
   useStore(model.topics)
   const { selected } = model.topics
+  const place = useRef<HTMLElement>(null)
+  useEffect(() => {
+    // Where it is below the tree, whoever chooses a topic would not see it.
+    if (selected !== undefined && isNarrow()) place.current?.scrollIntoView({ block: 'nearest' })
+  }, [selected])
   const value = selected?.value
   if (selected === undefined || value === undefined) {
     return (
@@ -29,7 +34,7 @@ export function Viewer({ model }: { readonly model: Model }) {
     model.open('try')
   }
   return (
-    <section class="viewer" aria-label="Message">
+    <section class="viewer" aria-label="Message" ref={place}>
       <div class="viewer-head">
         <h2 class="viewer-topic code">{selected.path}</h2>
         <button
@@ -56,6 +61,10 @@ export function Viewer({ model }: { readonly model: Model }) {
       </div>
     </section>
   )
+}
+
+function isNarrow(): boolean {
+  return matchMedia('(max-width: 860px)').matches
 }
 
 function Fact({ name, value }: { readonly name: string; readonly value: string }) {
