@@ -12,7 +12,7 @@ export type LinkState =
   /** Lost, and tried again by itself. */
   | { readonly at: 'waiting'; readonly why: string; readonly untilMs: number }
   /** The broker wants to know who this is. */
-  | { readonly at: 'login'; readonly why: string }
+  | { readonly at: 'login'; readonly why: string; readonly isTrying: boolean }
 
 export interface LinkMessage {
   readonly topic: string
@@ -105,7 +105,7 @@ export class Link extends Store {
     this.login = login ?? this.login
     clearTimeout(this.#timer)
     this.#socket?.close()
-    this.#setState({ at: 'connecting' })
+    this.#setState(login === undefined ? { at: 'connecting' } : { at: 'login', why: '', isTrying: true })
     const url = new URL('/live', location.href)
     url.protocol = url.protocol.replace('http', 'ws')
     const socket = new WebSocket(url, 'topicwire.v1')
@@ -231,7 +231,7 @@ export class Link extends Store {
     if (error.reasonCode === BAD_CREDENTIALS || error.reasonCode === NOT_AUTHORIZED) {
       const why = this.login === undefined ? '' : error.message
       this.login = undefined
-      this.#setState({ at: 'login', why })
+      this.#setState({ at: 'login', why, isTrying: false })
       return
     }
     this.#failures += 1

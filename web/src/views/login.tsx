@@ -2,7 +2,14 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Model } from '../model.js'
 
-export function Login({ model, why }: { readonly model: Model; readonly why: string }) {
+interface LoginProps {
+  readonly model: Model
+  /** What was wrong the last time. */
+  readonly why: string
+  readonly isTrying: boolean
+}
+
+export function Login({ model, why, isTrying }: LoginProps) {
   const [username, setUsername] = useState('')
   const [password, setPassword] = useState('')
   const first = useRef<HTMLInputElement>(null)
@@ -42,7 +49,7 @@ export function Login({ model, why }: { readonly model: Model; readonly why: str
             onInput={(event) => setPassword(event.currentTarget.value)}
           />
         </label>
-        <button type="submit" class="primary">
+        <button type="submit" class="primary" disabled={isTrying}>
           Log in
         </button>
         {location.protocol === 'http:' && !isLocal() && (

@@ -27,7 +27,7 @@ export function Page({ model }: { readonly model: Model }) {
     return (
       <div class="page">
         <Header model={model} />
-        <Login model={model} why={link.state.why} />
+        <Login model={model} why={link.state.why} isTrying={link.state.isTrying} />
       </div>
     )
   }
