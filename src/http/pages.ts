@@ -7,7 +7,7 @@ import type { StoreStatus } from '../store-options.js'
 
 /** The paths that speak WebSocket, in one sentence, for everybody who asked for another. */
 export const PATHS_SENTENCE =
-  'WebSocket paths are /mqtt and / (MQTT), /topics/<topic> (a topic as a URL) and /echo (sends back what it gets).'
+  'WebSocket paths are /mqtt and / (MQTT), /live (JSON), /topics/<topic> (a topic as a URL) and /echo (sends back what it gets).'
 
 /** For who lacks a Host header. */
 export const HOST_SENTENCE = 'The request has no Host header.'
@@ -69,7 +69,12 @@ export function lacksHost(request: IncomingMessage): boolean {
 /** Whether an upgrade to WebSocket may be asked for on this path. */
 export function isWebSocketPath(path: string): boolean {
   return (
-    path === '/' || path === '/mqtt' || path === '/echo' || path === '/topics' || path.startsWith('/topics/')
+    path === '/' ||
+    path === '/mqtt' ||
+    path === '/live' ||
+    path === '/echo' ||
+    path === '/topics' ||
+    path.startsWith('/topics/')
   )
 }
 
@@ -95,6 +100,7 @@ function frontPage(request: IncomingMessage): string {
     '',
     `MQTT                 ${encrypted ? 'mqtts' : 'mqtt'}://${host}`,
     `MQTT over WebSocket  ${webSocket}/mqtt`,
+    `Topics as JSON       ${webSocket}/live`,
     `A topic as a URL     ${webSocket}/topics/chat/room1`,
     `Echo                 ${webSocket}/echo`,
     '',

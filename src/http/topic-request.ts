@@ -132,7 +132,21 @@ function decodeQueryPart(encoded: string): string {
   }
 }
 
-function parseCredentials(authorization: string | undefined): Pick<TopicUrlRequest, 'username' | 'password'> {
+/** HTTP Basic authentication as user name and password. */
+export function parseAuthorization(
+  authorization: string | undefined,
+): { readonly credentials: Credentials } | { readonly refusal: CloseReason } {
+  try {
+    return { credentials: parseCredentials(authorization) }
+  } catch (error) {
+    if (error instanceof Refusal) return { refusal: { reasonCode: error.reasonCode, text: error.message } }
+    throw error
+  }
+}
+
+export type Credentials = Pick<TopicUrlRequest, 'username' | 'password'>
+
+function parseCredentials(authorization: string | undefined): Credentials {
   if (authorization === undefined) return {}
   const match = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization)
   const bytes = match?.[1] === undefined ? undefined : Buffer.from(match[1], 'base64')
