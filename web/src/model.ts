@@ -94,7 +94,7 @@ export class Model extends Store {
       await this.#setWanted(this.filter, !this.isPaused)
       await this.#setWanted(SYS_FILTER, !this.isPaused && this.showsSys)
     } catch (error) {
-      this.filterProblem = sentenceOf(error)
+      this.filterProblem = `${this.filter}: ${sentenceOf(error)}`
     }
     this.changedByHand()
   }

@@ -131,5 +131,11 @@ function Tabs({ model }: { readonly model: Model }) {
 function ProblemCount({ model }: { readonly model: Model }) {
   useStore(model.status)
   const count = model.status.problems?.length ?? 0
-  return count === 0 ? null : <span class="badge">{count}</span>
+  if (count === 0) return null
+  return (
+    <>
+      {' '}
+      <span class="badge">{count}</span>
+    </>
+  )
 }
