@@ -106,6 +106,17 @@ describe('the topics of the page', () => {
     client.end(true)
   })
 
+  it('name as many clients as a packet may hold', async () => {
+    const broker = await start({ limits: { maximumPacketSizeBytes: 2_000 } })
+    const clients = Array.from({ length: 40 }, (_, n) => clientOver(broker.connect(), { clientId: `client-${n}` }))
+    await Promise.all(clients.map((client) => nextEvent(client, 'connect')))
+    const value = await until(follow(broker, '$SYS/topicwire/clients'), 'a list of clients')
+    expect(value.count).toBe(40)
+    expect((value.clients as unknown[]).length).toBeGreaterThan(2)
+    expect((value.clients as unknown[]).length).toBeLessThan(40)
+    for (const client of clients) client.end(true)
+  })
+
   it('cannot be published to by clients', async () => {
     const broker = await start()
     const client = clientOver(broker.connect())
@@ -132,7 +143,7 @@ it('nothing is done while nobody is there who wants it', async () => {
       looks += 1
       return listeners > 0
     },
-    publish: (topicName) => void published.push(topicName),
+    publish: (topicName) => published.push(topicName) > 0,
     metrics: () => ({}),
     clients: () => ({ count: 0, clients: [] }),
     problems: [],

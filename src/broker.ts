@@ -368,8 +368,17 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     const core = this.#core
     const problems = this.#problems
     return new StatusTopics({
-      hasListener: (topicName) => core.hasListener(topicName),
-      publish: (topicName, json) => void core.publish(topicName, Buffer.from(json), 0, false, undefined),
+      hasListener: (topicName) => !core.hasFailed && core.hasListener(topicName),
+      publish: (topicName, json) => {
+        try {
+          core.publish(topicName, Buffer.from(json), 0, false, undefined)
+          return true
+        } catch (error) {
+          // A packet of this size may not be allowed. Whatever else is wrong is told where it belongs.
+          if (error instanceof MqttError) return false
+          throw error
+        }
+      },
       metrics: () => this.metrics(),
       clients: (most) => {
         const clients = clientStatuses(core.connections, (clientId) => core.clientStatistics(clientId), most)

@@ -321,6 +321,11 @@ export class Core {
     return this.#call(() => this.#native.clientStatistics(clientId))
   }
 
+  /** Whether it is closed, or has met a bug. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined
+  }
+
   /** Whether somebody who is there has subscribed to a topic. */
   hasListener(topicName: string): boolean {
     return this.#call(() => this.#native.hasListener(topicName))

@@ -205,7 +205,7 @@ describeWithPeers(['chromium'], 'the page', () => {
           timeout: 15_000,
         })
         .toBeGreaterThan(0)
-      await figures.filter({ hasText: /round trip of this page[\d.]+ ms/ }).waitFor()
+      await figures.filter({ hasText: /round trip[\d.]+ ms/ }).waitFor()
       expect(await page.locator('canvas').count()).toBe(4)
     } finally {
       clearInterval(timer)

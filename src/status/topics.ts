@@ -21,7 +21,8 @@ type StatusTopic = keyof typeof STATUS_TOPICS
 export interface StatusHost {
   /** Whether somebody who is there has subscribed to it. */
   hasListener(topicName: string): boolean
-  publish(topicName: string, json: string): void
+  /** False where a limit is in the way. */
+  publish(topicName: string, json: string): boolean
   metrics(): Readonly<Record<string, number>>
   /** Clients that are connected, and the first so many of them. */
   clients(most: number): { readonly count: number; readonly clients: readonly ClientStatus[] }
@@ -97,9 +98,16 @@ export class StatusTopics {
     if (wanted.has('rates')) this.#publishRates()
     if (wanted.has('problems')) this.#publishProblems()
     if (wanted.has('clients') && (this.#due.has('clients') || this.#round % CLIENTS_EVERY === 0)) {
-      this.#publish('clients', this.#host.clients(MOST_CLIENTS))
+      this.#publishClients()
     }
     this.#due.clear()
+  }
+
+  /** As many as fit into a packet. */
+  #publishClients(): void {
+    for (let most = MOST_CLIENTS; most > 0; most >>= 1) {
+      if (this.#publish('clients', this.#host.clients(most))) return
+    }
   }
 
   #publishProblems(): void {
@@ -130,8 +138,9 @@ export class StatusTopics {
     return Math.max(0, Math.round(ms * 100) / 100)
   }
 
-  #publish(topic: StatusTopic, value: object): void {
-    this.#rates?.noteOwn()
-    this.#host.publish(STATUS_TOPICS[topic], JSON.stringify(value))
+  #publish(topic: StatusTopic, value: object): boolean {
+    const isPublished = this.#host.publish(STATUS_TOPICS[topic], JSON.stringify(value))
+    if (isPublished) this.#rates?.noteOwn()
+    return isPublished
   }
 }

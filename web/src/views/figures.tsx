@@ -5,6 +5,7 @@ import * as words from '../words.js'
 
 export function Figures({ model }: { readonly model: Model }) {
   useStore(model.status)
+  useStore(model.link)
   const { rates } = model.status
   const figures: readonly (readonly [string, string, boolean?])[] = [
     ['in', rates === undefined ? '–' : `${words.count(rates.messagesInPerSecond)}/s`],
@@ -19,7 +20,7 @@ export function Figures({ model }: { readonly model: Model }) {
     ['loop delay p99', rates === undefined ? '–' : words.milliseconds(rates.eventLoopDelayP99Ms)],
   ]
   return (
-    <dl class="figures" aria-label="The broker now">
+    <dl class={model.link.state.at === 'connected' ? 'figures' : 'figures old'} aria-label="The broker now">
       {figures.map(([name, value, isBad = false]) => (
         <div key={name} class={isBad ? 'figure bad' : 'figure'}>
           <dt>{name}</dt>

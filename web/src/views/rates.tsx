@@ -24,7 +24,7 @@ const charts: readonly ChartOf[] = [
   {
     title: 'Latency',
     lines: [
-      { name: 'round trip of this page', color: 1, value: ({ roundTripMs }) => roundTripMs },
+      { name: 'round trip', color: 1, value: ({ roundTripMs }) => roundTripMs },
       { name: 'event loop p50', color: 2, value: ({ eventLoopDelayP50Ms }) => eventLoopDelayP50Ms },
       { name: 'event loop p99', color: 3, value: ({ eventLoopDelayP99Ms }) => eventLoopDelayP99Ms },
     ],
