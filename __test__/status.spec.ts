@@ -108,7 +108,9 @@ describe('the topics of the page', () => {
 
   it('name as many clients as a packet may hold', async () => {
     const broker = await start({ limits: { maximumPacketSizeBytes: 2_000 } })
-    const clients = Array.from({ length: 40 }, (_, n) => clientOver(broker.connect(), { clientId: `client-${n}` }))
+    const clients = Array.from({ length: 40 }, (_, n) =>
+      clientOver(broker.connect(), { clientId: `client-${n}` }),
+    )
     await Promise.all(clients.map((client) => nextEvent(client, 'connect')))
     const value = await until(follow(broker, '$SYS/topicwire/clients'), 'a list of clients')
     expect(value.count).toBe(40)

@@ -120,6 +120,7 @@ describe('the page', () => {
     const { headers, text } = await ask(open, '/', HTML)
     expect(headers['content-type']).toBe('text/plain; charset=utf-8')
     expect(text).toContain('This is a topicwire broker.')
+    expect(text).toContain('the option status')
     expect((await ask(open, '/page/icon.svg')).status).toBe(404)
     for (const options of [{ status: true }, { authenticate: () => true }]) {
       const said = await start({ host: '0.0.0.0', ...options })

@@ -7,17 +7,21 @@ import type { StoreStatus } from '../store-options.js'
 
 /** The paths that speak WebSocket, in one sentence, for everybody who asked for another. */
 export const PATHS_SENTENCE =
-  'WebSocket paths are /mqtt and / (MQTT), /live (JSON), /topics/<topic> (a topic as a URL) and /echo (sends back what it gets).'
+  'WebSocket paths are /mqtt and / (MQTT), /topics/<topic> (a topic as a URL), /live (JSON) and /echo (sends back what it gets).'
+
+const HTTP_SENTENCE =
+  '/, /healthz and /client.js can be read, /events/<filter> sends messages, and /publish/<topic> takes them.'
 
 /** For who lacks a Host header. */
 export const HOST_SENTENCE = 'The request has no Host header.'
 
-/** Answers one request. `isClosing` says whether the listener has stopped accepting. */
+/** Answers one request. `isClosing` says whether the listener has stopped accepting, `hasPage` whether there is page.ts. */
 export function answer(
   request: IncomingMessage,
   response: ServerResponse,
   isClosing: boolean,
   store?: StoreStatus,
+  hasPage = false,
 ): void {
   // Bodies are of no use here, but an unread one would hold the connection.
   request.resume()
@@ -35,7 +39,7 @@ export function answer(
       `${path === '/' ? 'This page' : 'This address'} can only be read (GET, HEAD).`,
     )
   } else if (path === '/') {
-    send(request, response, 200, frontPage(request))
+    send(request, response, 200, frontPage(request, hasPage))
   } else if (path === '/healthz') {
     const { status, text } = health(isClosing, store)
     send(request, response, status, text)
@@ -48,7 +52,7 @@ export function answer(
       `This address speaks WebSocket: open it with new WebSocket(...). ${PATHS_SENTENCE}`,
     )
   } else {
-    send(request, response, 404, `There is nothing here. ${PATHS_SENTENCE} / and /healthz are pages.`)
+    send(request, response, 404, `There is nothing here. ${PATHS_SENTENCE} ${HTTP_SENTENCE}`)
   }
 }
 
@@ -91,7 +95,7 @@ export function pathOf(request: IncomingMessage): string {
   return mark === -1 ? target : target.slice(0, mark)
 }
 
-function frontPage(request: IncomingMessage): string {
+function frontPage(request: IncomingMessage, hasPage: boolean): string {
   const encrypted = request.socket instanceof TLSSocket
   const host = request.headers.host ?? 'localhost'
   const webSocket = `${encrypted ? 'wss' : 'ws'}://${host}`
@@ -103,15 +107,24 @@ function frontPage(request: IncomingMessage): string {
     `Topics as JSON       ${webSocket}/live`,
     `A topic as a URL     ${webSocket}/topics/chat/room1`,
     `Echo                 ${webSocket}/echo`,
+    ...(hasPage ? [`The page             http${encrypted ? 's' : ''}://${host}/ in a browser`] : []),
     '',
     'In a browser:',
     `  const socket = new WebSocket('${webSocket}/topics/chat/room1')`,
     '  socket.onmessage = (event) => console.log(event.data)',
     "  socket.onopen = () => socket.send('hello')",
+    ...(hasPage
+      ? []
+      : [
+          '',
+          'There is a page here that shows topics, clients and problems, and it is not served: it would be to everybody.',
+          'Let the broker ask who its clients are, or say with the option status that it is meant.',
+        ]),
   ].join('\n')
 }
 
-function send(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
+/** Answers with a sentence. */
+export function send(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
   const body = Buffer.from(`${text}\n`)
   response.writeHead(status, {
     'Content-Type': 'text/plain; charset=utf-8',

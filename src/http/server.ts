@@ -7,8 +7,12 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { endWith } from '../transports/last-words.js'
 import { type Acceptor, LINGER_MS } from '../transports/transport.js'
+
+import { WebFront } from '../web/front.js'
+
 import { answerPage } from './page.js'
 import { answer, lacksHost, pathOf } from './pages.js'
+
 import { Upgrader } from './upgrade.js'
 
 const KEEP_ALIVE_TIMEOUT_MS = 5_000
@@ -21,6 +25,7 @@ const MAXIMUM_REQUESTS_PER_SOCKET = 100
 export class HttpFront {
   readonly #server: Server
   readonly #upgrader: Upgrader
+  readonly #web: WebFront
   readonly #acceptor: Acceptor
   /** Sockets that have had their last answer. What is wrong with the bytes behind it is not said any more. */
   readonly #lastAnswered = new WeakSet<Duplex>()
@@ -30,6 +35,7 @@ export class HttpFront {
     const { connectTimeoutMs } = acceptor.options.limits
     this.#acceptor = acceptor
     this.#upgrader = new Upgrader(acceptor)
+    this.#web = new WebFront(acceptor, (request) => this.#upgrader.refusesOrigin(request))
     this.#server = createServer(
       {
         headersTimeout: connectTimeoutMs,
@@ -72,15 +78,15 @@ export class HttpFront {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    if (!this.#answersPage(request, response)) {
-      answer(request, response, this.#closing, this.#acceptor.storeStatus)
+    if (this.#closing || !(this.#web.answer(request, response) || this.#answersPage(request, response))) {
+      answer(request, response, this.#closing, this.#acceptor.storeStatus, this.#acceptor.options.status)
     }
     const isLast = !response.shouldKeepAlive || response.getHeader('Connection') === 'close'
     if (isLast) this.#lastAnswered.add(request.socket)
   }
 
   #answersPage(request: IncomingMessage, response: ServerResponse): boolean {
-    if (this.#closing || !this.#acceptor.options.status || lacksHost(request)) return false
+    if (!this.#acceptor.options.status || lacksHost(request)) return false
     return answerPage(request, response, pathOf(request))
   }
 }

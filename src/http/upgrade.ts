@@ -84,7 +84,7 @@ export class Upgrader {
       refuse(socket, 426, `The only upgrade is to websocket. ${PATHS_SENTENCE}`)
     } else if (!isWebSocketPath(path)) {
       refuse(socket, 404, `There is nothing at this path. ${PATHS_SENTENCE}`)
-    } else if (this.#refusesOrigin(request)) {
+    } else if (this.refusesOrigin(request)) {
       refuse(
         socket,
         403,
@@ -178,7 +178,8 @@ export class Upgrader {
     webSocket.on('close', () => this.#own.delete(webSocket))
   }
 
-  #refusesOrigin(request: IncomingMessage): boolean {
+  /** Whether it comes from a page that may not connect; then the log says so. */
+  refusesOrigin(request: IncomingMessage): boolean {
     const { origin, host } = request.headers
     const { remoteAddress, localAddress } = request.socket
     const { options, logger } = this.#acceptor

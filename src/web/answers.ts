@@ -17,12 +17,11 @@ export interface WebError {
 /**
  * The members of a message behind its `type`: what `message` and `response` have in common, without the braces.
  *
- * @param ack its number at QoS 1, or 0.
+ * @param delivery what is said about its QoS: members, each with a comma before it.
  */
-export function messageMembers(packet: PublishPacket, ack: number): string {
+export function messageMembers(packet: PublishPacket, delivery: string): string {
   const { topicName, payload } = packet
-  let members = `"topic":${JSON.stringify(topicName)},${payloadMember(payload)}`
-  if (ack !== 0) members += `,"qos":1,"ack":${ack}`
+  let members = `"topic":${JSON.stringify(topicName)},${payloadMember(payload)}${delivery}`
   if (packet.retain) members += ',"retain":true'
   if (packet.dup) members += ',"duplicate":true'
   const { properties } = packet

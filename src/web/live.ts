@@ -156,12 +156,12 @@ export class LiveTransport extends WebSocketPipe implements Transport, PacketLis
   onMessage(packet: PublishPacket): void {
     if (this.#requests?.takes(packet)) return
     const { packetId, qos } = packet
-    let ack = 0
+    let delivery = ''
     if (packetId !== undefined) {
       this.#unacknowledged.push({ packetId, qos })
-      ack = this.#acknowledged + this.#unacknowledged.length
+      delivery = `,"qos":1,"ack":${this.#acknowledged + this.#unacknowledged.length}`
     }
-    this.#send(`{"type":"message",${messageMembers(packet, ack)}}`)
+    this.#send(`{"type":"message",${messageMembers(packet, delivery)}}`)
   }
 
   onDisconnect({ reasonCode, properties }: DisconnectPacket): void {

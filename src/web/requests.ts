@@ -78,7 +78,7 @@ export class Requests {
     const data = packet.properties.correlationData
     const number = data?.length === 6 ? data.readUIntBE(0, 6) : 0
     const pending = this.#end(number)
-    if (pending !== undefined) this.#listener.onResponse(pending.id, messageMembers(packet, 0))
+    if (pending !== undefined) this.#listener.onResponse(pending.id, messageMembers(packet, ''))
     return true
   }
 
