@@ -117,8 +117,8 @@ function frontPage(request: IncomingMessage, hasPage: boolean): string {
       ? []
       : [
           '',
-          'There is a page here that shows topics, clients and problems, and it is not served: it would be to everybody.',
-          'Let the broker ask who its clients are, or say with the option status that it is meant.',
+          'The page with topics, clients and problems is not served here. It is where clients are asked who they are,',
+          'or only this machine can connect, or the option status says so.',
         ]),
   ].join('\n')
 }
