@@ -179,6 +179,26 @@ describe('a broker', () => {
     expect(await found(broker, 'queueFull')).toMatchObject({ clientId: 'away' })
   })
 
+  it('tells of connections that were too many', async () => {
+    const broker = await start({ limits: { maximumConnections: 1 } })
+    const first = clientOver(broker.connect(), { clientId: 'first' })
+    await nextEvent(first, 'connect')
+    const second = clientOver(broker.connect(), { clientId: 'second' })
+    second.on('error', () => {})
+    expect((await found(broker, 'tooManyConnections')).remedy).toContain('maximumConnections')
+    first.end(true)
+    second.end(true)
+  })
+
+  it('tells of clients that have fallen silent', async () => {
+    const broker = await start()
+    const stream = broker.connect()
+    // CONNECT of 3.1.1 with a keep alive of one second.
+    stream.write(Buffer.from('100d00044d51545404020001000173', 'hex'))
+    expect(await found(broker, 'keepAliveTimeout')).toMatchObject({ clientId: 's', count: 1 })
+    stream.destroy()
+  })
+
   it('tells of protocol errors', async () => {
     const broker = await start()
     const stream = broker.connect()

@@ -56,7 +56,7 @@ export class Model extends Store {
   }
 
   async setFilter(filter: string): Promise<void> {
-    await this.link.unsubscribe(this.filter, this.#toTree).catch(() => {})
+    this.link.unsubscribe(this.filter, this.#toTree).catch(() => {})
     this.filter = filter
     this.topics.clear()
     await this.#wantTopics()
