@@ -256,14 +256,14 @@ impl Broker {
         match self.journal.waiting() {
             (0, 0) => StoreWork::None,
             (operations, 0) if !self.awaits_store() => StoreWork::Unhurried(operations),
-            (operations, 0) => StoreWork::Awaited(operations),
+            (_, 0) => StoreWork::Awaited,
             _ => StoreWork::Asked,
         }
     }
 
-    /// How many operations were over before a batch has taken them, in all.
+    /// How many operations were over before a batch has taken them, in all, and how many deliveries after that.
     #[must_use]
-    pub fn ended_unstored(&self) -> u64 {
+    pub fn ended_operations(&self) -> (u64, u64) {
         self.journal.ended()
     }
 

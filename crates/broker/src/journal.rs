@@ -52,6 +52,8 @@ pub(crate) struct Journal {
     inbound: HashMap<(ClientAt, PacketId), Place, FixedState>,
     sessions: HashMap<ClientAt, Place, FixedState>,
     retained: HashMap<Arc<str>, Place>,
+    /// Deliveries that were over after the store had been told of them.
+    ended_stored: u64,
     /// The number of the batch that is being filled.
     batch: u64,
     /// The last stretch that is safe, with all before it.
@@ -94,7 +96,7 @@ impl Journal {
     fn push(&mut self, operation: StoreOperation) -> Place {
         self.bytes += held_bytes(&operation);
         self.recorded += 1;
-        self.pending.push(operation)
+        self.pending.push(operation, None)
     }
 
     /// Takes an operation out because it is over.
@@ -118,6 +120,24 @@ impl Journal {
         let place = self.push(operation);
         let places = Places { delivery: Some(place), exchange: None };
         self.deliveries.insert((client_at(client_id), delivery.position), places);
+    }
+
+    /// The two at once: a message enters a Session that is stored and leaves for its client.
+    #[inline]
+    pub(crate) fn put_sent(
+        &mut self,
+        client_id: &Arc<str>,
+        delivery: Delivery,
+        packet_id: PacketId,
+        qos: QoS,
+    ) {
+        let position = delivery.position;
+        let operation = StoreOperation::PutDelivery { client_id: Arc::clone(client_id), delivery, qos };
+        self.bytes += held_bytes(&operation);
+        self.recorded += 1;
+        let place = self.pending.push(operation, Some(packet_id));
+        self.deliveries
+            .insert((client_at(client_id), position), Places { delivery: Some(place), exchange: None });
     }
 
     /// An exchange is opened, or goes past PUBREC.
@@ -169,6 +189,7 @@ impl Journal {
         {
             position = of_exchange;
         }
+        self.ended_stored += 1;
         self.push(StoreOperation::DeleteDelivery { client_id: Arc::clone(client_id), position, packet_id });
     }
 
@@ -312,9 +333,14 @@ impl Journal {
         true
     }
 
-    /// How many operations were over before a batch has taken them.
-    pub(crate) fn ended(&self) -> u64 {
-        self.pending.ended()
+    /// Whether [`Journal::settle`] would find something.
+    pub(crate) fn can_settle(&self) -> bool {
+        self.taken.is_empty() && self.pending.has_ended()
+    }
+
+    /// How many operations were over before a batch has taken them, and how many deliveries after that.
+    pub(crate) fn ended(&self) -> (u64, u64) {
+        (self.pending.ended(), self.ended_stored)
     }
 
     /// What is not stored yet holds so many bytes, about.

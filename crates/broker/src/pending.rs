@@ -5,6 +5,9 @@
 
 use std::collections::VecDeque;
 
+use topicwire_codec::PacketId;
+use topicwire_session::Stage;
+
 use crate::store::StoreOperation;
 
 /// Where an operation stands, from the first that was ever recorded.
@@ -21,11 +24,18 @@ struct Stretch {
     left: usize,
 }
 
+#[derive(Debug)]
+struct Entry {
+    operation: StoreOperation,
+    /// A delivery that left for its client at once, under this identifier: its exchange is an operation, too.
+    sent_as: Option<PacketId>,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     /// None where an operation has been taken out again.
-    operations: VecDeque<Option<StoreOperation>>,
+    operations: VecDeque<Option<Entry>>,
     /// The place of the first of them.
     first: Place,
     /// How many of them are there.
@@ -45,8 +55,9 @@ impl Pending {
     }
 
     /// Adds an operation; returns its place.
-    pub(crate) fn push(&mut self, operation: StoreOperation) -> Place {
-        self.operations.push_back(Some(operation));
+    #[inline]
+    pub(crate) fn push(&mut self, operation: StoreOperation, sent_as: Option<PacketId>) -> Place {
+        self.operations.push_back(Some(Entry { operation, sent_as }));
         self.len += 1;
         self.open.left += 1;
         self.is_used = true;
@@ -54,9 +65,10 @@ impl Pending {
     }
 
     /// Takes an operation out because it is over.
+    #[inline]
     pub(crate) fn end(&mut self, place: Place) -> Option<StoreOperation> {
-        let operation = self.supersede(place)?;
-        self.ended += 1;
+        let Entry { operation, sent_as } = self.take_out(place)?;
+        self.ended += 1 + u64::from(sent_as.is_some());
         if place >= self.open.first {
             self.open.left -= 1;
         } else {
@@ -70,9 +82,14 @@ impl Pending {
 
     /// Takes an operation out because a later one says all that it said.
     pub(crate) fn supersede(&mut self, place: Place) -> Option<StoreOperation> {
-        let operation = self.operations.get_mut(place.checked_sub(self.first)?)?.take()?;
+        self.take_out(place).map(|entry| entry.operation)
+    }
+
+    #[inline]
+    fn take_out(&mut self, place: Place) -> Option<Entry> {
+        let entry = self.operations.get_mut(place.checked_sub(self.first)?)?.take()?;
         self.len -= 1;
-        Some(operation)
+        Some(entry)
     }
 
     /// Puts an operation in the place of an earlier one; gives it back where there is none.
@@ -80,7 +97,7 @@ impl Pending {
         let before = place.checked_sub(self.first).and_then(|at| self.operations.get_mut(at));
         match before {
             Some(before @ Some(_)) => {
-                *before = Some(operation);
+                *before = Some(Entry { operation, sent_as: None });
                 self.is_used = true;
                 None
             }
@@ -118,6 +135,14 @@ impl Pending {
         self.closed.push_back(std::mem::replace(&mut self.open, next));
     }
 
+    /// True where nothing is left of the first stretch, so that something can be let go of.
+    pub(crate) fn has_ended(&self) -> bool {
+        match self.closed.front() {
+            Some(first) => first.left == 0,
+            None => self.is_used && self.open.left == 0,
+        }
+    }
+
     /// Lets go of the closed stretches, from the first on, of which nothing is left. Returns the sequence of the last.
     pub(crate) fn drop_ended(&mut self) -> Option<u64> {
         let mut last = None;
@@ -141,6 +166,19 @@ impl Pending {
         self.closed.clear();
         self.first += self.operations.len();
         self.len = 0;
-        (self.open.sequence - 1, self.operations.drain(..).flatten().collect())
+        let mut operations = Vec::with_capacity(2 * self.operations.len());
+        for Entry { operation, sent_as } in self.operations.drain(..).flatten() {
+            let exchange = sent_as.and_then(|packet_id| exchange_of(&operation, packet_id));
+            operations.push(operation);
+            operations.extend(exchange);
+        }
+        (self.open.sequence - 1, operations)
     }
+}
+
+/// The exchange of a delivery that left at once.
+fn exchange_of(operation: &StoreOperation, packet_id: PacketId) -> Option<StoreOperation> {
+    let StoreOperation::PutDelivery { client_id, delivery, qos } = operation else { return None };
+    let (client_id, position, stage) = (client_id.clone(), delivery.position, Stage::first(*qos));
+    Some(StoreOperation::PutExchange { client_id, packet_id, position, stage })
 }

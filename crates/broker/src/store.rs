@@ -138,8 +138,8 @@ pub enum StoreWork {
     /// So many operations that nobody waits for: they lose nothing by being stored with what comes after them, and
     /// some are then not needed any more.
     Unhurried(usize),
-    /// So many operations that acknowledgements or messages wait for.
-    Awaited(usize),
+    /// Operations that acknowledgements or messages wait for.
+    Awaited,
     /// There are questions, perhaps beside operations: a queue waits.
     Asked,
 }

@@ -130,6 +130,12 @@ impl Broker {
         is_settled
     }
 
+    /// Whether [`Broker::settle_store`] would let something go.
+    #[must_use]
+    pub fn can_settle_store(&self) -> bool {
+        self.journal.can_settle()
+    }
+
     /// What a local publisher waits for: see [`crate::LocalOutcome`].
     #[must_use]
     pub fn stored_through(&self) -> u64 {

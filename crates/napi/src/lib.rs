@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod objects;
 pub mod options;
 pub mod password;
+mod patience;
 pub mod reader;
 mod shared;
 #[cfg(unix)]

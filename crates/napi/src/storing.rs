@@ -5,16 +5,12 @@ use topicwire_broker::store::{StoreError, StoreWork};
 use topicwire_broker::{Broker, StoreMetrics, StoreState};
 use topicwire_store::{News, StoreThread, Work};
 
+use crate::patience::Patience;
+
 /// What nobody waits for is given at the latest after so long, or when there is so much of it. The shorter of what a
 /// crash can make happen twice, and the longer of what is never written because it is over by then.
 const UNHURRIED_MS: u64 = 20;
 const UNHURRIED_OPERATIONS: usize = 4_096;
-
-/// Where most operations are over before a batch has taken them, because subscribers are there and quick, those that
-/// somebody waits for are given time for that, so long. It is what a disk would take.
-const PATIENCE_MS: u64 = 4;
-/// Of so many operations more than half: how much the last batches count.
-const MEMORY: f64 = 0.9;
 
 /// See the module.
 pub(crate) struct Storing {
@@ -28,12 +24,8 @@ pub(crate) struct Storing {
     hurries: bool,
     /// Since when there is something that nobody waits for.
     unhurried_since_ms: Option<u64>,
-    /// Since when there is something that somebody waits for.
-    awaited_since_ms: Option<u64>,
-    /// The share of operations that is over before a batch takes it: of the last ones.
-    ended_share: f64,
-    /// `Broker::ended_unstored` when the last batch was taken.
-    ended: u64,
+    /// With what somebody waits for.
+    patience: Patience,
     /// Its state has changed since JavaScript last looked.
     has_changed: bool,
 }
@@ -47,73 +39,70 @@ impl Storing {
             awaited: 0,
             hurries: false,
             unhurried_since_ms: None,
-            awaited_since_ms: None,
-            ended_share: 0.0,
-            ended: 0,
+            patience: Patience::default(),
             has_changed: false,
         }
     }
 
     /// Once a turn: lets go of what is over, and gives the thread what there is, if it is idle and it is time.
     pub(crate) fn give(&mut self, core: &mut Broker, now_ms: u64) {
-        if core.settle_store(now_ms) {
-            // What is first now has not waited long.
-            self.awaited_since_ms = None;
+        if !self.is_awaited(core) && core.settle_store(now_ms) {
+            self.patience.restart();
         }
         if !self.is_due(core, now_ms) {
             return;
         }
         self.unhurried_since_ms = None;
-        self.awaited_since_ms = None;
         let batch = core.poll_store_batch();
         let operations = batch.as_ref().map_or(0, |batch| batch.operations.len());
-        self.learn(core.ended_unstored(), operations);
+        self.patience.learn(core.ended_operations(), operations);
         let fetches = std::iter::from_fn(|| core.poll_fetch()).collect();
         let retained = std::iter::from_fn(|| core.poll_retained_fetch()).collect();
         self.thread.give(Work { batch, fetches, retained });
     }
 
+    /// Whether a turn would find something to do.
+    pub(crate) fn has_work(&mut self, core: &Broker, now_ms: u64) -> bool {
+        self.can_settle(core) || self.is_due(core, now_ms)
+    }
+
+    /// Whether there is something to let go of. An in-process publisher hears of it by the news of a batch.
+    fn can_settle(&self, core: &Broker) -> bool {
+        !self.is_awaited(core) && core.can_settle_store()
+    }
+
     /// Whether there is something to give now.
-    pub(crate) fn is_due(&mut self, core: &Broker, now_ms: u64) -> bool {
+    fn is_due(&mut self, core: &Broker, now_ms: u64) -> bool {
         if !self.thread.is_idle() {
             return false;
         }
         match core.store_work() {
             StoreWork::None => {
                 self.unhurried_since_ms = None;
-                self.awaited_since_ms = None;
+                self.patience.learn(core.ended_operations(), 0);
                 false
             }
             StoreWork::Asked => true,
-            StoreWork::Awaited(_) => {
-                let since_ms = *self.awaited_since_ms.get_or_insert(now_ms);
-                self.hurries || self.ended_share < 0.5 || now_ms >= since_ms.saturating_add(PATIENCE_MS)
-            }
+            StoreWork::Awaited => self.hurries || self.is_awaited(core) || self.patience.is_over(now_ms),
             StoreWork::Unhurried(operations) => {
-                self.awaited_since_ms = None;
+                self.patience.restart();
                 let since_ms = *self.unhurried_since_ms.get_or_insert(now_ms);
                 self.hurries
-                    || self.awaited > core.stored_through()
+                    || self.is_awaited(core)
                     || operations >= UNHURRIED_OPERATIONS
                     || now_ms >= since_ms.saturating_add(UNHURRIED_MS)
             }
         }
     }
 
+    fn is_awaited(&self, core: &Broker) -> bool {
+        self.awaited > core.stored_through()
+    }
+
     /// When there is something to give that is not due yet.
     pub(crate) fn deadline_ms(&self) -> Option<u64> {
         let of_unhurried = self.unhurried_since_ms.map(|since_ms| since_ms.saturating_add(UNHURRIED_MS));
-        let of_awaited = self.awaited_since_ms.map(|since_ms| since_ms.saturating_add(PATIENCE_MS));
-        of_unhurried.into_iter().chain(of_awaited).min().filter(|_| self.thread.is_idle())
-    }
-
-    /// How much patience is worth.
-    fn learn(&mut self, ended: u64, operations: usize) {
-        let newly_ended = (ended - std::mem::replace(&mut self.ended, ended)) as f64;
-        let all = newly_ended + operations as f64;
-        if all > 0.0 {
-            self.ended_share = MEMORY * self.ended_share + (1.0 - MEMORY) * newly_ended / all;
-        }
+        of_unhurried.into_iter().chain(self.patience.deadline_ms()).min().filter(|_| self.thread.is_idle())
     }
 
     /// Tells the core what has come back.

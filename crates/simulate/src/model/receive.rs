@@ -120,10 +120,10 @@ impl Model {
             session.inbound.remove(&id);
         }
         // An error promises nothing, whether the version can say so or not.
-        let is_promise = (is_durable || routed.is_durable) && !is_refused;
-        let batch = if is_promise { self.batch } else { 0 };
+        let is_stored = is_durable || routed.is_durable || routed.changes_retained;
+        let batch = if is_stored && !is_refused { self.batch } else { 0 };
         // What is retained is not over by being acknowledged, nor is the identifier that a stored Session keeps for QoS 2.
-        let can_be_over = !is_durable && !message.retain;
+        let can_be_over = !is_durable && !routed.changes_retained;
         let safe = Safe { batch, message: can_be_over.then_some(message.number) };
         self.expect(link, Expected::Ack { kind, id, reason_code }, safe);
         Ok(())
