@@ -198,12 +198,16 @@ async function ensureTypeScript(rebuild) {
   if (exitCode !== 0) throw new Stop(['TypeScript found errors; they are above.'])
   mkdirSync(inRoot('dist'), { recursive: true })
   removeOrphans(inRoot('dist'), inRoot('src'))
+  if (lacksDevDependencies('vite')) return
+  await buildBrowserModule()
   writeFileSync(stamp, '')
   utimesSync(stamp, new Date(started), new Date(started))
 }
 
 function pageIsCurrent() {
-  return modifiedMs(pageStamp) >= newestMs([inRoot('web'), inRoot('package-lock.json')])
+  return (
+    modifiedMs(pageStamp) >= newestMs([inRoot('web'), inRoot('src', 'browser'), inRoot('package-lock.json')])
+  )
 }
 
 async function ensurePage(rebuild) {
@@ -217,6 +221,24 @@ async function ensurePage(rebuild) {
   if (exitCode !== 0) throw new Stop(['The page could not be built: the error is above.'])
   writeFileSync(pageStamp, '')
   utimesSync(pageStamp, new Date(started), new Date(started))
+}
+
+/** What the broker serves as `/client.js`: src/browser in one file, as small as it gets. */
+async function buildBrowserModule() {
+  const { build } = await import('vite')
+  await build({
+    configFile: false,
+    root: inRoot('src', 'browser'),
+    logLevel: 'error',
+    // The module's own address is asked for when it runs.
+    build: {
+      target: 'es2022',
+      outDir: inRoot('dist', 'browser'),
+      emptyOutDir: false,
+      minify: true,
+      lib: { entry: 'client.ts', formats: ['es'], fileName: () => 'client.min.js' },
+    },
+  })
 }
 
 /** Removes from dist/ what no source makes any more, so that a renamed file cannot live on in a package. */
