@@ -128,7 +128,9 @@ describe('listeners', () => {
 
 it('strangers who are let in from other machines are not shown the others, unless it is said', () => {
   const statusOf = (flags: Configuration) => resolveOptions(loadSettings(flags, {}).options).status
-  const users = { alice: '$scrypt$ln=15,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$MFY6ooDb6ETskQpjW4AUE61ubVxCMh3tMo6UclCehf0' }
+  const users = {
+    alice: '$scrypt$ln=15,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$MFY6ooDb6ETskQpjW4AUE61ubVxCMh3tMo6UclCehf0',
+  }
   expect(statusOf({ port: 0 })).toBe(true)
   expect(statusOf({ port: 0, allowAnonymous: true })).toBe(true)
   expect(statusOf({ port: 0, host: '0.0.0.0', users })).toBe(true)
