@@ -92,6 +92,6 @@ it('builds the page when it is missing or older than its sources', () => {
   }
   expect(ensure('--only=page')).toMatchObject({ status: 0, stderr: '' })
   const later = new Date(Date.now() + 86_400_000)
-  utimesSync(join(directory, 'web/src/style.css'), later, later)
+  utimesSync(join(directory, 'web/src/style/base.css'), later, later)
   expect(ensure('--only=page').stderr).toContain('building the page')
 })
