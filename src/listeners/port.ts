@@ -12,6 +12,7 @@
 import type { Socket } from 'node:net'
 import { HttpFront } from '../http/server.js'
 import { isForeignText, mayBeForeignText } from '../knowledge/first-bytes.js'
+import { knowledgeOf } from '../knowledge/table.js'
 import type { ListenerProtocol, ResolvedListener } from '../options.js'
 import { endWith } from '../transports/last-words.js'
 import { attachTcp, formatPeer } from '../transports/tcp.js'
@@ -154,6 +155,12 @@ export class Port {
     const { check, sentence } = misdirection(spoken, head, place)
     const fields = { peer, port: socket.localPort, listener: this.#options.protocol, check }
     this.#acceptor.logger.warn(fields, sentence)
+    this.#acceptor.reportProblem?.({
+      code: 'wrongProtocol',
+      text: sentence,
+      remedy: knowledgeOf(check).remedy,
+      remoteAddress: peer,
+    })
     endWith(socket, spoken === 'http' ? httpMisdirected(place) : '')
   }
 }

@@ -44,6 +44,7 @@ export class TlsFront {
         const { check, sentence } = tlsFailure(error, options.requestCert)
         const fields = { peer: formatPeer(socket), code: error.code, check }
         acceptor.logger.warn(fields, sentence)
+        acceptor.reportProblem?.({ code: 'tlsHandshake', text: sentence, remoteAddress: fields.peer })
         socket.destroy()
       })
   }

@@ -28,6 +28,7 @@ mod shared;
 #[cfg(unix)]
 mod sockets;
 mod state;
+pub mod statistics;
 pub mod store;
 pub mod store_tool;
 mod storing;
