@@ -1,0 +1,4 @@
+import type { Results } from '../results.js'
+export function reportPage(results: Results): string {
+  return JSON.stringify(results)
+}
