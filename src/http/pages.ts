@@ -7,7 +7,10 @@ import type { StoreStatus } from '../store-options.js'
 
 /** The paths that speak WebSocket, in one sentence, for everybody who asked for another. */
 export const PATHS_SENTENCE =
-  'WebSocket paths are /mqtt and / (MQTT), /topics/<topic> (a topic as a URL) and /echo (sends back what it gets).'
+  'WebSocket paths are /mqtt and / (MQTT), /topics/<topic> (a topic as a URL), /live (JSON) and /echo (sends back what it gets).'
+
+const HTTP_SENTENCE =
+  '/, /healthz and /client.js can be read, /events/<filter> sends messages, and /publish/<topic> takes them.'
 
 /** For who lacks a Host header. */
 export const HOST_SENTENCE = 'The request has no Host header.'
@@ -48,7 +51,7 @@ export function answer(
       `This address speaks WebSocket: open it with new WebSocket(...). ${PATHS_SENTENCE}`,
     )
   } else {
-    send(request, response, 404, `There is nothing here. ${PATHS_SENTENCE} / and /healthz are pages.`)
+    send(request, response, 404, `There is nothing here. ${PATHS_SENTENCE} ${HTTP_SENTENCE}`)
   }
 }
 
@@ -69,7 +72,12 @@ export function lacksHost(request: IncomingMessage): boolean {
 /** Whether an upgrade to WebSocket may be asked for on this path. */
 export function isWebSocketPath(path: string): boolean {
   return (
-    path === '/' || path === '/mqtt' || path === '/echo' || path === '/topics' || path.startsWith('/topics/')
+    path === '/' ||
+    path === '/mqtt' ||
+    path === '/live' ||
+    path === '/echo' ||
+    path === '/topics' ||
+    path.startsWith('/topics/')
   )
 }
 
@@ -95,6 +103,7 @@ function frontPage(request: IncomingMessage): string {
     '',
     `MQTT                 ${encrypted ? 'mqtts' : 'mqtt'}://${host}`,
     `MQTT over WebSocket  ${webSocket}/mqtt`,
+    `Topics as JSON       ${webSocket}/live`,
     `A topic as a URL     ${webSocket}/topics/chat/room1`,
     `Echo                 ${webSocket}/echo`,
     '',
@@ -105,7 +114,8 @@ function frontPage(request: IncomingMessage): string {
   ].join('\n')
 }
 
-function send(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
+/** Answers with a sentence. */
+export function send(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
   const body = Buffer.from(`${text}\n`)
   response.writeHead(status, {
     'Content-Type': 'text/plain; charset=utf-8',

@@ -7,6 +7,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { endWith } from '../transports/last-words.js'
 import { type Acceptor, LINGER_MS } from '../transports/transport.js'
+import { WebFront } from '../web/front.js'
 import { answer } from './pages.js'
 import { Upgrader } from './upgrade.js'
 
@@ -20,6 +21,7 @@ const MAXIMUM_REQUESTS_PER_SOCKET = 100
 export class HttpFront {
   readonly #server: Server
   readonly #upgrader: Upgrader
+  readonly #web: WebFront
   readonly #acceptor: Acceptor
   /** Sockets that have had their last answer. What is wrong with the bytes behind it is not said any more. */
   readonly #lastAnswered = new WeakSet<Duplex>()
@@ -29,6 +31,7 @@ export class HttpFront {
     const { connectTimeoutMs } = acceptor.options.limits
     this.#acceptor = acceptor
     this.#upgrader = new Upgrader(acceptor)
+    this.#web = new WebFront(acceptor, (request) => this.#upgrader.refusesOrigin(request))
     this.#server = createServer(
       {
         headersTimeout: connectTimeoutMs,
@@ -71,7 +74,9 @@ export class HttpFront {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    answer(request, response, this.#closing, this.#acceptor.storeStatus)
+    if (this.#closing || !this.#web.answer(request, response)) {
+      answer(request, response, this.#closing, this.#acceptor.storeStatus)
+    }
     const isLast = !response.shouldKeepAlive || response.getHeader('Connection') === 'close'
     if (isLast) this.#lastAnswered.add(request.socket)
   }

@@ -24,7 +24,7 @@ const QOS: ReadonlyMap<string, 0 | 1 | 2> = new Map([
   ['1', 1],
   ['2', 2],
 ])
-const RETAINED: ReadonlyMap<string, boolean> = new Map([
+const FLAGS: ReadonlyMap<string, boolean> = new Map([
   ['true', true],
   ['1', true],
   ['false', false],
@@ -34,8 +34,8 @@ const RETAINED: ReadonlyMap<string, boolean> = new Map([
 /** A topic URL, or why it is none. */
 export type TopicRequestResult = { readonly request: TopicUrlRequest } | { readonly refusal: CloseReason }
 
-/** Signals a refusal inside this file; `parseTopicRequest` turns it into a value. */
-class Refusal extends Error {
+/** Signals a refusal; `parseTopicRequest` turns it into a value, and so does who reads another address. */
+export class Refusal extends Error {
   readonly reasonCode: number
 
   constructor(reasonCode: number, text: string) {
@@ -54,7 +54,7 @@ export function parseTopicRequest(target: string, authorization: string | undefi
   try {
     const mark = target.indexOf('?')
     const path = mark === -1 ? target : target.slice(0, mark)
-    const topicFilter = parseTopic(path.slice(TOPICS_PATH.length))
+    const topicFilter = parseTopic(path.slice(TOPICS_PATH.length), TOPICS_PATH)
     const query = parseQuery(mark === -1 ? '' : target.slice(mark + 1))
     return { request: { topicFilter, ...query, ...parseCredentials(authorization) } }
   } catch (error) {
@@ -63,11 +63,16 @@ export function parseTopicRequest(target: string, authorization: string | undefi
   }
 }
 
-function parseTopic(encoded: string): string {
+/**
+ * What stands behind `under` in a path, as a Topic Filter.
+ *
+ * @throws Refusal
+ */
+export function parseTopic(encoded: string, under: string): string {
   if (encoded === '') {
     throw new Refusal(
       TOPIC_INVALID,
-      'The topic is empty: open /topics/ followed by one, as in /topics/chat/room1.',
+      `The topic is empty: open ${under} followed by one, as in ${under}chat/room1.`,
     )
   }
   let topic: string
@@ -87,40 +92,72 @@ function parseTopic(encoded: string): string {
     if (level.includes('#') && (level !== '#' || index !== levels.length - 1)) {
       throw new Refusal(
         FILTER_INVALID,
-        '# (%23) stands alone in the last level of a topic, as in /topics/chat/%23.',
+        `# (%23) stands alone in the last level of a topic, as in ${under}chat/%23.`,
       )
     }
     // [MQTT-4.7.1-2]
     if (level.includes('+') && level !== '+') {
-      throw new Refusal(FILTER_INVALID, '+ stands alone in its level of a topic, as in /topics/chat/+.')
+      throw new Refusal(FILTER_INVALID, `+ stands alone in its level of a topic, as in ${under}chat/+.`)
     }
   }
   return topic
 }
 
 function parseQuery(query: string): Pick<TopicUrlRequest, 'qos' | 'retained' | 'clientId'> {
+  const values = queryValues(query, ['qos', 'retained', 'clientId'])
+  const qos = QOS.get(values.get('qos') ?? '0')
+  if (qos === undefined) throw new Refusal(BAD_QUERY, `qos is 0, 1 or 2, not ${quote(values.get('qos'))}.`)
+  const retained = flagValue(values, 'retained', true)
+  const clientId = clientIdValue(values)
+  return clientId === undefined ? { qos, retained } : { qos, retained, clientId }
+}
+
+/**
+ * The values of a query that may have those keys, each once.
+ *
+ * @throws Refusal
+ */
+export function queryValues(query: string, keys: readonly string[]): ReadonlyMap<string, string> {
   const seen = new Map<string, string>()
   for (const part of query.split('&').filter((part) => part !== '')) {
     const [key = '', ...words] = part.split('=').map(decodeQueryPart)
-    const value = words.join('=')
-    if (key !== 'qos' && key !== 'retained' && key !== 'clientId') {
-      throw new Refusal(
-        BAD_QUERY,
-        `Unknown key ${quote(key)} in the URL; there are qos, retained and clientId.`,
-      )
+    if (!keys.includes(key)) {
+      const known = `${keys.slice(0, -1).join(', ')} and ${keys.at(-1)}`
+      throw new Refusal(BAD_QUERY, `Unknown key ${quote(key)} in the URL; there are ${known}.`)
     }
     if (seen.has(key)) throw new Refusal(BAD_QUERY, `The key ${key} is in the URL twice.`)
-    seen.set(key, value)
+    seen.set(key, words.join('='))
   }
-  const qos = QOS.get(seen.get('qos') ?? '0')
-  if (qos === undefined) throw new Refusal(BAD_QUERY, `qos is 0, 1 or 2, not ${quote(seen.get('qos'))}.`)
-  const retained = RETAINED.get(seen.get('retained') ?? 'true')
-  if (retained === undefined) {
-    throw new Refusal(BAD_QUERY, `retained is true or false, not ${quote(seen.get('retained'))}.`)
+  return seen
+}
+
+/** @throws Refusal */
+export function flagValue(values: ReadonlyMap<string, string>, key: string, fallback: boolean): boolean {
+  const value = FLAGS.get(values.get(key) ?? String(fallback))
+  if (value === undefined)
+    throw new Refusal(BAD_QUERY, `${key} is true or false, not ${quote(values.get(key))}.`)
+  return value
+}
+
+/** @throws Refusal */
+export function wholeValue(
+  values: ReadonlyMap<string, string>,
+  key: string,
+  maximum: number,
+): number | undefined {
+  const value = values.get(key)
+  if (value === undefined) return undefined
+  if (!/^\d{1,10}$/.test(value) || Number(value) > maximum) {
+    throw new Refusal(BAD_QUERY, `${key} is a whole number from 0 to ${maximum}, not ${quote(value)}.`)
   }
-  const clientId = seen.get('clientId')
+  return Number(value)
+}
+
+/** @throws Refusal */
+export function clientIdValue(values: ReadonlyMap<string, string>): string | undefined {
+  const clientId = values.get('clientId')
   if (clientId === '') throw new Refusal(BAD_QUERY, 'clientId is empty; leave it out to be given one.')
-  return clientId === undefined ? { qos, retained } : { qos, retained, clientId }
+  return clientId
 }
 
 /** `URLSearchParams` would make U+FFFD of what is not UTF-8, and so one client identifier of many. */
@@ -132,7 +169,21 @@ function decodeQueryPart(encoded: string): string {
   }
 }
 
-function parseCredentials(authorization: string | undefined): Pick<TopicUrlRequest, 'username' | 'password'> {
+/** HTTP Basic authentication as user name and password. */
+export function parseAuthorization(
+  authorization: string | undefined,
+): { readonly credentials: Credentials } | { readonly refusal: CloseReason } {
+  try {
+    return { credentials: parseCredentials(authorization) }
+  } catch (error) {
+    if (error instanceof Refusal) return { refusal: { reasonCode: error.reasonCode, text: error.message } }
+    throw error
+  }
+}
+
+export type Credentials = Pick<TopicUrlRequest, 'username' | 'password'>
+
+function parseCredentials(authorization: string | undefined): Credentials {
   if (authorization === undefined) return {}
   const match = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization)
   const bytes = match?.[1] === undefined ? undefined : Buffer.from(match[1], 'base64')

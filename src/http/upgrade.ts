@@ -17,13 +17,16 @@ import { formatPeer } from '../transports/tcp.js'
 import { TopicUrlTransport } from '../transports/topic-url.js'
 import { type Acceptor, type CloseReason, LINGER_MS } from '../transports/transport.js'
 import { type WebSocketOrigin, WebSocketTransport } from '../transports/websocket.js'
+import { LiveTransport } from '../web/live.js'
 import { echo } from './echo.js'
 import { isOriginAllowed } from './origin.js'
 import { HOST_SENTENCE, isWebSocketPath, lacksHost, PATHS_SENTENCE, pathOf, targetOf } from './pages.js'
-import { parseTopicRequest, TOPICS_PATH } from './topic-request.js'
+import { parseAuthorization, parseTopicRequest, TOPICS_PATH } from './topic-request.js'
 
 /** The names under which MQTT is offered, the better one first [MQTT-6.0.0-4], v3.1.1 [MQTT-6.0.0-4]. */
 const MQTT_SUBPROTOCOLS = ['mqtt', 'mqttv3.1']
+const LIVE_PATH = '/live'
+const LIVE_SUBPROTOCOL = 'topicwire.v1'
 /** A frame may hold several packets, or the end of one and the beginning of the next. */
 const FRAME_ROOM_BYTES = 65_536
 
@@ -56,6 +59,8 @@ class AcceptedWebSocket extends WebSocket {
 export class Upgrader {
   readonly #acceptor: Acceptor
   readonly #server: Server<typeof AcceptedWebSocket>
+  /** For `/live`, whose frames are longer: a payload may be in base64. */
+  readonly #liveServer: Server<typeof AcceptedWebSocket>
   readonly #maximumMessageBytes: number
   /** WebSockets that are ours to close: echoes, and those being refused. */
   readonly #own = new Set<WebSocket>()
@@ -63,21 +68,9 @@ export class Upgrader {
   constructor(acceptor: Acceptor) {
     this.#acceptor = acceptor
     this.#maximumMessageBytes = acceptor.options.limits.maximumPacketSizeBytes + FRAME_ROOM_BYTES
-    // `closeTimeout` is younger than the type declarations.
-    const options: ServerOptions<typeof AcceptedWebSocket> & { closeTimeout: number } = {
-      noServer: true,
-      clientTracking: false,
-      perMessageDeflate: false,
-      maxPayload: this.#maximumMessageBytes,
-      closeTimeout: LINGER_MS,
-      WebSocket: AcceptedWebSocket,
-      // Called only when the client offers some. A path that is not MQTT's has no name to choose.
-      handleProtocols: (offered, request) =>
-        isMqttPath(pathOf(request)) ? (MQTT_SUBPROTOCOLS.find((name) => offered.has(name)) ?? false) : false,
-    }
-    this.#server = new WebSocketServer(options)
-    // Without this listener `ws` answers a bad handshake with a bare status line.
-    this.#server.on('wsClientError', (error, socket) => refuse(socket, 400, `${error.message}.`))
+    const { maximumPacketSizeBytes } = acceptor.options.limits
+    this.#server = webSocketServer(this.#maximumMessageBytes)
+    this.#liveServer = webSocketServer(Math.ceil((maximumPacketSizeBytes * 4) / 3) + FRAME_ROOM_BYTES)
   }
 
   /** The listener of `http.Server`'s 'upgrade'. */
@@ -91,14 +84,15 @@ export class Upgrader {
       refuse(socket, 426, `The only upgrade is to websocket. ${PATHS_SENTENCE}`)
     } else if (!isWebSocketPath(path)) {
       refuse(socket, 404, `There is nothing at this path. ${PATHS_SENTENCE}`)
-    } else if (this.#refusesOrigin(request)) {
+    } else if (this.refusesOrigin(request)) {
       refuse(
         socket,
         403,
         'Pages of this origin may not connect. The option allowedOrigins of the broker lists those that may.',
       )
     } else {
-      this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      const server = path === LIVE_PATH ? this.#liveServer : this.#server
+      server.handleUpgrade(request, socket, head, (webSocket) => {
         if (isMqttPath(path) && this.#adopts(webSocket)) return
         webSocket.begin()
         const origin: WebSocketOrigin = {
@@ -108,6 +102,7 @@ export class Upgrader {
           remoteAddress: formatPeer(request.socket),
         }
         if (isMqttPath(path)) this.#attachMqtt(origin)
+        else if (path === LIVE_PATH) this.#attachLive(origin, request)
         else if (path === '/echo') this.#echo(webSocket)
         else this.#attachTopic(origin, request)
       })
@@ -118,6 +113,7 @@ export class Upgrader {
   close(): void {
     for (const webSocket of this.#own) webSocket.close(1001, 'The broker is shutting down.')
     this.#server.close()
+    this.#liveServer.close()
   }
 
   /** Hands what `ws` has only shaken hands with to the acceptor, where that drives such sockets itself. */
@@ -132,16 +128,22 @@ export class Upgrader {
     transport.open(this.#acceptor.attach(transport))
   }
 
+  #attachLive(origin: WebSocketOrigin, request: IncomingMessage): void {
+    const result = parseAuthorization(request.headers.authorization)
+    if ('refusal' in result) {
+      this.#refuseWithLog(origin, result.refusal)
+      return
+    }
+    const { maximumPacketSizeBytes } = this.#acceptor.options.limits
+    const transport = new LiveTransport(origin, { ...result.credentials, maximumPacketSizeBytes })
+    transport.open(this.#acceptor.attach(transport))
+  }
+
   #attachTopic(origin: WebSocketOrigin, request: IncomingMessage): void {
     const target = targetOf(request).replace(/^\/topics(?=$|\?)/, TOPICS_PATH)
     const result = parseTopicRequest(target, request.headers.authorization)
     if ('refusal' in result) {
-      const { remoteAddress } = origin
-      this.#acceptor.logger.info(
-        { remoteAddress, reasonCode: result.refusal.reasonCode },
-        result.refusal.text,
-      )
-      this.#refuse(origin.webSocket, result.refusal)
+      this.#refuseWithLog(origin, result.refusal)
       return
     }
     const transport = new TopicUrlTransport(origin)
@@ -159,6 +161,11 @@ export class Upgrader {
     echo(webSocket)
   }
 
+  #refuseWithLog({ remoteAddress, webSocket }: WebSocketOrigin, refusal: CloseReason): void {
+    this.#acceptor.logger.info({ remoteAddress, reasonCode: refusal.reasonCode }, refusal.text)
+    this.#refuse(webSocket, refusal)
+  }
+
   #refuse(webSocket: WebSocket, refusal: CloseReason): void {
     this.#hold(webSocket)
     webSocket.on('error', () => {})
@@ -171,7 +178,8 @@ export class Upgrader {
     webSocket.on('close', () => this.#own.delete(webSocket))
   }
 
-  #refusesOrigin(request: IncomingMessage): boolean {
+  /** Whether it comes from a page that may not connect; then the log says so. */
+  refusesOrigin(request: IncomingMessage): boolean {
     const { origin, host } = request.headers
     const { remoteAddress, localAddress } = request.socket
     const { options, logger } = this.#acceptor
@@ -184,6 +192,31 @@ export class Upgrader {
     logger.warn(fields, `A web page was refused because of its origin. ${advice}`)
     return true
   }
+}
+
+function webSocketServer(maxPayload: number): Server<typeof AcceptedWebSocket> {
+  // `closeTimeout` is younger than the type declarations.
+  const options: ServerOptions<typeof AcceptedWebSocket> & { closeTimeout: number } = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload,
+    closeTimeout: LINGER_MS,
+    WebSocket: AcceptedWebSocket,
+    // Called only when the client offers some.
+    handleProtocols: (offered, request) =>
+      subprotocolsOf(pathOf(request)).find((name) => offered.has(name)) ?? false,
+  }
+  const server = new WebSocketServer(options)
+  // Without this listener `ws` answers a bad handshake with a bare status line.
+  server.on('wsClientError', (error, socket) => refuse(socket, 400, `${error.message}.`))
+  return server
+}
+
+/** What a path may be asked to speak. A topic, and the echo, have no name to choose. */
+function subprotocolsOf(path: string): readonly string[] {
+  if (isMqttPath(path)) return MQTT_SUBPROTOCOLS
+  return path === LIVE_PATH ? [LIVE_SUBPROTOCOL] : []
 }
 
 /** Answers an upgrade with a plain HTTP response and ends the connection. */

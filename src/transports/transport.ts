@@ -17,8 +17,21 @@ import type { ResolvedOptions } from '../options.js'
 import type { StoreStatus } from '../store-options.js'
 import type { Adoption } from './native-socket.js'
 
-/** How the peer speaks to us. `topic` is a topic as a WebSocket URL; `stream` a Duplex that was handed over. */
-export type Protocol = 'mqtt' | 'mqtts' | 'ws' | 'wss' | 'topic' | 'stream' | 'memory'
+/**
+ * How the peer speaks to us. `topic` is a topic as a WebSocket URL; `live`, `events` and `publish` are those of
+ * docs/web-protocol.md; `stream` is a Duplex that was handed over.
+ */
+export type Protocol =
+  | 'mqtt'
+  | 'mqtts'
+  | 'ws'
+  | 'wss'
+  | 'topic'
+  | 'live'
+  | 'events'
+  | 'publish'
+  | 'stream'
+  | 'memory'
 
 /** Why a connection ends. What a peer sees of it depends on the transport: a WebSocket close frame carries both. */
 export interface CloseReason {

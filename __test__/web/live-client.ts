@@ -1,0 +1,75 @@
+/** A client of `/live` that keeps what comes: JSON in, JSON out, and nothing else. */
+import { once } from 'node:events'
+import { type ClientOptions, WebSocket } from 'ws'
+import type { Broker } from '../../src/index.js'
+import { until } from '../support/until.js'
+
+/** What the broker has said. */
+export type Answer = Record<string, unknown> & { readonly type: string }
+
+export class LiveClient {
+  readonly webSocket: WebSocket
+  readonly answers: Answer[] = []
+  readonly closed: Promise<{ code: number; reason: string }>
+  #lastId = 1_000
+
+  constructor(url: string, options: ClientOptions = {}, protocols: string[] = []) {
+    this.webSocket = new WebSocket(url, protocols, options)
+    this.webSocket.on('message', (data: Buffer, isBinary) => {
+      if (isBinary) throw new Error('the broker has sent a binary frame')
+      this.answers.push(JSON.parse(data.toString()) as Answer)
+    })
+    this.webSocket.on('error', () => {})
+    this.closed = new Promise((resolve) => {
+      this.webSocket.on('close', (code, reason) => resolve({ code, reason: reason.toString() }))
+    })
+  }
+
+  static async open(broker: Broker, options?: ClientOptions): Promise<LiveClient> {
+    const client = new LiveClient(liveUrl(broker), options)
+    await once(client.webSocket, 'open')
+    return client
+  }
+
+  /** Sends a command, or anything else: text goes as it is. */
+  send(command: unknown): void {
+    this.webSocket.send(typeof command === 'string' ? command : JSON.stringify(command))
+  }
+
+  /** Sends a command and gives the answer with its `id`. */
+  async ask(command: Record<string, unknown>): Promise<Answer> {
+    this.#lastId += 1
+    const id = this.#lastId
+    this.send({ ...command, id })
+    return this.got((answer) => answer.id === id, `an answer to ${JSON.stringify(command).slice(0, 200)}`)
+  }
+
+  /** The first answer, of those that have come and will, which is such a one. */
+  got(isIt: (answer: Answer) => boolean, what: string): Promise<Answer> {
+    return until(() => this.answers.find(isIt), what)
+  }
+
+  /** Messages so far. */
+  get messages(): Answer[] {
+    return this.answers.filter(({ type }) => type === 'message')
+  }
+
+  /** As many messages, once they have come. */
+  async gotMessages(count: number): Promise<Answer[]> {
+    await until(() => this.messages.length >= count, `${count} messages`)
+    return this.messages
+  }
+
+  async end(): Promise<void> {
+    this.webSocket.close()
+    await this.closed
+  }
+}
+
+export function portOf(broker: Broker): number {
+  return broker.addresses[0]?.port ?? 0
+}
+
+export function liveUrl(broker: Broker): string {
+  return `ws://127.0.0.1:${portOf(broker)}/live`
+}
