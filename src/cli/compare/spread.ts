@@ -37,3 +37,18 @@ export function count(value: number): string {
   if (value >= 999_500) return `${digits(value / 1e6)} M`
   return value >= 9_995 ? `${digits(value / 1e3)} k` : value.toFixed(0)
 }
+
+/** Both of one round are not known any more, so that the ends are those that are possible. */
+export function added(one: Spread | undefined, other: Spread | undefined): Spread | undefined {
+  if (one === undefined || other === undefined) return undefined
+  return {
+    median: one.median + other.median,
+    min: one.min + other.min,
+    max: one.max + other.max,
+  }
+}
+
+export function scaled(value: Spread | undefined, factor: number): Spread | undefined {
+  if (value === undefined) return undefined
+  return { median: value.median * factor, min: value.min * factor, max: value.max * factor }
+}

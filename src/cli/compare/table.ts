@@ -1,7 +1,7 @@
 /** A run as a table for a terminal: one line for each way, a column for each figure that matters most. */
 import stringWidth from 'string-width'
 import type { Conditions, MeasureName, Results, Row } from './results.js'
-import { count, digits, type Spread, spreadText } from './spread.js'
+import { added, count, digits, type Spread, scaled, spreadText } from './spread.js'
 
 /** A column: where its figure is found in a run. */
 export interface Column {
@@ -14,7 +14,10 @@ export interface Column {
 
 /** The table, with what it is worth and what is missing below. */
 export function tableOf(results: Results): string {
-  const blocks = blocksFor(results).map((columns) => blockOf(results, columns))
+  const blocks = [
+    ...blocksFor(results).map((columns) => blockOf(results, columns)),
+    ...networkBlocks(results),
+  ]
   const missing = results.notMeasured.map(({ what, why }) => `Not measured: ${what} (${why}).`)
   const { machine, rounds, secs } = results
   const about = [
@@ -125,29 +128,28 @@ function blocksFor({ rows }: Results): Column[][] {
         format: digits,
       },
     ],
-    ...networkColumns(rows),
   ]
 }
 
-/** Through each network, at each QoS: lost, doubled and late of so many. */
-function networkColumns(rows: readonly Row[]): Column[][] {
+/** Through each network, a line for each way and QoS: what became of so many messages. */
+function networkBlocks({ ways, rows }: Results): string[] {
   const found = rows.filter(({ measure }) => measure === 'network')
-  const names = [...new Set(found.map(({ conditions }) => conditions.network ?? ''))]
-  return names.map((network) =>
-    [0, 1, 2].flatMap((qos) =>
-      found.some(({ conditions }) => conditions.qos === qos)
-        ? (['lost', 'doubled', 'late'] as const).map(
-            (name): Column => ({
-              title: name === 'lost' ? `${network}: QoS ${qos} lost` : name,
-              measure: 'network',
-              conditions: { network, qos },
-              figure: ({ figures }) => figures[name],
-              format: (value) => value.toFixed(0),
-            }),
-          )
-        : [],
-    ),
-  )
+  const names = [...new Set(found.map(({ conditions }) => String(conditions.network)))]
+  return names.map((network) => {
+    const here = found.filter(({ conditions }) => conditions.network === network)
+    const lines = ways.flatMap(({ id, name }) =>
+      here
+        .filter((row) => row.way === id)
+        .map(({ conditions, figures }) => [
+          `${name}, QoS ${conditions.qos}`,
+          ...['lost', 'doubled', 'late', 'p50'].map((figure) =>
+            spreadText(figures[figure], (value) => value.toFixed(0)),
+          ),
+        ]),
+    )
+    const title = `${network}, of ${here[0]?.conditions.messages} messages`
+    return aligned([[title, 'lost', 'doubled', 'late', 'p50 ms'], ...lines])
+  })
 }
 
 /** A way without any of a block's figures has no line there. */
@@ -171,21 +173,6 @@ function rowFor(rows: readonly Row[], way: string, { measure, conditions }: Colu
       row.measure === measure &&
       Object.entries(conditions).every(([key, value]) => row.conditions[key] === value),
   )
-}
-
-/** Both of one round are not known any more, so that the ends are those that are possible. */
-export function added(one: Spread | undefined, other: Spread | undefined): Spread | undefined {
-  if (one === undefined || other === undefined) return undefined
-  return {
-    median: one.median + other.median,
-    min: one.min + other.min,
-    max: one.max + other.max,
-  }
-}
-
-export function scaled(value: Spread | undefined, factor: number): Spread | undefined {
-  if (value === undefined) return undefined
-  return { median: value.median * factor, min: value.min * factor, max: value.max * factor }
 }
 
 function aligned(lines: readonly (readonly string[])[]): string {

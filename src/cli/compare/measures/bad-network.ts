@@ -15,10 +15,8 @@ const STILL_MS = 1_500
 const SETTLE_MS = 300
 
 export async function measureNetworks(site: Site, all: readonly Reachable[]): Promise<void> {
-  const conversations = site.plan.network.networks.flatMap((network, number) =>
-    all.flatMap((reachable) =>
-      reachable.way.qos.map((qos) => converse(site, reachable, qos, network, number)),
-    ),
+  const conversations = site.plan.network.networks.flatMap((network) =>
+    all.flatMap((reachable) => reachable.way.qos.map((qos) => converse(site, reachable, qos, network))),
   )
   await Promise.all(conversations)
 }
@@ -28,7 +26,6 @@ async function converse(
   { way, place }: Reachable,
   qos: Qos,
   { name, profile }: NamedNetwork,
-  number: number,
 ): Promise<void> {
   const { ratePerSec, secs, lateMs } = site.plan.network
   const limit = Math.ceil(ratePerSec * secs)

@@ -1,6 +1,5 @@
 /** Bytes on the wire, counted by a relay between the two ends: for connecting, and for each message. */
 import { numbered, openPeer, type Peer } from '../peer.js'
-import { topicOf } from '../plan.js'
 import { CountingRelay } from '../relay.js'
 import type { Qos } from '../ways.js'
 import { nextClientId, nextTopic, type Reachable, type Site, waitUntil, waitUntilStill } from './site.js'

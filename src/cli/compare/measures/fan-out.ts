@@ -85,15 +85,12 @@ async function measureSize(site: Site, reachable: Reachable, size: number): Prom
 /** Some at a time: a queue of connections is short. */
 export async function openMany(
   count: number,
-  options: (index: number) => Parameters<typeof openPeer>[0],
+  options: () => Parameters<typeof openPeer>[0],
 ): Promise<Peer[]> {
   const peers: Peer[] = []
   while (peers.length < count) {
     const size = Math.min(AT_ONCE, count - peers.length)
-    const from = peers.length
-    peers.push(
-      ...(await Promise.all(Array.from({ length: size }, (_, index) => openPeer(options(from + index))))),
-    )
+    peers.push(...(await Promise.all(Array.from({ length: size }, () => openPeer(options())))))
   }
   return peers
 }

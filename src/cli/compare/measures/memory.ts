@@ -18,8 +18,7 @@ export async function measureMemory(site: Site, { way, place }: Reachable): Prom
   try {
     const there = { ...place, port: way.tls ? server.ports.tls : server.ports.plain }
     const open = async (count: number) => {
-      const from = peers.length
-      const opened = await openMany(count, (index) => ({
+      const opened = await openMany(count, () => ({
         way,
         place: there,
         topic: nextTopic(TOPIC_BYTES),
