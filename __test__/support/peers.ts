@@ -10,7 +10,15 @@ import { fileURLToPath } from 'node:url'
 import { describe, type TestContext } from 'vitest'
 
 /** A program that a test may need. `paho1` and `paho2` are Python interpreters that have that paho-mqtt. */
-export type PeerName = 'python3' | 'paho1' | 'paho2' | 'mosquitto' | 'mosquitto-clients' | 'chromium' | 'tmux'
+export type PeerName =
+  | 'python3'
+  | 'paho1'
+  | 'paho2'
+  | 'mosquitto'
+  | 'mosquitto-clients'
+  | 'chromium'
+  | 'tmux'
+  | 'tshark'
 
 interface PeerPlace {
   /** Absolute paths, or names that are looked for on the PATH. */
@@ -29,6 +37,7 @@ const places: Readonly<Record<PeerName, PeerPlace>> = {
   mosquitto: { candidates: ['mosquitto', '/usr/sbin/mosquitto'], advice: 'install the package mosquitto' },
   'mosquitto-clients': { candidates: ['mosquitto_pub'], advice: 'install the package mosquitto-clients' },
   tmux: { candidates: ['tmux'], advice: 'install the package tmux' },
+  tshark: { candidates: ['tshark'], advice: 'install the package tshark' },
   chromium: {
     candidates: [process.env.CHROMIUM_PATH ?? 'chromium', 'chromium-browser', 'google-chrome'],
     advice: 'install the package chromium, or name one in CHROMIUM_PATH',

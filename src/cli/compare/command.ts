@@ -1,13 +1,13 @@
 /** `topicwire compare`: what each protocol costs, measured on this machine, in one run. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { EXIT_FAILURE, Exit, wrongUsage } from '../lib/exit.js'
 import type { Io } from '../lib/io.js'
 import { ProgressLine } from '../lib/progress.js'
 import { dieOf } from '../lib/session.js'
 import { wholeNumber } from '../lib/values.js'
 import { addressOf } from './addresses.js'
-import { FULL, QUICK } from './plan.js'
+import { FULL, QUICK, STEP_NAMES, type StepName } from './plan.js'
 import { reportPage } from './report/page.js'
 import type { Results } from './results.js'
 import { runComparison } from './run.js'
@@ -16,6 +16,7 @@ import { tableOf } from './table.js'
 interface Flags {
   readonly quick?: boolean
   readonly rounds?: number
+  readonly only?: readonly StepName[]
   readonly broker?: string
   readonly ws?: string
   /** true without a file. */
@@ -46,6 +47,7 @@ export function compareCommand(io: Io): Command {
     .description('Measures what MQTT, WebSockets and our own protocols cost, on this machine.')
     .option('--quick', 'less of everything, with a table instead of a report')
     .option('--rounds <number>', 'rounds, over which spreads are taken (default: 5, with --quick 3)', rounds)
+    .option('--only <measures>', `of ${STEP_NAMES.join(', ')}; with commas between them`, stepsOf)
     .option('--broker <url>', 'another broker instead of ours: mqtt(s)://user:password@host:port')
     .option('--ws <url>', 'where that has MQTT over WebSocket: ws(s)://user:password@host:port/path')
     .addOption(
@@ -62,6 +64,14 @@ export function compareCommand(io: Io): Command {
 
 const rounds = wholeNumber(1, MOST_ROUNDS)
 
+function stepsOf(text: string): StepName[] {
+  return text.split(',').map((word) => {
+    const name = STEP_NAMES.find((one) => one === word.trim())
+    if (name === undefined) throw new InvalidArgumentError(`There are ${STEP_NAMES.join(', ')}.`)
+    return name
+  })
+}
+
 async function compare(flags: Flags, io: Io): Promise<void> {
   const base = flags.quick === true ? QUICK : FULL
   const plan = { ...base, rounds: flags.rounds ?? base.rounds }
@@ -77,6 +87,7 @@ async function compare(flags: Flags, io: Io): Promise<void> {
   try {
     results = await runComparison({
       plan,
+      only: flags.only,
       mqtt,
       ws,
       version: ownVersion(),
@@ -120,6 +131,7 @@ function write(path: string, text: string): void {
 function wordsOf(flags: Flags, mqtt: string | undefined, ws: string | undefined): string[] {
   return [
     ...(flags.quick === true ? ['--quick'] : []),
+    ...(flags.only === undefined ? [] : ['--only', flags.only.join(',')]),
     ...(flags.rounds === undefined ? [] : ['--rounds', String(flags.rounds)]),
     ...(mqtt === undefined ? [] : ['--broker', mqtt]),
     ...(ws === undefined ? [] : ['--ws', ws]),

@@ -88,7 +88,7 @@ export class BadNetwork {
     this.#target = target
     this.#profile = profile
     this.#random = randomOf(seed, 'segments')
-    this.#server = createServer({ noDelay: true }, (client) => this.#take(client))
+    this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => this.#take(client))
   }
 
   /** Two with the same seed are cut at the same times. */
@@ -151,7 +151,7 @@ export class BadNetwork {
       return
     }
     const { host, port } = this.#target
-    const server = connect({ host, port, noDelay: true })
+    const server = connect({ host, port, noDelay: true, allowHalfOpen: true })
     // A proxy has accepted at once what a far server accepts after a round trip: the first bytes wait for that.
     const openMs = performance.now() + 2 * this.#profile.delayMs
     this.#pass(client, server, openMs)
@@ -178,9 +178,8 @@ export class BadNetwork {
     from.on('error', () => to.destroy())
     from.on('close', (isError) => {
       this.#sockets.delete(from)
-      // In order, what was sent before the end still arrives.
+      // After an end in order, what is under way still arrives, and the other side may still talk.
       if (isError || !from.readableEnded) to.destroy()
-      else inTurn(0, () => to.destroy())
     })
   }
 }

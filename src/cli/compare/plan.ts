@@ -2,6 +2,18 @@
 import type { NetworkProfile } from './network.js'
 import type { Qos } from './ways.js'
 
+/** What can be asked for with `--only`. */
+export const STEP_NAMES = [
+  'bytes',
+  'latency',
+  'throughput',
+  'fan-out',
+  'memory',
+  'reconnect',
+  'network',
+] as const
+export type StepName = (typeof STEP_NAMES)[number]
+
 /** A network that is bad in a way of its own. */
 export interface NamedNetwork {
   readonly name: string
@@ -11,6 +23,8 @@ export interface NamedNetwork {
 export interface Plan {
   readonly isQuick: boolean
   readonly rounds: number
+  /** These are taken in the first round only. */
+  readonly once: readonly StepName[]
   /** Whether the slower measures are taken with TLS as well. */
   readonly withTls: boolean
   readonly bytes: {
@@ -64,6 +78,7 @@ const MOBILE: NetworkProfile = {
 export const QUICK: Plan = {
   isQuick: true,
   rounds: 3,
+  once: ['bytes', 'memory', 'reconnect', 'network'],
   withTls: false,
   bytes: {
     messages: 5,
@@ -72,10 +87,10 @@ export const QUICK: Plan = {
       { topicBytes: 16, payloadBytes: 128 },
     ],
   },
-  latency: { ratesPerSec: [500], secs: 0.5, qos: [0] },
-  throughput: { secs: 0.5, qos: [0] },
-  memory: { connections: 400 },
-  fanOut: { subscribers: [50], secs: 0.3 },
+  latency: { ratesPerSec: [500], secs: 0.4, qos: [0] },
+  throughput: { secs: 0.3, qos: [0] },
+  memory: { connections: 300 },
+  fanOut: { subscribers: [50], secs: 0.2 },
   reconnect: { delayMs: 25, missed: 5 },
   network: {
     networks: [
@@ -91,6 +106,7 @@ export const QUICK: Plan = {
 export const FULL: Plan = {
   isQuick: false,
   rounds: 5,
+  once: [],
   withTls: true,
   bytes: {
     messages: 10,

@@ -14,8 +14,8 @@ export class CountingRelay {
   downBytes = 0
 
   private constructor(host: string, port: number) {
-    this.#server = createServer({ noDelay: true }, (client) => {
-      const server = connect({ host, port, noDelay: true })
+    this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
+      const server = connect({ host, port, noDelay: true, allowHalfOpen: true })
       this.#pass(client, server, (count) => {
         this.upBytes += count
       })
@@ -56,9 +56,10 @@ export class CountingRelay {
     })
     from.on('end', () => to.end())
     from.on('error', () => to.destroy())
-    from.on('close', () => {
+    from.on('close', (isError) => {
       this.#sockets.delete(from)
-      to.destroy()
+      // One side may have ended while the other one still talks.
+      if (isError || !from.readableEnded) to.destroy()
     })
   }
 }

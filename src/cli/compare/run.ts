@@ -11,7 +11,7 @@ import { measureReconnect } from './measures/reconnect.js'
 import { nextClientId, nextTopic, type Reachable, type Site } from './measures/site.js'
 import { measureThroughput } from './measures/throughput.js'
 import { openPeer } from './peer.js'
-import type { Plan } from './plan.js'
+import type { Plan, StepName } from './plan.js'
 import { Collector, machine, type Results } from './results.js'
 import { ServerProcess } from './servers.js'
 import { type Place, WAYS, type Way } from './ways.js'
@@ -19,6 +19,8 @@ import { type Place, WAYS, type Way } from './ways.js'
 /** What is to be compared, and how thoroughly. */
 export interface RunOptions {
   readonly plan: Plan
+  /** What is measured; undefined: everything. */
+  readonly only: readonly StepName[] | undefined
   /** Another broker; without either our own is started. */
   readonly mqtt: Address | undefined
   readonly ws: Address | undefined
@@ -30,6 +32,7 @@ export interface RunOptions {
 
 /** A measure, of one way or of all at once. */
 interface Step {
+  readonly id: StepName
   readonly name: string
   /** With TLS only where the plan asks for it; bytes and connecting are about TLS as well. */
   readonly alwaysTls?: boolean
@@ -37,14 +40,13 @@ interface Step {
 }
 
 const STEPS: readonly Step[] = [
-  { name: 'bytes on the wire', alwaysTls: true, run: measureBytes },
-  { name: 'latency', run: measureLatency },
-  { name: 'messages a second', run: measureThroughput },
-  { name: 'one to many', run: measureFanOut },
-  { name: 'idle connections', run: measureMemory },
-  { name: 'connecting again', alwaysTls: true, run: measureReconnect },
+  { id: 'bytes', name: 'bytes on the wire', alwaysTls: true, run: measureBytes },
+  { id: 'latency', name: 'latency', run: measureLatency },
+  { id: 'throughput', name: 'messages a second', run: measureThroughput },
+  { id: 'fan-out', name: 'one to many', run: measureFanOut },
+  { id: 'memory', name: 'idle connections', run: measureMemory },
+  { id: 'reconnect', name: 'connecting again', alwaysTls: true, run: measureReconnect },
 ]
-const NETWORK_STEP = 'bad networks'
 
 /** @throws Exit where a server cannot be started or reached. */
 export async function runComparison(options: RunOptions): Promise<Results> {
@@ -95,27 +97,36 @@ export async function runComparison(options: RunOptions): Promise<Results> {
 async function runRounds(
   site: Omit<Site, 'round'>,
   reachable: readonly Reachable[],
-  { plan, onStep }: RunOptions,
+  { plan, only, onStep }: RunOptions,
 ): Promise<void> {
   const plain = reachable.filter(({ way }) => !way.tls || !reachable.some((one) => isPlain(one.way, way)))
-  const wanted = (step: Step) => (plan.withTls || step.alwaysTls ? reachable : plain)
-  const perRound = STEPS.reduce((sum, step) => sum + wanted(step).length, 1)
-  const all = perRound * plan.rounds
+  const isDue = (id: StepName, round: number) =>
+    (only === undefined || only.includes(id)) && (round === 0 || !plan.once.includes(id))
+  const wanted = ({ id, alwaysTls }: Step, round: number) =>
+    isDue(id, round) ? (plan.withTls || alwaysTls ? reachable : plain) : []
+  const rounds = Array.from({ length: plan.rounds }, (_, round) => round)
+  const all = rounds.reduce(
+    (sum, round) => STEPS.reduce((inner, step) => inner + wanted(step, round).length, sum + 1),
+    0,
+  )
   let done = 0
-  for (let round = 0; round < plan.rounds; round++) {
+  for (const round of rounds) {
+    const title = `round ${round + 1} of ${plan.rounds}`
     for (const step of STEPS) {
-      const turn = wanted(step)
+      const turn = wanted(step, round)
       // Another one begins in each round: being first, or behind a certain one, is no way's lot.
       for (let index = 0; index < turn.length; index++) {
         const one = turn[(index + round) % turn.length]
         if (one === undefined) continue
-        onStep(`round ${round + 1} of ${plan.rounds}: ${step.name}, ${one.way.name}`, done, all)
+        onStep(`${title}: ${step.name}, ${one.way.name}`, done, all)
         await attempt(step.name, one.way, () => step.run({ ...site, round }, one))
         done += 1
       }
     }
-    onStep(`round ${round + 1} of ${plan.rounds}: ${NETWORK_STEP}, all at once`, done, all)
-    await measureNetworks({ ...site, round }, plain)
+    if (isDue('network', round)) {
+      onStep(`${title}: bad networks, all ways at once`, done, all)
+      await measureNetworks({ ...site, round }, plain)
+    }
     done += 1
   }
 }

@@ -5,6 +5,7 @@ import { Pump } from '../../bench/schedule.js'
 import { BadNetwork } from '../network.js'
 import { openPersistent } from '../persistent.js'
 import { type NamedNetwork, PAYLOAD_BYTES, TOPIC_BYTES } from '../plan.js'
+import type { Sample } from '../results.js'
 import type { Qos } from '../ways.js'
 import { nextClientId, nextTopic, type Reachable, type Site, waitUntil, waitUntilStill } from './site.js'
 
@@ -18,7 +19,8 @@ export async function measureNetworks(site: Site, all: readonly Reachable[]): Pr
   const conversations = site.plan.network.networks.flatMap((network) =>
     all.flatMap((reachable) => reachable.way.qos.map((qos) => converse(site, reachable, qos, network))),
   )
-  await Promise.all(conversations)
+  // In this order, whichever ends first.
+  for (const sample of await Promise.all(conversations)) site.collector.add(sample)
 }
 
 async function converse(
@@ -26,7 +28,7 @@ async function converse(
   { way, place }: Reachable,
   qos: Qos,
   { name, profile }: NamedNetwork,
-): Promise<void> {
+): Promise<Sample> {
   const { ratePerSec, secs, lateMs } = site.plan.network
   const limit = Math.ceil(ratePerSec * secs)
   // The lines of a round are cut at the same times for every way, those of the two ends at different ones.
@@ -79,7 +81,7 @@ async function converse(
     if (qos > 0) await waitUntil(isComplete, CALM_MS)
     await waitUntilStill(() => arrived, STILL_MS)
     const summary = latencies.summary()
-    site.collector.add({
+    return {
       measure: 'network',
       way: way.id,
       conditions: { network: name, qos, messages: limit },
@@ -92,7 +94,7 @@ async function converse(
         max: summary?.max,
         cuts: networks.reduce((sum, network) => sum + network.cuts, 0),
       },
-    })
+    }
   } finally {
     await Promise.all([publisher.close(), subscriber.close()])
     await Promise.all(networks.map((network) => network.close()))

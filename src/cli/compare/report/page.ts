@@ -98,5 +98,5 @@ function anchorOf(title: string): string {
 }
 
 function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1)
+  return text.replace(/^[a-z]/, (letter) => letter.toUpperCase())
 }
