@@ -89,7 +89,7 @@ export const QUICK: Plan = {
   },
   latency: { ratesPerSec: [500], secs: 0.4, qos: [0] },
   throughput: { secs: 0.3, qos: [0] },
-  memory: { connections: 300 },
+  memory: { connections: 1000 },
   fanOut: { subscribers: [50], secs: 0.2 },
   reconnect: { delayMs: 25, missed: 5 },
   network: {
@@ -98,14 +98,14 @@ export const QUICK: Plan = {
       { name: 'mobile, with cuts', profile: { ...MOBILE, cutEveryMs: 2_000 } },
     ],
     ratePerSec: 20,
-    secs: 4,
+    secs: 3,
     lateMs: 1_000,
   },
 }
 
 export const FULL: Plan = {
   isQuick: false,
-  rounds: 5,
+  rounds: 3,
   once: [],
   withTls: true,
   bytes: {
@@ -117,9 +117,9 @@ export const FULL: Plan = {
       { topicBytes: 64, payloadBytes: 128 },
     ],
   },
-  latency: { ratesPerSec: [100, 1000, 5000], secs: 1, qos: [0, 1] },
+  latency: { ratesPerSec: [1000, 5000], secs: 1.5, qos: [0, 1] },
   throughput: { secs: 1, qos: [0, 1] },
-  memory: { connections: 1000 },
+  memory: { connections: 2000 },
   fanOut: { subscribers: [10, 100, 1000], secs: 0.6 },
   reconnect: { delayMs: 25, missed: 10 },
   network: {

@@ -132,3 +132,9 @@ function rowOf(first: Sample, samples: readonly Sample[]): Row {
 function rounded(value: number): number {
   return Number(value.toPrecision(6))
 }
+
+/** What is the same in each round is measured in one, where there is hurry. */
+export function roundsText({ rounds, rows }: Results): string {
+  const all = rounds === 1 ? 'one round' : `${rounds} rounds`
+  return rows.some((row) => row.rounds < rounds) ? `${all} (one of what has no spread here)` : all
+}

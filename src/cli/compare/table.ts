@@ -1,6 +1,6 @@
 /** A run as a table for a terminal: one line for each way, a column for each figure that matters most. */
 import stringWidth from 'string-width'
-import type { Conditions, MeasureName, Results, Row } from './results.js'
+import { type Conditions, type MeasureName, type Results, type Row, roundsText } from './results.js'
 import { added, count, digits, type Spread, scaled, spreadText } from './spread.js'
 
 /** A column: where its figure is found in a run. */
@@ -19,9 +19,9 @@ export function tableOf(results: Results): string {
     ...networkBlocks(results),
   ]
   const missing = results.notMeasured.map(({ what, why }) => `Not measured: ${what} (${why}).`)
-  const { machine, rounds, secs } = results
+  const { machine, secs } = results
   const about = [
-    `Median [least–most] of ${rounds} rounds, ${secs.toFixed(0)} s on ${machine.cpu}, ${machine.coreCount} cores, Node ${machine.node}; load before it ${machine.loadAverage.toFixed(2)}.`,
+    `Median [least–most] of ${roundsText(results)}, ${secs.toFixed(0)} s on ${machine.cpu}, ${machine.coreCount} cores, Node ${machine.node}; load before it ${machine.loadAverage.toFixed(2)}.`,
     'Servers and generator share the machine; compare the lines with each other, not with those of another machine.',
   ]
   return `${[...blocks, [...missing, ...about].join('\n')].join('\n\n')}\n`

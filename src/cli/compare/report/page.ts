@@ -1,5 +1,5 @@
 /** A run as one HTML file that needs nothing else: charts, the figures behind them, and the machine. */
-import type { Results, Row } from '../results.js'
+import { type Results, type Row, roundsText } from '../results.js'
 import { digits, spreadText } from '../spread.js'
 import { escaped, legendOf, svgOf } from './chart.js'
 import { type Section, sectionsOf } from './charts.js'
@@ -30,7 +30,7 @@ td,th{padding:.25em .8em .25em 0;text-align:left;border-bottom:1px solid var(--l
 
 /** The text of the file. */
 export function reportPage(results: Results): string {
-  const { machine, rounds, secs, date, version, command, broker } = results
+  const { machine, secs, date, version, command, broker } = results
   const sections = sectionsOf(results)
   const measured =
     broker === undefined
@@ -45,7 +45,7 @@ export function reportPage(results: Results): string {
     `<title>What protocols cost: ${escaped(measured)}</title><style>${STYLE}</style></head><body><main>`,
     '<h1>What protocols cost</h1>',
     `<p>${escaped(measured)}, compared with a WebSocket server without a broker; ${escaped(date.slice(0, 10))}.</p>`,
-    `<p class="soft">${escaped(about)}. <code>${escaped(command)}</code>: ${rounds} rounds in ${(secs / 60).toFixed(1)} minutes, in each of which every way had its turn. Bars are medians, lines through them go from the least to the most of the rounds. Everything ran on this one machine: compare the bars with each other, not with those of another machine.</p>`,
+    `<p class="soft">${escaped(about)}. <code>${escaped(command)}</code>: ${roundsText(results)} in ${(secs / 60).toFixed(1)} minutes, in each of which every way had its turn. Bars are medians, lines through them go from the least to the most of the rounds. Everything ran on this one machine: compare the bars with each other, not with those of another machine.</p>`,
     ...(missing.length === 0 ? [] : [`<p>Not measured:</p><ul>${missing.join('')}</ul>`]),
     `<nav>${sections.map(({ title }) => `<a href="#${anchorOf(title)}">${escaped(title)}</a>`).join('')}</nav>`,
     ...sections.map(sectionHtml),
