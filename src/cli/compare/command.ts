@@ -30,7 +30,7 @@ const MOST_ROUNDS = 100
 const EXAMPLES = `
 Examples:
   topicwire compare --quick                      a table, in less than a minute
-  topicwire compare                              some ten minutes: a report with charts, and its figures as JSON
+  topicwire compare                              some fifteen minutes: a report with charts, and its figures as JSON
   topicwire compare --quick --json               JSON on standard output, and nothing else
   topicwire compare --broker mqtt://localhost:1883 --ws ws://localhost:8080/mqtt
                                                  another broker, beside a bare WebSocket server
@@ -78,7 +78,7 @@ async function compare(flags: Flags, io: Io): Promise<void> {
   const mqtt = flags.broker === undefined ? undefined : addressOf('--broker', flags.broker)
   const ws = flags.ws === undefined ? undefined : addressOf('--ws', flags.ws)
   const files = filesOf(flags)
-  // Before anything is measured: ten minutes later it would be a pity.
+  // Before anything is measured: a quarter of an hour later it would be a pity.
   for (const path of [files.json, files.html]) if (path !== undefined) write(path, '')
   const isSilent = flags.json === true
   const progress = new Progress(io, isSilent)

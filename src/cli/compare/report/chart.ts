@@ -21,7 +21,7 @@ export interface Chart {
 
 const WIDTH = 860
 const LABEL_WIDTH = 200
-const RIGHT = 150
+const RIGHT = 80
 const BAR = 13
 const GAP = 10
 const TOP = 26

@@ -10,6 +10,8 @@ export interface Section {
   readonly charts: readonly Chart[]
 }
 
+/** Bytes of one message: a whole number, unless messages differ. */
+const exact = (value: number) => (Number.isInteger(value) ? String(value) : digits(value))
 const whole = (value: number) => (value >= 10_000 ? count(value) : value.toFixed(0))
 
 /** Those that there are figures for. */
@@ -64,7 +66,7 @@ function bytes(results: Results): Section {
           title: `One message: payload ${payloadBytes} bytes, topic ${topicBytes} bytes`,
           note: 'What the publisher sends, and what one subscriber is sent, each with the payload; by QoS.',
           unit: 'bytes',
-          format: digits,
+          format: exact,
           groups: groupsOf(
             results,
             'message',
