@@ -52,8 +52,6 @@ async function rowsOf(id: string, payloadBytes: number): Promise<Row[]> {
     round: 0,
     certificate,
     collector,
-    isOwnBroker: true,
-    place: () => place,
     server: () => undefined,
   }
   await measureBytes(site, { way, place })

@@ -1,15 +1,13 @@
 /**
  * What a WebSocket costs on its own: a server on `ws` and nothing else, as short as such servers are. Each path is a
- * room, and a frame goes to everybody else in it; `/echo` sends back what it gets. It knows no topics, keeps nothing, and
- * what is sent while somebody is away is gone.
+ * room, and a frame goes to everybody else in it. It knows no topics, keeps nothing, and what is sent while somebody is
+ * away is gone.
  */
 import { createServer as createHttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Certificate } from './certificate.js'
-
-export const ECHO_PATH = '/echo'
 
 /** Listens on two ports, the second one with TLS. */
 export async function startBareServer(certificate: Certificate): Promise<{ plain: number; tls: number }> {
@@ -30,10 +28,6 @@ export async function startBareServer(certificate: Certificate): Promise<{ plain
 
 function welcome(rooms: Map<string, Set<WebSocket>>, socket: WebSocket, path: string): void {
   socket.on('error', () => socket.terminate())
-  if (path === ECHO_PATH) {
-    socket.on('message', (data: Buffer, isBinary) => socket.send(data, { binary: isBinary }))
-    return
-  }
   const room = rooms.get(path) ?? new Set()
   rooms.set(path, room.add(socket))
   socket.on('message', (data: Buffer, isBinary) => {

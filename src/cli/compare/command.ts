@@ -79,7 +79,7 @@ async function compare(flags: Flags, io: Io): Promise<void> {
   const ws = flags.ws === undefined ? undefined : addressOf('--ws', flags.ws)
   const files = filesOf(flags)
   // Before anything is measured: a quarter of an hour later it would be a pity.
-  for (const path of [files.json, files.html]) if (path !== undefined) write(path, '')
+  for (const path of [files.json, files.html]) if (path !== undefined) write(path, '', 'a')
   const isSilent = flags.json === true
   const progress = new Progress(io, isSilent)
   const forget = endOnSignals(progress)
@@ -119,9 +119,9 @@ function filesOf({ quick, json, html }: Flags): { json: string | undefined; html
 }
 
 /** @throws Exit with 2 where the file cannot be written. */
-function write(path: string, text: string): void {
+function write(path: string, text: string, flag: 'w' | 'a' = 'w'): void {
   try {
-    writeFileSync(path, text)
+    writeFileSync(path, text, { flag })
   } catch (error) {
     throw wrongUsage(`${path} cannot be written (${(error as NodeJS.ErrnoException).code}).`)
   }

@@ -70,8 +70,6 @@ export async function runComparison(options: RunOptions): Promise<Results> {
       plan,
       certificate,
       collector,
-      isOwnBroker,
-      place: (way) => places.of(way),
       server: (way) => (way.protocol === 'bare' ? bare : broker),
     }
     await runRounds(site, reachable, options)

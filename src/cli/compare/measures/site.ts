@@ -11,12 +11,8 @@ import type { Place, Qos, Way } from '../ways.js'
 export interface Site {
   readonly plan: Plan
   readonly round: number
-  /** Where a way is to be had; undefined where it is not. */
-  place(way: Way): Place | undefined
-  /** The process behind it, where it is ours. */
+  /** The process behind a way, where it is ours: another one's memory and CPU time are not for us to read. */
   server(way: Way): ServerProcess | undefined
-  /** Whether the broker is ours: another one's memory and CPU time are not for us to read. */
-  readonly isOwnBroker: boolean
   readonly certificate: Certificate
   readonly collector: Collector
 }
