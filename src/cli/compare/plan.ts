@@ -119,7 +119,7 @@ export const FULL: Plan = {
   },
   latency: { ratesPerSec: [1000, 5000], secs: 1.5, qos: [0, 1] },
   throughput: { secs: 1, qos: [0, 1] },
-  memory: { connections: 2000 },
+  memory: { connections: 1000 },
   fanOut: { subscribers: [10, 100, 1000], secs: 0.6 },
   reconnect: { delayMs: 25, missed: 10 },
   network: {

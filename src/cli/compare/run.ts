@@ -219,7 +219,7 @@ async function probe(
 }
 
 function whyNotThere(way: Way, mqtt: Address | undefined, ws: Address | undefined): string {
-  if (way.protocol !== 'mqtt') return 'another broker does not have it'
+  if (way.protocol !== 'mqtt') return 'it is our own broker that has it'
   const flag = way.carrier === 'stream' ? '--broker' : '--ws'
   const given = way.carrier === 'stream' ? mqtt : ws
   if (given === undefined) return `${flag} names no address`
