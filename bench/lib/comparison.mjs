@@ -21,10 +21,11 @@ export function comparisonBlocks(results) {
 }
 
 function machineText({ machine, rounds, secs, date, command, version, notMeasured }) {
+  const times = rounds === 1 ? 'one round' : `${rounds} rounds`
   const memoryGib = (machine.memoryBytes / 2 ** 30).toFixed(0)
   const missing = notMeasured.map(({ what, why }) => ` Not measured: ${what} (${why}).`).join('')
   return wrap(
-    `\`${command}\` of topicwire ${version}, ${date.slice(0, 10)}: ${rounds} rounds in ${(secs / 60).toFixed(0)} minutes on ${machine.cpu}, ${machine.coreCount} cores, ${memoryGib} GiB, ${machine.system}, Node ${machine.node}; load average ${machine.loadAverage.toFixed(2)} before it began.${missing}`,
+    `\`${command}\` of topicwire ${version}, ${date.slice(0, 10)}: ${times} in ${(secs / 60).toFixed(0)} minutes on ${machine.cpu}, ${machine.coreCount} cores, ${memoryGib} GiB, ${machine.system}, Node ${machine.node}; load average ${machine.loadAverage.toFixed(2)} before it began.${missing}`,
   )
 }
 
