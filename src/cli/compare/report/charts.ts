@@ -245,17 +245,19 @@ function network(results: Results): Section {
           ],
         }
       })
+      const isFlawless = groups.every(({ bars }) => bars.every(({ value }) => value?.max === 0))
       return [
         {
+          // Without a bar that is longer than nothing there is nothing to see.
+          groups: isFlawless ? [] : groups,
           title: `${name}: what became of messages`,
           note: `Of ${here[0]?.conditions.messages} in each round. Late is later than a second.`,
           unit: '%',
           format: (value: number) => `${digits(value)} %`,
-          groups,
         },
         {
           title: `${name}: from when due to arrived`,
-          note: 'Of those that arrived.',
+          note: isFlawless ? 'All of them arrived, once, within a second.' : 'Of those that arrived.',
           unit: 'milliseconds, logarithmic',
           isLog: true,
           format: whole,
