@@ -1,5 +1,5 @@
 /**
- * The programs that tests meet and `npm install` does not bring: Python with paho-mqtt, Mosquitto, Chromium.
+ * The programs that tests meet and `npm install` does not bring: Python with paho-mqtt, Mosquitto, Chromium, nginx.
  *
  * On a developer's machine a test whose program is missing is skipped and says what to install. In CI (`CI=true`)
  * it fails: nothing is skipped there without anybody noticing.
@@ -19,6 +19,7 @@ export type PeerName =
   | 'chromium'
   | 'tmux'
   | 'tshark'
+  | 'nginx'
 
 interface PeerPlace {
   /** Absolute paths, or names that are looked for on the PATH. */
@@ -36,6 +37,7 @@ const places: Readonly<Record<PeerName, PeerPlace>> = {
   // Debian puts the server where only root's PATH looks.
   mosquitto: { candidates: ['mosquitto', '/usr/sbin/mosquitto'], advice: 'install the package mosquitto' },
   'mosquitto-clients': { candidates: ['mosquitto_pub'], advice: 'install the package mosquitto-clients' },
+  nginx: { candidates: ['nginx', '/usr/sbin/nginx'], advice: 'install the package nginx' },
   tmux: { candidates: ['tmux'], advice: 'install the package tmux' },
   tshark: { candidates: ['tshark'], advice: 'install the package tshark' },
   chromium: {

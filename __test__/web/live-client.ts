@@ -1,5 +1,6 @@
 /** A client of `/live` that keeps what comes: JSON in, JSON out, and nothing else. */
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { type ClientOptions, WebSocket } from 'ws'
 import type { Broker } from '../../src/index.js'
 import { until } from '../support/until.js'
@@ -7,14 +8,28 @@ import { until } from '../support/until.js'
 /** What the broker has said. */
 export type Answer = Record<string, unknown> & { readonly type: string }
 
+const open = new Set<LiveClient>()
+
+/** Ends the connections that a test has left. */
+export function terminateAll(): void {
+  for (const client of open) client.webSocket.terminate()
+  open.clear()
+}
+
 export class LiveClient {
   readonly webSocket: WebSocket
   readonly answers: Answer[] = []
   readonly closed: Promise<{ code: number; reason: string }>
+  /** What is beneath, once it is open. */
+  socket: Socket | undefined
   #lastId = 1_000
 
   constructor(url: string, options: ClientOptions = {}, protocols: string[] = []) {
     this.webSocket = new WebSocket(url, protocols, options)
+    open.add(this)
+    this.webSocket.on('upgrade', (response) => {
+      this.socket = response.socket
+    })
     this.webSocket.on('message', (data: Buffer, isBinary) => {
       if (isBinary) throw new Error('the broker has sent a binary frame')
       this.answers.push(JSON.parse(data.toString()) as Answer)

@@ -47,7 +47,12 @@ function payloadMember(payload: Buffer): string {
 /** An `error`, about the command with that `id` or about none. */
 export function errorAnswer({ code, reasonCode, text }: WebError, id?: number): string {
   const which = id === undefined ? '' : `"id":${id},`
-  return `{"type":"error",${which}"code":"${code}","reasonCode":${reasonCode},"text":${JSON.stringify(text)}}`
+  return `{"type":"error",${which}"code":"${code}","reasonCode":${reasonCode},"text":${JSON.stringify(sentence(text))}}`
+}
+
+/** The core's sentences are made to stand behind others. */
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`
 }
 
 /** The code for a Reason Code of the broker's, or the one for what was asked where there is none of its own. */

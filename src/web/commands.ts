@@ -171,6 +171,10 @@ export function checkCommand(value: unknown): Command {
   for (const name of shape.required) {
     if (command[name] === undefined) throw wrong(`${String(command.type)} needs ${name}.`, id)
   }
+  if (command.noLocal === true && (command.filter as string).startsWith('$share/')) {
+    // [MQTT-3.8.3-4]
+    throw wrong('noLocal does not go with a shared subscription.', id)
+  }
   if (shape.hasPayload) checkPayload(command, String(command.type), id)
   if (command.will !== undefined) checkPayload(command.will as object, 'will', id)
   return command as unknown as Command

@@ -17,6 +17,7 @@ import type { Acceptor } from '../transports/transport.js'
 import { codeOf } from './answers.js'
 import { EventsTransport } from './events.js'
 import { type Caller, refuseRequest } from './exchange.js'
+import { answerModule, MODULE_PATH } from './module.js'
 import { PublishTransport } from './publish.js'
 
 const EVENTS_PATH = '/events/'
@@ -41,6 +42,7 @@ export class WebFront {
   /** Answers a request for an address of the web protocol. False, and nothing done, where it is for another. */
   answer(request: IncomingMessage, response: ServerResponse): boolean {
     const path = pathOf(request)
+    if (path === MODULE_PATH && !lacksHost(request)) return answerModule(request, response)
     const method = path.startsWith(EVENTS_PATH) ? 'GET' : path.startsWith(PUBLISH_PATH) ? 'POST' : undefined
     if (method === undefined || lacksHost(request)) return false
     response.setHeader('Vary', 'Origin')

@@ -27,6 +27,8 @@ const BACKLOG_BYTES = 65_536
 const EMPTY = Buffer.alloc(0)
 const PROTOCOL_ERROR = 0x82
 const NO_MATCHING_SUBSCRIBERS = 0x10
+const TOPIC_FILTER_INVALID = 0x8f
+const PACKET_TOO_LARGE = 0x95
 
 /** What a connection may be told that its commands do not say. */
 export interface LiveContext {
@@ -196,7 +198,7 @@ export class LiveTransport extends WebSocketPipe implements Transport, PacketLis
     } catch (error) {
       if (error instanceof CommandError)
         this.#send(errorAnswer({ ...pick(error), text: error.message }, error.id))
-      else if (error instanceof MqttError) this.#send(errorAnswer(refusalOf(error, data), id))
+      else if (error instanceof MqttError) this.#send(errorAnswer(refusalOf(error), id))
       else throw error
     }
     this.#read()
@@ -416,11 +418,8 @@ function pick({ code, reasonCode }: CommandError): { code: CommandError['code'];
 }
 
 /** What the codec does not encode: the only thing left for it to refuse is a filter, or a size. */
-function refusalOf(error: MqttError, _data: Buffer): WebError {
-  const isSize = error.code === 'ERR_MQTT_PACKET_TOO_LARGE'
-  return {
-    code: isSize ? error.code : 'ERR_MQTT_INVALID_TOPIC_FILTER',
-    reasonCode: error.reasonCode ?? (isSize ? 0x95 : 0x8f),
-    text: error.message,
-  }
+function refusalOf(error: MqttError): WebError {
+  const { code, message: text, reasonCode } = error
+  if (code === 'ERR_MQTT_PACKET_TOO_LARGE') return { code, reasonCode: PACKET_TOO_LARGE, text }
+  return { code: 'ERR_MQTT_INVALID_TOPIC_FILTER', reasonCode: reasonCode ?? TOPIC_FILTER_INVALID, text }
 }
