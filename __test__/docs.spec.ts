@@ -39,6 +39,10 @@ const NOT_RUN: readonly { readonly pattern: RegExp; readonly reason: string }[] 
     reason: 'takes minutes and a quiet machine',
   },
   {
+    pattern: /^(topicwire|node dist\/cli\/main\.js) compare (?!--quick --only)/,
+    reason: 'takes minutes; docs/tools.md has one that does not',
+  },
+  {
     pattern: /^python3 -m http\.server\b/,
     reason: 'the pages it serves are opened by the blocks that show them',
   },

@@ -18,6 +18,7 @@ export type PeerName =
   | 'mosquitto-clients'
   | 'chromium'
   | 'tmux'
+  | 'tshark'
   | 'nginx'
 
 interface PeerPlace {
@@ -38,6 +39,7 @@ const places: Readonly<Record<PeerName, PeerPlace>> = {
   'mosquitto-clients': { candidates: ['mosquitto_pub'], advice: 'install the package mosquitto-clients' },
   nginx: { candidates: ['nginx', '/usr/sbin/nginx'], advice: 'install the package nginx' },
   tmux: { candidates: ['tmux'], advice: 'install the package tmux' },
+  tshark: { candidates: ['tshark'], advice: 'install the package tshark' },
   chromium: {
     candidates: [process.env.CHROMIUM_PATH ?? 'chromium', 'chromium-browser', 'google-chrome'],
     advice: 'install the package chromium, or name one in CHROMIUM_PATH',

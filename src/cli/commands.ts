@@ -61,6 +61,11 @@ export const commands: readonly CommandEntry[] = [
     summary: 'load a server with connections or messages, and measure it',
     load: async () => (await import('./bench/command.js')).benchCommand,
   },
+  {
+    name: 'compare',
+    summary: 'measure what MQTT, WebSockets and our own protocols cost here',
+    load: async () => (await import('./compare/command.js')).compareCommand,
+  },
 ]
 
 /** The list of commands in `topicwire --help`. */
