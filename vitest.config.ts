@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
@@ -5,6 +6,8 @@ export default defineConfig({
     include: ['__test__/**/*.spec.ts'],
     // The addon is native code: a process of its own for each file, so that a crash names its file.
     pool: 'forks',
+    // They wait more than they work: with two cores there would be one at a time otherwise.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     globalSetup: ['scripts/vitest-setup.mjs'],
     // For specs whose tests run at once: they wait for sockets more than they work.
     maxConcurrency: 16,
