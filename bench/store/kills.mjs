@@ -44,5 +44,6 @@ export function describeLosses(loss) {
     [sessions, 'sessions'],
   ]
   const words = others.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
-  return [`${lost} of ${acknowledged} in ${kills} kills`, ...words].join(', ')
+  // A message is owed to several sessions.
+  return [`${lost} deliveries, ${acknowledged} messages, ${kills} kills`, ...words].join(', ')
 }
