@@ -13,7 +13,7 @@ const SYMBOLS = [
   'KITE',
   'LYNX',
 ]
-const OFFERS = 10
+const OFFERS = 25
 
 export class Market {
   #sequence = 0

@@ -4,7 +4,7 @@ const newest = new Map()
 let count = 0
 let since = performance.now()
 
-onmessage = ({ data: { url, gate } }) => {
+addEventListener('message', ({ data: { url, gate } }) => {
   const socket = new WebSocket(url)
   socket.onopen = () => postMessage({ state: 'reading' })
   socket.onclose = ({ code, reason }) => postMessage({ state: `closed: ${reason || code}` })
@@ -15,7 +15,7 @@ onmessage = ({ data: { url, gate } }) => {
     newest.set(quote.symbol, quote)
     count += 1
   }
-}
+})
 
 setInterval(() => {
   const now = performance.now()
