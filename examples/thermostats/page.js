@@ -43,13 +43,14 @@ function showStatus({ card, find }, status) {
 function showState(room, { temperature, target, isHeating }) {
   const { find, readings } = room
   room.target = target
-  find('.temperature').textContent = `${temperature.toFixed(1)} °C`
-  find('.target').textContent = `${target.toFixed(1)} °C${isHeating ? ' · heating' : ''}`
+  find('.degrees').textContent = `${temperature.toFixed(1)} °C`
+  find('.target').textContent = `${target.toFixed(1)} °C`
+  find('.heating').textContent = isHeating ? 'heating' : ''
   readings.push(temperature)
   if (readings.length > READINGS) readings.shift()
   const lowest = Math.min(...readings) - 0.2
   const range = Math.max(...readings) + 0.2 - lowest
-  const points = readings.map((y, x) => `${(x * 100) / (READINGS - 1)},${30 - ((y - lowest) * 30) / range}`)
+  const points = readings.map((y, x) => `${(x * 100) / (readings.length - 1 || 1)},${30 - ((y - lowest) * 30) / range}`)
   find('polyline').setAttribute('points', points.join(' '))
 }
 
