@@ -124,6 +124,10 @@ export declare class NativeBroker {
   endedSockets(): Array<number>
   /** Closes all sockets that are driven here. Nothing is called from the event loop after this. */
   letSocketsGo(): void
+  /** The figures of a client, connected or not; null where it has no session. */
+  clientStatistics(clientId: string): NativeClientStatistics | null
+  /** Whether somebody who is connected, or in this process, has subscribed to a topic. */
+  hasListener(topicName: string): boolean
   /** Gives the store's thread what there is to do, if it is idle. To be called once a turn. */
   giveStoreWork(): void
   /** Tells the core what the store has done. Returns status bits. */
@@ -329,6 +333,22 @@ export interface NativeClientOptions {
   pingrespTimeoutMs: number
   /** A full queue gives up its oldest message. */
   dropsOldest: boolean
+}
+
+/** How one client's session stands. */
+export interface NativeClientStatistics {
+  /** Messages of QoS 1 and 2 that wait. */
+  queuedMessages: number
+  /** Bytes of them. */
+  queuedBytes: number
+  /** Messages of QoS 1 and 2 that have been sent and are not acknowledged. */
+  inflightMessages: number
+  /** Bytes that wait for the transport to take them. */
+  outBufferBytes: number
+  /** Topic filters that it holds. */
+  subscriptions: number
+  /** Messages that were dropped for it. */
+  droppedMessages: number
 }
 
 /**

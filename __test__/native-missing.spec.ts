@@ -39,6 +39,16 @@ describe('a missing addon', () => {
     expect(message).not.toContain('npm run build')
   })
 
+  it('that is there and cannot be loaded is recognised without a code too, which the loader leaves out', () => {
+    const tried: [string][] = [
+      ["Cannot find module './topicwire.wasi.cjs'"],
+      ['topicwire.node: file too short'],
+    ]
+    const { message } = explainMissingAddon(loaderError(...tried), { ...installed, isCheckout: true })
+    expect(message).toContain('the system says: topicwire.node: file too short')
+    expect(message).not.toContain('npm run build')
+  })
+
   it('on a platform that has none says so', () => {
     const { message } = explainMissingAddon(loaderError(['Unsupported OS: aix, architecture: ppc64']), {
       ...installed,

@@ -99,6 +99,24 @@ describe.each(['core', 'node'] as const satisfies SocketDriver[])('sockets drive
     await until(() => received.length === 1000, 'all of them')
   })
 
+  it('with a subscriber that is quick, whoever publishes is answered, over the network and in process', async () => {
+    const broker = await start(temporaryDirectory(), { socketDriver })
+    const received: string[] = []
+    const subscriber = await client(broker, durable('subscriber'), received)
+    await subscriber.subscribeAsync('a', { qos: 1 })
+    const publisher = await client(broker)
+    // Long enough to find out that it pays to be patient.
+    for (let n = 0; n < 300; n += 1) await publisher.publishAsync('a', 'x', { qos: 1 })
+    for (let n = 0; n < 100; n += 1) {
+      await Promise.all([
+        publisher.publishAsync('a', 'x', { qos: 1 }),
+        broker.publish('a', 'y', { qos: 1 }),
+        publisher.publishAsync('a', 'z', { qos: 2 }),
+      ])
+    }
+    await until(() => received.length === 600, 'all of them')
+  })
+
   it('publishers wait while more is to be stored than may be, and lose nothing', async () => {
     const limits = { maximumUnstoredBytes: 65_536 }
     const broker = await start(temporaryDirectory(), { socketDriver, limits })

@@ -1,11 +1,12 @@
 /**
  * The store: QoS 1 to durable sessions, kept in memory, by the operating system (`process`) and by the disk (`power`).
  *
- *   npm run bench -- --store [--quick] [--rounds N] [--seconds N] [--json FILE]
+ *   npm run bench -- --store [--quick] [--rounds N] [--seconds N] [--kills N] [--json FILE]
  *
- * The rate: ten pairs with a hundred messages in flight each, a thousand together. All modes and Mosquitto take turns, round
- * by round, each time as a fresh process with a fresh directory, and a ratio is that of two figures of one round. Beside
+ * The rate: ten pairs with a hundred messages in flight each, a thousand together. All modes, Mosquitto and Aedes take turns,
+ * round by round, each time as a fresh process with a fresh directory, and a ratio is that of two figures of one round. Beside
  * `power` stands what one fdatasync per message would be: a bare loop of them, before and after each of its runs.
+ * What each loses: a few rounds of the kill tests.
  * The wait: one message in flight, how long its acknowledgement takes, beside one fdatasync.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -20,12 +21,12 @@ import { describeMachine } from './lib/machine.mjs'
 import { parseOptions, positive } from './lib/options.mjs'
 import { ratioSpread, spread } from './lib/stats.mjs'
 import { grid } from './lib/table.mjs'
+import { describeLosses, losses } from './store/kills.mjs'
 import { acknowledgementTimes } from './store/one-by-one.mjs'
 
-const usage = 'usage: npm run bench -- --store [--quick] [--rounds N] [--seconds N] [--json FILE]'
+const usage = 'usage: npm run bench -- --store [--quick] [--rounds N] [--seconds N] [--kills N] [--json FILE]'
 const load = { groups: 10, qos: 1, window: 100, persistent: true }
 const modes = ['memory', 'process', 'power']
-const theirs = 'mosquitto'
 /** How many fdatasyncs are timed before and after a run. */
 const SYNCS = 50
 
@@ -37,7 +38,9 @@ const targets = {
 const mostOfSync = 2.5
 
 const ours = allBrokers.find(({ isOurs }) => isOurs)
-const mosquitto = allBrokers.find(({ name }) => name === theirs)
+const [mosquitto, aedes] = ['mosquitto', 'aedes'].map((name) =>
+  allBrokers.find((broker) => broker.name === name),
+)
 
 /** Our broker with its data in this mode. */
 function inMode(mode) {
@@ -59,14 +62,31 @@ const persistentMosquitto = {
   start: (setting) => mosquitto.start({ ...setting, scenario: { persistence: setting.data } }),
 }
 
+/** Aedes on level, as the kill tests start it. */
+const persistentAedes = {
+  ...aedes,
+  start: ({ port, data }) => [
+    process.execPath,
+    inRoot('scripts', 'kill', 'aedes.mjs'),
+    String(port),
+    join(data, 'level'),
+  ],
+}
+
+/** Theirs, and what they are called in the table. */
+const others = [
+  [persistentMosquitto, 'Mosquitto, written once a second'],
+  [persistentAedes, 'Aedes, on level'],
+]
+
 await main(async () => {
   const options = readOptions()
-  const bench = await prepare({ ...options, brokers: [ours, mosquitto] })
+  const bench = await prepare({ ...options, brokers: [ours, mosquitto, aedes] })
   requireDisk(bench.scratch)
-  const contestants = [
-    ...modes.map(inMode),
-    ...(bench.present.some(({ name }) => name === theirs) ? [persistentMosquitto] : []),
-  ]
+  const present = others
+    .map(([broker]) => broker)
+    .filter(({ name }) => bench.present.some((it) => it.name === name))
+  const contestants = [...modes.map(inMode), ...present]
   const rates = Object.fromEntries(contestants.map(({ name }) => [name, new Map()]))
   const syncRates = new Map()
   const faults = []
@@ -89,15 +109,16 @@ await main(async () => {
     }
   }
   const waits = await measureWaits(bench, options)
-  const result = summarise(rates, syncRates, waits)
+  const lost = await measureLosses(present, options)
+  const result = { ...summarise(rates, syncRates, waits), losses: lost }
   print(bench, options, result, faults)
-  const { machine, present } = bench
-  const versions = Object.fromEntries(present.map(({ name, version }) => [name, version]))
+  const { machine } = bench
+  const versions = Object.fromEntries(bench.present.map(({ name, version }) => [name, version]))
   const record = { machine, versions, load, ...options, ...result, faults }
   mkdirSync(dirname(options.json), { recursive: true })
   writeFileSync(options.json, `${JSON.stringify(record, undefined, 2)}\n`)
   console.log(`wrote ${options.json}`)
-  return faults.some(({ broker }) => broker !== theirs) ? 1 : 0
+  return faults.some(({ broker }) => modes.includes(broker)) ? 1 : 0
 })
 
 function readOptions() {
@@ -106,6 +127,7 @@ function readOptions() {
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
+      kills: { type: 'string' },
       json: { type: 'string' },
     },
     usage,
@@ -113,6 +135,7 @@ function readOptions() {
   return {
     rounds: positive('rounds', values.rounds ?? (values.quick ? '1' : '5')),
     seconds: positive('seconds', values.seconds ?? (values.quick ? '2' : '5')),
+    kills: positive('kills', values.kills ?? (values.quick ? '2' : '20')),
     json: values.json ?? inRoot('bench', 'results', 'store.json'),
   }
 }
@@ -151,6 +174,14 @@ async function measureWaits(bench, { rounds }) {
   return waits
 }
 
+/** By name what is lost in the kill tests. */
+async function measureLosses(present, { kills }) {
+  const lost = {}
+  for (const mode of modes.slice(1)) lost[mode] = await losses('topicwire', kills, mode)
+  for (const { name } of present) lost[name] = await losses(name, kills)
+  return lost
+}
+
 function summarise(rates, syncRates, waits) {
   const over = (map) => spread([...map.values()])
   return {
@@ -180,6 +211,7 @@ function print(bench, { rounds, seconds }, result, faults) {
       ]
         .filter(Boolean)
         .join(', '),
+      describeLosses(result.losses[name]),
     )
     return cells
   }
@@ -194,11 +226,15 @@ function print(bench, { rounds, seconds }, result, faults) {
       '',
       withSpread(waitMicros.fdatasync, micros),
       '',
+      '',
     ],
+    ...others
+      .filter(([{ name }]) => result.losses[name] !== undefined)
+      .map(([{ name }, what]) => [
+        ...[what, withSpread(perSecond[name], people), '', '', '', ''],
+        describeLosses(result.losses[name]),
+      ]),
   ]
-  if (perSecond[theirs] !== undefined) {
-    rows.push(['Mosquitto, written once a second', withSpread(perSecond[theirs], people), '', '', '', ''])
-  }
   const head = [
     '',
     'msg/s, 1000 in flight',
@@ -206,8 +242,9 @@ function print(bench, { rounds, seconds }, result, faults) {
     'of one fdatasync each',
     'wait of one, µs',
     'verdict',
+    'lost when killed',
   ]
-  console.log(grid(head, rows, ['', 'verdict']))
+  console.log(grid(head, rows, ['', 'verdict', 'lost when killed']))
   const ratio = waitOfSync.power
   const reached = ratio === undefined ? 'not measured' : ratio.median <= mostOfSync ? 'reached' : 'missed'
   console.log(

@@ -28,6 +28,8 @@ const steps = {
   doc: () => run('cargo', ['doc', '--workspace', '--no-deps'], { env: { RUSTDOCFLAGS: '-D warnings' } }),
   native: () => attempt(() => ensure({ only: ['native'], rebuild: true })),
   tsc: () => attempt(() => ensure({ only: ['typescript'], rebuild: true })),
+  page: () => attempt(() => ensure({ only: ['page'], rebuild: true })),
+  'tsc-page': () => runPackageBin('typescript', 'tsc', ['-p', 'web/tsconfig.json']),
   'tsc-tests': () => runPackageBin('typescript', 'tsc', ['-p', 'tsconfig.json']),
   'cargo-test': () => counted(runCargoTests),
   vitest: () => counted(runVitest),

@@ -1,8 +1,8 @@
 /**
- * Brings a checkout up to date: dependencies, the native addon, the JavaScript in dist/. Each is only made when it
+ * Brings a checkout up to date: dependencies, the native addon, the JavaScript in dist/, the page in dist/page/. Each is only made when it
  * is missing or older than what it is made from, so that a call with nothing to do takes a moment.
  *
- *   node scripts/ensure.mjs [--only=dependencies|native|typescript] [--rebuild]
+ *   node scripts/ensure.mjs [--only=dependencies|native|typescript|page] [--rebuild]
  *
  * `npm start`, `npm test` and the rest begin with it, and so does `npm install` in a checkout (as `prepare`). Whoever
  * installs the published package never runs it.
@@ -36,7 +36,14 @@ import {
 /** The addon is made of these crates; the others of the workspace do not matter to it. */
 const addonCrates = ['codec', 'topics', 'session', 'broker', 'store', 'websocket', 'napi']
 const stamp = inRoot('dist', '.built')
-const steps = { dependencies: ensureDependencies, native: ensureNative, typescript: ensureTypeScript }
+const pageDirectory = inRoot('dist', 'page')
+const pageStamp = inRoot('dist', '.page-built')
+const steps = {
+  dependencies: ensureDependencies,
+  native: ensureNative,
+  typescript: ensureTypeScript,
+  page: ensurePage,
+}
 
 /** Makes what is missing or old; with `rebuild` all of it. @throws Stop when something is missing on the machine. */
 export async function ensure({ only = Object.keys(steps), rebuild = false } = {}) {
@@ -46,7 +53,11 @@ export async function ensure({ only = Object.keys(steps), rebuild = false } = {}
 
 /** What is older than its sources, in words. */
 export function staleParts() {
-  return [...(nativeIsCurrent() ? [] : ['the native addon']), ...(typeScriptIsCurrent() ? [] : ['dist/'])]
+  return [
+    ...(nativeIsCurrent() ? [] : ['the native addon']),
+    ...(typeScriptIsCurrent() ? [] : ['dist/']),
+    ...(pageIsCurrent() ? [] : ['dist/page/']),
+  ]
 }
 
 function checkNode() {
@@ -193,6 +204,25 @@ async function ensureTypeScript(rebuild) {
   utimesSync(stamp, new Date(started), new Date(started))
 }
 
+function pageIsCurrent() {
+  return (
+    modifiedMs(pageStamp) >= newestMs([inRoot('web'), inRoot('src', 'browser'), inRoot('package-lock.json')])
+  )
+}
+
+async function ensurePage(rebuild) {
+  if (pageIsCurrent() && !rebuild) return
+  const started = Date.now()
+  if (lacksDevDependencies('vite')) return
+  say('building the page')
+  const exitCode = await runPackageBin('vite', 'vite', ['build', '--config', 'web/vite.config.mjs'], {
+    stdout: process.stderr,
+  })
+  if (exitCode !== 0) throw new Stop(['The page could not be built: the error is above.'])
+  writeFileSync(pageStamp, '')
+  utimesSync(pageStamp, new Date(started), new Date(started))
+}
+
 /** What the broker serves as `/client.js`: src/browser in one file, as small as it gets. */
 async function buildBrowserModule() {
   const { build } = await import('vite')
@@ -215,6 +245,7 @@ async function buildBrowserModule() {
 function removeOrphans(output, source) {
   for (const name of readdirSync(output)) {
     const path = join(output, name)
+    if (path === pageDirectory || path === pageStamp) continue
     if (statSync(path).isDirectory()) {
       if (existsSync(join(source, name))) removeOrphans(path, join(source, name))
       else rmSync(path, { recursive: true })

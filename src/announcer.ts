@@ -20,6 +20,9 @@ import { dropReasonNames, reasonCodeName } from './native.js'
 /** Finds the connection that an event is about. */
 export type FindConnection = (id: number) => AnyConnection | undefined
 
+/** Hears each event before the broker's owner does. */
+export type Hear = <Name extends keyof BrokerEvents>(name: Name, event: BrokerEvents[Name][0]) => void
+
 /**
  * Calls code that is not ours. What it throws is the process's affair, as from any event listener, but not before the
  * rest of this turn's events have been read.
@@ -38,10 +41,12 @@ export function tell(call: () => void): void {
 export class Announcer {
   readonly #emitter: EventEmitter<BrokerEvents>
   readonly #find: FindConnection
+  readonly #hear: Hear
 
-  constructor(emitter: EventEmitter<BrokerEvents>, find: FindConnection) {
+  constructor(emitter: EventEmitter<BrokerEvents>, find: FindConnection, hear: Hear) {
     this.#emitter = emitter
     this.#find = find
+    this.#hear = hear
   }
 
   /** Reads one event to its end and emits it. */
@@ -66,6 +71,7 @@ export class Announcer {
     const username = reader.string()
     if (connection !== undefined) {
       connection.clientId = clientId
+      connection.accepted = { version, atMs: Date.now() }
       if ((flags & 4) !== 0) connection.username = username
     }
     const event: ConnectEvent = {
@@ -98,6 +104,7 @@ export class Announcer {
     const reasonCode = reader.byte()
     const clientId = reader.string()
     const detail = reader.string()
+    if (connection !== undefined) connection.accepted = undefined
     // For transports that have words of their own for the end.
     if (connection !== undefined && detail !== '') connection.detail = detail
     const event: DisconnectEvent = {
@@ -136,6 +143,7 @@ export class Announcer {
   }
 
   #emit<Name extends keyof BrokerEvents>(name: Name, event: BrokerEvents[Name][0]): void {
+    this.#hear(name, event)
     // The emitter's own types cannot tell that a generic name and its event belong together.
     const emitter = this.#emitter as EventEmitter
     tell(() => emitter.emit(name, event))

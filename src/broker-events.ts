@@ -1,6 +1,7 @@
 /** What a broker tells its owner, by event name. */
 import type { MqttError } from './errors.js'
 import type { ProtocolVersion } from './hooks/types.js'
+import type { Problem } from './problems/problem.js'
 import type { StoreStatus } from './store-options.js'
 import type { Protocol } from './transports/transport.js'
 
@@ -87,6 +88,8 @@ export interface BrokerEvents {
   subscribe: [event: SubscribeEvent]
   unsubscribe: [event: UnsubscribeEvent]
   drop: [event: DropEvent]
+  /** Something has gone wrong with a peer or in the broker; one that goes on is told again every ten seconds at most. */
+  problem: [problem: Problem]
   /** The store has begun to fail, or has ceased to. */
   store: [status: StoreStatus]
   /** The native core met a bug and is gone. Without a listener it is logged; it never ends the process by itself. */

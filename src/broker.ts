@@ -22,6 +22,11 @@ import type { Logger } from './logger.js'
 import { Message, type MessageProperties } from './message.js'
 import { metricNames, type NativeProperties, type NativeRefusal } from './native.js'
 import { type BrokerOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import type { Problem, ProblemReport } from './problems/problem.js'
+import { ProblemRegistry } from './problems/registry.js'
+import { ProblemWatch } from './problems/watch.js'
+import { clientStatuses } from './status/clients.js'
+import { StatusTopics } from './status/topics.js'
 import type { StoreStatus } from './store-options.js'
 import {
   type MessageHandler,
@@ -76,6 +81,9 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
   readonly #hooks: HookRunner
   readonly #authentication: AuthenticationRunner
   readonly #announcer: Announcer
+  readonly #problems: ProblemRegistry
+  readonly #problemWatch: ProblemWatch
+  readonly #status: StatusTopics | undefined
   readonly #listeners: Listener[] = []
   readonly #handlers = new Map<number, MessageHandler>()
   readonly #streams = new Set<MessageStream>()
@@ -90,14 +98,27 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     const listener: CoreListener = {
       onEvent: (kind, reader) => this.#onEvent(kind, reader),
       onSilent: (peer) => this.logger.debug({ peer }, silentSentence(options.limits.connectTimeoutMs)),
-      onAcceptProblem: (reason) => this.logger.error({ reason }, ACCEPT_SENTENCE),
+      onAcceptProblem: (reason) => {
+        this.logger.error({ reason }, ACCEPT_SENTENCE)
+        this.reportProblem({ code: 'acceptFailed', text: `${ACCEPT_SENTENCE.slice(0, -1)}: ${reason}.` })
+      },
       onStore: (status) => this.#onStore(status),
       onFailure: (error) => this.#onFailure(error),
     }
     this.#core = new Core(ofCore, listener, store)
-    this.#hooks = new HookRunner(options, this.#core)
+    this.#problems = new ProblemRegistry((problem) => tell(() => this.emit('problem', problem)))
+    this.#problemWatch = new ProblemWatch(this.#problems)
+    this.#hooks = new HookRunner(options, this.#core, (report) => this.reportProblem(report))
     this.#authentication = new AuthenticationRunner(options, this.#core)
-    this.#announcer = new Announcer(this, (id) => this.#core.connection(id))
+    this.#status = options.status ? this.#statusTopics() : undefined
+    this.#announcer = new Announcer(
+      this,
+      (id) => this.#core.connection(id),
+      (name, event) => {
+        this.#problemWatch.hear(name, event)
+        this.#status?.hear(name, event)
+      },
+    )
   }
 
   /**
@@ -210,6 +231,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     const handle = this.#lastHandle
     this.#core.subscribe(handle, topicFilter, options.retained ?? true)
     this.#handlers.set(handle, handler)
+    this.#status?.subscribed(topicFilter)
     const onAbort = () => subscription.unsubscribe()
     const subscription = new Subscription(topicFilter, () => {
       signal?.removeEventListener('abort', onAbort)
@@ -258,6 +280,16 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     return Object.fromEntries(metricNames().map((name, index) => [name, values[index] ?? 0]))
   }
 
+  /** What has gone wrong lately, the most recent first; at most 50. */
+  get problems(): readonly Problem[] {
+    return this.#problems.list
+  }
+
+  /** For listeners: something has gone wrong. */
+  reportProblem(report: ProblemReport): void {
+    this.#problems.report(report)
+  }
+
   /** For listeners: takes an MQTT Network Connection. */
   attach(transport: Transport): TransportSink {
     return this.#admit(transport) ?? this.#core.open(transport)
@@ -292,6 +324,10 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
   /** Far past the limit, and when closing, a connection is not even told why it is refused. */
   #admit(transport: Transport | PayloadTransport): TransportSink | undefined {
     if (this.#hasRoom()) return undefined
+    if (this.#closing === undefined) {
+      const text = 'A connection was cut: far more are open than maximumConnections.'
+      this.reportProblem({ code: 'tooManyConnections', text, remoteAddress: transport.remoteAddress })
+    }
     setImmediate(() => transport.destroy())
     return { receive() {}, drained() {}, closed() {} }
   }
@@ -301,6 +337,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     // The turn that hands over what was published before this call comes first.
     await new Promise((resolve) => setImmediate(resolve))
     for (const stream of this.#streams) stream.end()
+    this.#status?.stop()
     this.#core.shutDown(farewell)
     await this.#connectionsEnded(drainTimeoutMs)
     this.#handlers.clear()
@@ -327,6 +364,35 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     }
   }
 
+  #statusTopics(): StatusTopics {
+    const core = this.#core
+    const problems = this.#problems
+    return new StatusTopics({
+      hasListener: (topicName) => !core.hasFailed && core.hasListener(topicName),
+      publish: (topicName, json) => {
+        try {
+          core.publish(topicName, Buffer.from(json), 0, false, undefined)
+          return true
+        } catch (error) {
+          // A packet of this size may not be allowed. Whatever else is wrong is told where it belongs.
+          if (error instanceof MqttError) return false
+          throw error
+        }
+      },
+      metrics: () => this.metrics(),
+      clients: (most) => {
+        const clients = clientStatuses(core.connections, (clientId) => core.clientStatistics(clientId), most)
+        return { count: this.connectedClients, clients }
+      },
+      get problems() {
+        return problems.list
+      },
+      get problemsRevision() {
+        return problems.revision
+      },
+    })
+  }
+
   /** Told when trouble begins and when it ends, and not of each attempt between. */
   #onStore(status: StoreStatus): void {
     if (status.state === this.#storeState) return
@@ -336,12 +402,14 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     else this.logger.error({ path, reason: status.problem }, storeSentences[status.state])
     // As clients are told: it may yet be stored, but nobody can say when.
     if (status.state !== 'working') this.#core.abandonStored(status.problem)
+    this.#problemWatch.hearOfStore(status)
     tell(() => this.emit('store', status))
   }
 
   #onFailure(error: MqttError): void {
     this.logger.error({ err: error, code: error.code }, error.message)
     for (const stream of this.#streams) stream.end()
+    this.#status?.stop()
     if (this.listenerCount('error') > 0) tell(() => this.emit('error', error))
   }
 

@@ -5,7 +5,7 @@
  * The core knows a connection by its number, from `open` until `closed`.
  */
 import type { Core } from './core.js'
-import type { HookClient } from './hooks/types.js'
+import type { HookClient, ProtocolVersion } from './hooks/types.js'
 import type {
   CloseReason,
   PayloadTransport,
@@ -23,6 +23,8 @@ abstract class AnyConnection implements TransportSink {
   /** From CONNECT, for hooks and events. */
   clientId = ''
   username: string | undefined
+  /** Its CONNECT, while the client is connected. */
+  accepted: { readonly version: ProtocolVersion; readonly atMs: number } | undefined
   /** This client as hooks see it, once one has. */
   hookClient: HookClient | undefined
   /** A hook is deciding about this connection's next packet. */

@@ -24,6 +24,7 @@ import {
   HELD,
   type NativeAuthenticationStep,
   NativeBroker,
+  type NativeClientStatistics,
   type NativeProperties,
   type NativeRefusal,
   type NativeReplacement,
@@ -308,6 +309,26 @@ export class Core {
 
   metrics(): readonly number[] {
     return this.#call(() => this.#native.metrics())
+  }
+
+  /** Connections that are open, with holes between them. */
+  get connections(): readonly (AnyConnection | undefined)[] {
+    return this.#connections
+  }
+
+  /** The figures of a client; null where it has no session. */
+  clientStatistics(clientId: string): NativeClientStatistics | null {
+    return this.#call(() => this.#native.clientStatistics(clientId))
+  }
+
+  /** Whether it is closed, or has met a bug. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined
+  }
+
+  /** Whether somebody who is there has subscribed to a topic. */
+  hasListener(topicName: string): boolean {
+    return this.#call(() => this.#native.hasListener(topicName))
   }
 
   #add(connection: AnyConnection): void {

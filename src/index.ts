@@ -73,6 +73,7 @@ export type {
   TlsOptions,
 } from './options.js'
 export { binary, json, type PayloadCodec, type Schema, text } from './payload-codecs.js'
+export type { Problem, ProblemCode } from './problems/problem.js'
 export type { Durability, StoreOptions, StoreProgress, StoreStatus } from './store-options.js'
 export {
   type MessageHandler,

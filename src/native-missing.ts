@@ -27,7 +27,7 @@ export function explainMissingAddon(error: Error, place: Surroundings = surround
   const { platform, arch, isCheckout } = place
   const causes = causesOf(error)
   const unsupported = causes.find(({ message }) => message.startsWith('Unsupported'))
-  const broken = causes.find(({ code }) => code !== 'MODULE_NOT_FOUND' && code !== undefined)
+  const broken = causes.find(isBroken)
   const lines = [`The native addon for ${platform}-${arch} could not be loaded.`]
   if (broken !== undefined) {
     lines.push(`It is here, and the system says: ${firstLine(broken.message)}`)
@@ -48,6 +48,12 @@ export function explainMissingAddon(error: Error, place: Surroundings = surround
     )
   }
   return new MqttError('ERR_MQTT_NATIVE_MISSING', lines.join('\n'), { cause: error })
+}
+
+/** It is there and does not load. The loader keeps the messages of the errors that it met, and not their codes. */
+function isBroken({ code, message }: NodeJS.ErrnoException): boolean {
+  if (code !== undefined) return code !== 'MODULE_NOT_FOUND'
+  return !/^(Cannot find (module|package)|Unsupported) /.test(message)
 }
 
 function surroundings(): Surroundings {

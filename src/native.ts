@@ -11,6 +11,7 @@ export {
   type NativeAuthenticationStep,
   NativeBroker,
   type NativeClientOptions,
+  type NativeClientStatistics,
   NativeClients,
   type NativeOptions,
   type NativeProperties,

@@ -17,6 +17,7 @@ import type {
 } from './hooks/types.js'
 import { defaultLimits, type Limits, limitsSchema } from './limits.js'
 import { type Logger, silentLogger } from './logger.js'
+import { isGuarded } from './status/guarded.js'
 import { type ResolvedStore, resolveStore, type StoreOptions, storeSchema } from './store-options.js'
 import { formatPath, integer, oneOf, validate } from './validate.js'
 
@@ -107,6 +108,13 @@ export interface BrokerOptions {
   /** Seconds between two publications of the `$SYS/broker/...` topics, 0 to 86400. Default 10; 0 is never. */
   readonly sysIntervalSecs?: number
   /**
+   * Whether the broker tells about its clients, its problems and its rates under `$SYS/topicwire/...`, to whoever
+   * `authorizeSubscribe` lets read them, and serves its page at `/`, which shows that. Default: true where everybody who can
+   * connect is on this machine or has shown who they are (all listeners are on loopback, or there is `authenticate`, or
+   * client certificates are demanded), false otherwise.
+   */
+  readonly status?: boolean
+  /**
    * Who reads and writes plain TCP connections of listeners. `core`, the default: the native core itself, where it can
    * (Linux; macOS should, and has not been tried; elsewhere, and what is encrypted, stays with Node). `node`: always
    * Node's streams, for those who watch or patch `net.Socket`.
@@ -148,6 +156,7 @@ export interface ResolvedOptions {
   readonly store: ResolvedStore | undefined
   readonly logger: Logger
   readonly sysIntervalSecs: number
+  readonly status: boolean
   readonly socketDriver: SocketDriver
   readonly authenticate: AuthenticateHook | undefined
   readonly enhancedAuthentication: ReadonlyMap<string, AuthenticationMethod>
@@ -216,6 +225,7 @@ export const dataShape = {
   features: featuresSchema.optional(),
   responseInformation: utf8String.optional(),
   sysIntervalSecs: integer(0, 86_400).optional(),
+  status: flag.optional(),
   socketDriver: oneOf(['core', 'node']).optional(),
 }
 
@@ -261,8 +271,9 @@ export function resolveOptions(options: unknown = {}): ResolvedOptions {
     throw invalidOption(result.problems.map((problem) => problem.message).join(' '))
   }
   const given = result.data as BrokerOptions
+  const listeners = resolveListeners(given)
   return {
-    listeners: resolveListeners(given),
+    listeners,
     allowedOrigins: given.allowedOrigins,
     limits: { ...defaultLimits, ...withoutUndefined(given.limits) },
     features: { ...defaultFeatures, ...withoutUndefined(given.features) },
@@ -270,6 +281,7 @@ export function resolveOptions(options: unknown = {}): ResolvedOptions {
     store: resolveStore(given.store),
     logger: given.logger ?? silentLogger,
     sysIntervalSecs: given.sysIntervalSecs ?? DEFAULT_SYS_INTERVAL_SECS,
+    status: given.status ?? isGuarded({ listeners, authenticates: given.authenticate !== undefined }),
     socketDriver: given.socketDriver ?? 'core',
     authenticate: given.authenticate,
     enhancedAuthentication: new Map(Object.entries(given.enhancedAuthentication ?? {})),

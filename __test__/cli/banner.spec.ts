@@ -47,6 +47,13 @@ describe('the banner in a pipe', () => {
     ])
   })
 
+  it('names the page where it is served', () => {
+    const page = true
+    expect(urls([{ ...onePort, page }])).toContain('http://127.0.0.1:1883/')
+    expect(urls([{ ...onePort, protocol: 'wss', tls: true, page }])[0]).toBe('https://localhost:1883/')
+    expect(urls([{ ...onePort, protocol: 'mqtt', page }])).toEqual(['mqtt://127.0.0.1:1883'])
+  })
+
   it('names the addresses of this machine when every one of them is bound', () => {
     expect(urls([{ ...onePort, host: '0.0.0.0', protocol: 'mqtt' }], ['192.0.2.7'])).toEqual([
       'mqtt://127.0.0.1:1883',

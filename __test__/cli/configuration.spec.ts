@@ -1,9 +1,10 @@
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Configuration } from '../../src/cli/config-schema.js'
-import { isLoopback, loadSettings, merge } from '../../src/cli/configuration.js'
+import { loadSettings, merge } from '../../src/cli/configuration.js'
 import type { MqttError } from '../../src/errors.js'
 import { resolveOptions } from '../../src/options.js'
+import { isLoopback } from '../../src/status/guarded.js'
 import { makeCertificate } from '../support/certificates.js'
 import { temporaryDirectory, temporaryFile } from '../support/temporary.js'
 
@@ -123,6 +124,19 @@ describe('listeners', () => {
     expect(listenersOf({ listeners }).map(({ port }) => port)).toEqual([5])
     expect(listenersOf({ listeners, port: 1883 }).map(({ port }) => port)).toEqual([1883, 5])
   })
+})
+
+it('strangers who are let in from other machines are not shown the others, unless it is said', () => {
+  const statusOf = (flags: Configuration) => resolveOptions(loadSettings(flags, {}).options).status
+  const users = {
+    alice: '$scrypt$ln=15,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$MFY6ooDb6ETskQpjW4AUE61ubVxCMh3tMo6UclCehf0',
+  }
+  expect(statusOf({ port: 0 })).toBe(true)
+  expect(statusOf({ port: 0, allowAnonymous: true })).toBe(true)
+  expect(statusOf({ port: 0, host: '0.0.0.0', users })).toBe(true)
+  expect(statusOf({ port: 0, host: '0.0.0.0', users, allowAnonymous: true })).toBe(false)
+  expect(statusOf({ port: 0, host: '0.0.0.0', allowAnonymous: true })).toBe(false)
+  expect(statusOf({ port: 0, host: '0.0.0.0', allowAnonymous: true, status: true })).toBe(true)
 })
 
 describe('TLS files', () => {

@@ -131,6 +131,7 @@ describe('a broker that runs', () => {
     const { out } = await command.ended
     expect(out.split('\n').slice(1)).toEqual([
       `mqtt://127.0.0.1:${port}`,
+      `http://127.0.0.1:${port}/`,
       `ws://127.0.0.1:${port}/mqtt`,
       `ws://127.0.0.1:${port}/topics/<topic>`,
       `ws://127.0.0.1:${port}/echo`,

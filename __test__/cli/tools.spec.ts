@@ -201,7 +201,7 @@ describe('ends', () => {
     expect(error).not.toMatch(/topicwire|EPIPE|Error/)
   })
 
-  it.each(['passwd', 'store', 'ls', 'simulate', 'bench', 'bench pub'])(
+  it.each(['passwd', 'store', 'ls', 'simulate', 'bench', 'bench pub', 'doctor'])(
     '%s --help has examples',
     LIMIT,
     async (name) => {

@@ -54,8 +54,17 @@ async function attempt(kind: Kind, pieces: readonly Buffer[]): Promise<Conversat
   }
 }
 
+/** What begins with a letter and is of no use here; until it is told from an HTTP method it is waited for. */
+const NOT_HTTP = [
+  ...['SSH-', 'AMQP', 'PROXY ', 'PRI * HTTP/2', 'STOMP\n'],
+  ...['CONNECT\n', 'CONNECT\r\n', 'CONNECT {'],
+]
+
 /** What the first bytes are, in the words of section 6 of the design: written again, and not taken from the port. */
 function spoken(stream: Buffer): string {
+  const text = stream.toString('latin1')
+  if (NOT_HTTP.some((beginning) => text.startsWith(beginning))) return 'unknown'
+  if (text !== '' && NOT_HTTP.some((beginning) => beginning.startsWith(text))) return 'waiting'
   const [first, second] = stream
   if (first === undefined) return 'waiting'
   if (first === 0x10) return 'mqtt'

@@ -5,7 +5,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { type Listener, listen } from '../../src/listeners/listener.js'
 import { identify } from '../../src/listeners/port.js'
-import type { Limits, ListenerProtocol } from '../../src/options.js'
+import type { Limits, ListenerProtocol, TlsOptions } from '../../src/options.js'
 import { RecordingAcceptor } from '../support/acceptor.js'
 import { type Certificate, makeCertificate } from '../support/certificates.js'
 import { RawClient } from '../support/raw-client.js'
@@ -21,10 +21,15 @@ let certificate: Certificate
 
 async function start(
   protocol: ListenerProtocol,
-  { tls = false, limits = {} }: { tls?: boolean; limits?: Partial<Limits> } = {},
+  { tls, limits = {} }: { tls?: boolean | TlsOptions; limits?: Partial<Limits> } = {},
 ): Promise<{ acceptor: RecordingAcceptor; port: number; listener: Listener }> {
   const acceptor = new RecordingAcceptor({ limits })
-  const options = { protocol, port: 0, host: '127.0.0.1', tls: tls ? certificate : undefined }
+  const options = {
+    protocol,
+    port: 0,
+    host: '127.0.0.1',
+    tls: tls ? { ...certificate, ...(tls === true ? {} : tls) } : undefined,
+  }
   const listener = await listen(options, acceptor)
   acceptor.addresses.push(...listener.addresses)
   open.push(listener)
@@ -62,6 +67,12 @@ describe('identify', () => {
     ['{', [0x7b], 'unknown'],
     ['a zero', [0x00], 'unknown'],
     ['0xff', [0xff], 'unknown'],
+    ['P, which may be POST or PROXY', [0x50], undefined],
+    ['PO', [0x50, 0x4f], 'http'],
+    ['PROXY', [...Buffer.from('PROXY')], undefined],
+    ['PROXY and a space', [...Buffer.from('PROXY ')], 'unknown'],
+    ['SSH-', [...Buffer.from('SSH-2.0-x')], 'unknown'],
+    ['CONNECT to a host', [...Buffer.from('CONNECT h')], 'http'],
   ])('%s', (_title, bytes, spoken) => {
     expect(identify(Uint8Array.from(bytes))).toBe(spoken)
   })
@@ -163,6 +174,65 @@ describe('the one port', () => {
     expect(acceptor.warnings).toEqual([
       `A client began with the byte 0x${hex}, which is neither MQTT, HTTP nor TLS.`,
     ])
+  })
+
+  it.each<[string, string | number[], string]>([
+    ['SSH', 'SSH-2.0-OpenSSH_9.2\r\n', 'An SSH client on a port for MQTT and WebSockets: its port is 22.'],
+    [
+      'AMQP',
+      'AMQP\0\0\x09\x01',
+      'An AMQP client on a port for MQTT and WebSockets: this broker speaks MQTT;',
+    ],
+    ['the PROXY protocol', 'PROXY TCP4 1.2.3.4 1.2.3.5 1 2\r\n', 'A proxy with the PROXY protocol on a port'],
+    [
+      'its second version',
+      [0x0d, 0x0a, 0x0d, 0x0a, 0, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a, 0x21, 0x11],
+      'A proxy with the PROXY protocol (version 2) on a port',
+    ],
+    [
+      'HTTP/2',
+      'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+      'An HTTP/2 client on a port for MQTT and WebSockets: have the',
+    ],
+    ['STOMP', 'CONNECT\naccept-version:1.2\n\n\0', 'A STOMP client on a port'],
+    ['NATS', 'CONNECT {"verbose":false}\r\n', 'A NATS client on a port'],
+    ['Redis', '*1\r\n$4\r\nPING\r\n', 'A Redis client on a port for MQTT and WebSockets: its port is 6379.'],
+    ['Kafka', [0, 0, 0, 20, 0, 18, 0, 3, 0, 0, 0, 1], 'A Kafka client on a port'],
+    ['PostgreSQL', [0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f], 'A PostgreSQL client on a port'],
+    ['SOCKS 5', [5, 1, 0], 'A SOCKS client on a port'],
+    ['Remote Desktop', [3, 0, 0, 0x13, 0x0e, 0xe0, 0, 0], 'A Remote Desktop client on a port'],
+    [
+      'MQTT-SN',
+      [8, 4, 4, 1, 0, 10, 0x61, 0x62],
+      'An MQTT-SN client on a port for MQTT and WebSockets: MQTT-SN is',
+    ],
+    ['PINGREQ', [0xc0, 0], 'An MQTT client that begins with PINGREQ on a port'],
+  ])('closes on %s, and names it', async (_title, bytes, sentence) => {
+    const { acceptor, port } = await start('auto')
+    const client = (await RawClient.connect(port)).send(Buffer.from(bytes as string))
+    expect(await client.end()).toHaveLength(0)
+    expect(acceptor.warnings).toEqual([expect.stringContaining(sentence)])
+  })
+
+  it('says why a TLS handshake failed', async () => {
+    const { acceptor, port } = await start('auto', { tls: { requestCert: true } })
+    const client = tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    await once(client, 'error')
+    await until(() => acceptor.warnings.length > 0, 'a warning')
+    expect(acceptor.warnings).toEqual([
+      'A TLS handshake failed: peer did not return a certificate; the client has sent no certificate, which this port asks for.',
+    ])
+  })
+
+  it('says that a TLS client is too old', async () => {
+    const { acceptor, port } = await start('auto', { tls: true })
+    const settings = { maxVersion: 'TLSv1.1', minVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
+    const client = tlsConnect({ port, host: '127.0.0.1', ...settings })
+    await once(client, 'error')
+    await until(() => acceptor.warnings.length > 0, 'a warning')
+    expect(acceptor.warnings[0]).toMatch(
+      /; the client speaks only versions of TLS that are too old: see minVersion\.$/,
+    )
   })
 
   it('closes on TLS inside TLS', async () => {

@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -68,4 +78,20 @@ it('builds nothing when the addon is newer than the crates, and tries to when a 
 it('refuses a part that it does not know', () => {
   const { ensure } = checkout()
   expect(ensure('--only=everything')).toMatchObject({ status: 2 })
+})
+
+it('builds the page when it is missing or older than its sources', () => {
+  const { directory, ensure } = checkout()
+  for (const name of ['web', 'src', 'tsconfig.json']) {
+    cpSync(join(root, name), join(directory, name), { recursive: true })
+  }
+  expect(ensure('--only=page')).toMatchObject({ status: 0, stderr: '[topicwire] building the page\n' })
+  const html = readFileSync(join(directory, 'dist/page/index.html'), 'utf8')
+  for (const [, name] of html.matchAll(/\/page\/([\w.-]+)/g)) {
+    expect(existsSync(join(directory, 'dist/page', String(name)))).toBe(true)
+  }
+  expect(ensure('--only=page')).toMatchObject({ status: 0, stderr: '' })
+  const later = new Date(Date.now() + 86_400_000)
+  utimesSync(join(directory, 'web/src/style/base.css'), later, later)
+  expect(ensure('--only=page').stderr).toContain('building the page')
 })

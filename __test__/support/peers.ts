@@ -1,5 +1,5 @@
 /**
- * The programs that tests meet and `npm install` does not bring: Python with paho-mqtt, Mosquitto, Chromium.
+ * The programs that tests meet and `npm install` does not bring: Python with paho-mqtt, Mosquitto, Chromium, nginx.
  *
  * On a developer's machine a test whose program is missing is skipped and says what to install. In CI (`CI=true`)
  * it fails: nothing is skipped there without anybody noticing.
@@ -10,7 +10,15 @@ import { fileURLToPath } from 'node:url'
 import { describe, type TestContext } from 'vitest'
 
 /** A program that a test may need. `paho1` and `paho2` are Python interpreters that have that paho-mqtt. */
-export type PeerName = 'python3' | 'paho1' | 'paho2' | 'mosquitto' | 'mosquitto-clients' | 'chromium' | 'tmux'
+export type PeerName =
+  | 'python3'
+  | 'paho1'
+  | 'paho2'
+  | 'mosquitto'
+  | 'mosquitto-clients'
+  | 'chromium'
+  | 'tmux'
+  | 'nginx'
 
 interface PeerPlace {
   /** Absolute paths, or names that are looked for on the PATH. */
@@ -28,6 +36,7 @@ const places: Readonly<Record<PeerName, PeerPlace>> = {
   // Debian puts the server where only root's PATH looks.
   mosquitto: { candidates: ['mosquitto', '/usr/sbin/mosquitto'], advice: 'install the package mosquitto' },
   'mosquitto-clients': { candidates: ['mosquitto_pub'], advice: 'install the package mosquitto-clients' },
+  nginx: { candidates: ['nginx', '/usr/sbin/nginx'], advice: 'install the package nginx' },
   tmux: { candidates: ['tmux'], advice: 'install the package tmux' },
   chromium: {
     candidates: [process.env.CHROMIUM_PATH ?? 'chromium', 'chromium-browser', 'google-chrome'],

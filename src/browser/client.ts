@@ -210,6 +210,13 @@ export class Client {
     }
   }
 
+  /** How many milliseconds the broker takes to answer. Fails where the connection is lost meanwhile. */
+  async ping(): Promise<number> {
+    const sentMs = performance.now()
+    await this.#link.ask({ type: 'ping' }, false)
+    return performance.now() - sentMs
+  }
+
   /** Ends the connection for good, and the session where `clientId` was not given. What waits for an answer fails. */
   close(): void {
     this.#link.close(undefined, this.#options.clientId === undefined)

@@ -1,8 +1,8 @@
 /** What the command prints when it is up: the URLs to use. Aligned and coloured for a terminal, bare for a pipe. */
 import { networkInterfaces } from 'node:os'
 import type { ListenerProtocol } from '../options.js'
+import { isLoopback } from '../status/guarded.js'
 import type { Durability } from '../store-options.js'
-import { isLoopback } from './configuration.js'
 
 /** A place the broker listens at, as bound. */
 export interface Bound {
@@ -12,6 +12,8 @@ export interface Bound {
   readonly port: number
   /** Whether TLS is spoken there: always for `mqtts` and `wss`, with certificates for `auto`. */
   readonly tls: boolean
+  /** Whether the page is served to browsers there. */
+  readonly page?: boolean
 }
 
 /** Where the broker keeps what it promises. */
@@ -87,7 +89,7 @@ function survival(kept: Kept | undefined): string {
   return `data: ${kept.path}, which survives ${survives}`
 }
 
-function urlsOf({ protocol, port, tls }: Bound, host: string): Line[] {
+function urlsOf({ protocol, port, tls, page = false }: Bound, host: string): Line[] {
   const mqtt = protocol === 'auto' || protocol === 'mqtt' || protocol === 'mqtts'
   const web = protocol === 'auto' || protocol === 'ws' || protocol === 'wss'
   // A certificate names hosts, and loopback's name in it is `localhost`.
@@ -96,13 +98,15 @@ function urlsOf({ protocol, port, tls }: Bound, host: string): Line[] {
   const lines: Line[] = []
   if (mqtt && plain) lines.push({ url: `mqtt://${host}:${port}`, use: 'devices and programs' })
   if (mqtt && tls) lines.push({ url: `mqtts://${certified}:${port}`, use: 'the same over TLS' })
-  if (web && plain) lines.push(...webUrls(`ws://${host}:${port}`))
-  if (web && tls) lines.push(...webUrls(`wss://${certified}:${port}`))
+  if (web && plain) lines.push(...webUrls(`ws://${host}:${port}`, page))
+  if (web && tls) lines.push(...webUrls(`wss://${certified}:${port}`, page))
   return lines
 }
 
-function webUrls(origin: string): Line[] {
+function webUrls(origin: string, page: boolean): Line[] {
+  const front = { url: `${origin.replace('ws', 'http')}/`, use: 'the page: what goes on, for a browser' }
   return [
+    ...(page ? [front] : []),
     { url: `${origin}/mqtt`, use: 'MQTT in a browser, for instance MQTT.js' },
     { url: `${origin}/topics/<topic>`, use: "a topic as the browser's own WebSocket" },
     { url: `${origin}/echo`, use: 'sends back what it gets' },

@@ -37,6 +37,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./ls/command.js')).lsCommand,
   },
   {
+    name: 'doctor',
+    summary: 'find out why a server cannot be reached, and what helps',
+    load: async () => (await import('./doctor/command.js')).doctorCommand,
+  },
+  {
     name: 'passwd',
     summary: 'create and change a file of users',
     load: async () => (await import('./passwd/command.js')).passwdCommand,

@@ -60,6 +60,7 @@ export interface Configuration {
       }
     | undefined
   readonly sysIntervalSecs?: number | undefined
+  readonly status?: boolean | undefined
   readonly socketDriver?: SocketDriver | undefined
   /** User name to password hash; see users.ts for the format. */
   readonly users?: Readonly<Record<string, string>> | undefined

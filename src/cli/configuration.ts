@@ -4,7 +4,6 @@
  * somebody said so.
  */
 import { readFileSync } from 'node:fs'
-import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { MqttError } from '../errors.js'
@@ -15,6 +14,7 @@ import {
   resolveOptions,
   type TlsOptions,
 } from '../options.js'
+import { demandsCertificate, isLoopback } from '../status/guarded.js'
 import { DEFAULT_DURABILITY } from '../store-options.js'
 import { readConfigurationFile, reasonOf } from './config-file.js'
 import type { Configuration, LogFormat, LogLevel, TlsFiles } from './config-schema.js'
@@ -67,8 +67,11 @@ export function loadSettings(
   }
   const { listeners } = resolveOptions(options)
   if (!hasLogin && configuration.allowAnonymous !== true) refuseExposure(listeners)
+  // Whoever lets strangers in beside users has not said that they may see those.
+  const letsStrangersIn =
+    configuration.allowAnonymous === true && !listeners.every(({ host }) => isLoopback(host))
   return {
-    options,
+    options: letsStrangersIn ? { status: false, ...options } : options,
     users,
     logLevel: configuration.log?.level ?? 'info',
     logFormat: configuration.log?.format ?? 'auto',
@@ -86,14 +89,9 @@ export function merge<T extends object>(below: T, above: T): T {
   return merged as T
 }
 
-/** Whether only this machine can reach a host to bind to. A name other than `localhost` counts as reachable. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
-}
-
 function brokerOptions(configuration: Configuration): BrokerOptions {
   const { host, allowedOrigins, limits, features, responseInformation } = configuration
-  const { sysIntervalSecs, socketDriver, wsPort, tlsPort } = configuration
+  const { sysIntervalSecs, status, socketDriver, wsPort, tlsPort } = configuration
   const listeners: ListenerOptions[] = (configuration.listeners ?? []).map(({ protocol, port, ...rest }) => ({
     protocol,
     port,
@@ -122,6 +120,7 @@ function brokerOptions(configuration: Configuration): BrokerOptions {
     features: features && definedOnly(features),
     responseInformation,
     sysIntervalSecs,
+    status,
     socketDriver,
   }) as BrokerOptions
 }
@@ -175,11 +174,6 @@ function refuseExposure(listeners: readonly ResolvedListener[]): void {
     `${open.host} can be reached from other machines and nobody would have to log in: ` +
     'add users to the configuration, or say --allow-anonymous.'
   throw new MqttError('ERR_MQTT_INVALID_CONFIG', text)
-}
-
-/** On a port that is also open without TLS (`auto`) a client certificate protects nothing. */
-function demandsCertificate({ protocol, tls }: ResolvedListener): boolean {
-  return protocol !== 'auto' && tls?.requestCert === true && tls.rejectUnauthorized !== false
 }
 
 function isMapping(value: unknown): value is Record<string, unknown> {

@@ -72,7 +72,7 @@ function bannerOf(version: string, broker: Broker, options: BrokerOptions): stri
     const listener = resolved.listeners.find(
       (one) => one.protocol === protocol && (one.port === port || one.port === 0),
     )
-    return { protocol, host, port, tls: listener?.tls !== undefined }
+    return { protocol, host, port, tls: listener?.tls !== undefined, page: resolved.status }
   })
   const terminal = process.stdout.isTTY === true
   return banner(version, bound, resolved.store, { terminal, color: wantsColor(terminal, process.env) })

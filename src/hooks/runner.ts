@@ -11,6 +11,7 @@ import type { Logger } from '../logger.js'
 import type { NativeRefusal, NativeReplacement } from '../native.js'
 import { topicFiltersOverlap, topicMatches } from '../native.js'
 import type { FilteredHook, ResolvedOptions } from '../options.js'
+import type { ProblemReport } from '../problems/problem.js'
 import type {
   Acceptance,
   AuthenticateRequest,
@@ -53,11 +54,14 @@ export class HookRunner {
   readonly #options: ResolvedOptions
   readonly #host: HookHost
   readonly #logger: Logger
+  readonly #report: (report: ProblemReport) => void
 
-  constructor(options: ResolvedOptions, host: HookHost) {
+  /** `report` hears of what was not allowed. */
+  constructor(options: ResolvedOptions, host: HookHost, report: (report: ProblemReport) => void) {
     this.#options = options
     this.#host = host
     this.#logger = options.logger
+    this.#report = report
   }
 
   /** Reads and answers the question about a CONNECT. */
@@ -100,6 +104,8 @@ export class HookRunner {
     if (!this.#host.beginQuestion(connection, token, (flags & 16) !== 0)) return
     const request = new LazyPublishRequest(client, topicName, qos, (flags & 8) !== 0, payload)
     const answer = this.#answerToPublish(request, (flags & 2) !== 0, (flags & 4) !== 0)
+    if (isPromise(answer)) void answer.then((value) => this.#notePublish(request, value))
+    else if (answer !== ALLOW) this.#notePublish(request, answer)
     if (typeof answer === 'number') this.#host.endQuestion(connection, token, answer)
     else this.#answer(id, token, answer)
   }
@@ -134,6 +140,12 @@ export class HookRunner {
       const concerned = hooks.filter((hook) => concernsFilter(hook.filter, topicFilter))
       return this.#askInOrder('authorizeSubscribe', concerned, request)
     })
+    for (const [index, permission] of permissions.entries()) {
+      const topicFilter = filters[index]?.topicFilter ?? ''
+      if (isPromise(permission))
+        void permission.then((value) => this.#noteSubscribe(client, topicFilter, value))
+      else if (permission !== ALLOW) this.#noteSubscribe(client, topicFilter, permission)
+    }
     const settled = permissions.filter((permission): permission is Permission => !isPromise(permission))
     if (settled.length === permissions.length) this.#answer(id, token, settled.map(refusalOf))
     else this.#answer(id, token, settle(permissions))
@@ -209,6 +221,18 @@ export class HookRunner {
       `The hook ${name} failed; denied.`,
     )
     return name === 'authenticate' ? UNSPECIFIED_ERROR : NOT_AUTHORIZED
+  }
+
+  #notePublish({ client, topicName }: PublishRequest, answer: Answer): void {
+    if (!isRefused(answer)) return
+    const text = `A hook did not allow a message to ${quote(topicName)}.`
+    this.#report({ code: 'publishDenied', text, ...whoOf(client) })
+  }
+
+  #noteSubscribe(client: HookClient, topicFilter: string, permission: Permission): void {
+    if (!isRefused(permission)) return
+    const text = `A hook did not allow a subscription to ${quote(topicFilter)}.`
+    this.#report({ code: 'subscribeDenied', text, ...whoOf(client) })
   }
 
   #answer(id: number, token: number, answer: MaybePromise<Answer>): void {
@@ -311,6 +335,21 @@ function answerToConnect(verdict: AuthenticateVerdict): Answer {
   if (responseInformation === undefined) return BAD_USER_NAME_OR_PASSWORD
   checkText('responseInformation', responseInformation)
   return { responseInformation }
+}
+
+/** Neither allowed, nor discarded, nor changed. */
+function isRefused(answer: Answer): boolean {
+  if (typeof answer === 'number') return answer > DISCARD
+  return !Array.isArray(answer) && 'reasonCode' in answer
+}
+
+function whoOf({ clientId, remoteAddress }: HookClient): { clientId: string; remoteAddress: string } {
+  return { clientId, remoteAddress }
+}
+
+/** A peer's text inside our sentence. */
+function quote(text: string): string {
+  return JSON.stringify(text.slice(0, 100))
 }
 
 function isRefusal(verdict: unknown): verdict is Refusal {

@@ -15,12 +15,13 @@ const HTTP_SENTENCE =
 /** For who lacks a Host header. */
 export const HOST_SENTENCE = 'The request has no Host header.'
 
-/** Answers one request. `isClosing` says whether the listener has stopped accepting. */
+/** Answers one request. `isClosing` says whether the listener has stopped accepting, `hasPage` whether there is page.ts. */
 export function answer(
   request: IncomingMessage,
   response: ServerResponse,
   isClosing: boolean,
   store?: StoreStatus,
+  hasPage = false,
 ): void {
   // Bodies are of no use here, but an unread one would hold the connection.
   request.resume()
@@ -38,7 +39,7 @@ export function answer(
       `${path === '/' ? 'This page' : 'This address'} can only be read (GET, HEAD).`,
     )
   } else if (path === '/') {
-    send(request, response, 200, frontPage(request))
+    send(request, response, 200, frontPage(request, hasPage))
   } else if (path === '/healthz') {
     const { status, text } = health(isClosing, store)
     send(request, response, status, text)
@@ -94,7 +95,7 @@ export function pathOf(request: IncomingMessage): string {
   return mark === -1 ? target : target.slice(0, mark)
 }
 
-function frontPage(request: IncomingMessage): string {
+function frontPage(request: IncomingMessage, hasPage: boolean): string {
   const encrypted = request.socket instanceof TLSSocket
   const host = request.headers.host ?? 'localhost'
   const webSocket = `${encrypted ? 'wss' : 'ws'}://${host}`
@@ -106,11 +107,19 @@ function frontPage(request: IncomingMessage): string {
     `Topics as JSON       ${webSocket}/live`,
     `A topic as a URL     ${webSocket}/topics/chat/room1`,
     `Echo                 ${webSocket}/echo`,
+    ...(hasPage ? [`The page             http${encrypted ? 's' : ''}://${host}/ in a browser`] : []),
     '',
     'In a browser:',
     `  const socket = new WebSocket('${webSocket}/topics/chat/room1')`,
     '  socket.onmessage = (event) => console.log(event.data)',
     "  socket.onopen = () => socket.send('hello')",
+    ...(hasPage
+      ? []
+      : [
+          '',
+          'The page with topics, clients and problems is not served here. It is where clients are asked who they are,',
+          'or only this machine can connect, or the option status says so.',
+        ]),
   ].join('\n')
 }
 

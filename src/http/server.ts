@@ -7,8 +7,12 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { endWith } from '../transports/last-words.js'
 import { type Acceptor, LINGER_MS } from '../transports/transport.js'
+
 import { WebFront } from '../web/front.js'
-import { answer } from './pages.js'
+
+import { answerPage } from './page.js'
+import { answer, lacksHost, pathOf } from './pages.js'
+
 import { Upgrader } from './upgrade.js'
 
 const KEEP_ALIVE_TIMEOUT_MS = 5_000
@@ -74,11 +78,16 @@ export class HttpFront {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    if (this.#closing || !this.#web.answer(request, response)) {
-      answer(request, response, this.#closing, this.#acceptor.storeStatus)
+    if (this.#closing || !(this.#web.answer(request, response) || this.#answersPage(request, response))) {
+      answer(request, response, this.#closing, this.#acceptor.storeStatus, this.#acceptor.options.status)
     }
     const isLast = !response.shouldKeepAlive || response.getHeader('Connection') === 'close'
     if (isLast) this.#lastAnswered.add(request.socket)
+  }
+
+  #answersPage(request: IncomingMessage, response: ServerResponse): boolean {
+    if (!this.#acceptor.options.status || lacksHost(request)) return false
+    return answerPage(request, response, pathOf(request))
   }
 }
 

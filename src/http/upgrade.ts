@@ -190,6 +190,12 @@ export class Upgrader {
         : `If it is yours, add ${JSON.stringify(origin)} to the option allowedOrigins.`
     const fields = { remoteAddress: formatPeer(request.socket), origin, host }
     logger.warn(fields, `A web page was refused because of its origin. ${advice}`)
+    this.#acceptor.reportProblem?.({
+      code: 'originRefused',
+      text: `A web page of the origin ${JSON.stringify((origin ?? '').slice(0, 100))} was refused.`,
+      remedy: advice,
+      remoteAddress: fields.remoteAddress,
+    })
     return true
   }
 }

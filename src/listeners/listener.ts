@@ -105,7 +105,11 @@ function bind(host: string, port: number, prepare: (server: Server) => void): Pr
 function accept(server: Server, port: Port, acceptor: Acceptor): void {
   server.on('connection', (socket: Socket) => port.accept(socket))
   // Accepting failed, for want of file descriptors for instance. The listener lives on.
-  server.on('error', (error) => acceptor.logger.error({ err: error }, ACCEPT_SENTENCE))
+  server.on('error', (error) => {
+    acceptor.logger.error({ err: error }, ACCEPT_SENTENCE)
+    const text = `${ACCEPT_SENTENCE.slice(0, -1)}: ${error.message}.`
+    acceptor.reportProblem?.({ code: 'acceptFailed', text })
+  })
 }
 
 /** Closes the listening socket. Its accepted sockets live on, so the server's own 'close' is not waited for. */

@@ -1,7 +1,7 @@
 /**
  * The port that tells protocols apart. The first byte of a connection decides: 0x10 begins an MQTT CONNECT, an ASCII
- * letter an HTTP method, 0x16 0x03 a TLS handshake, inside which the same is asked again. All that was read to find
- * out goes on to the protocol that was found.
+ * letter an HTTP method (but for a few words of other protocols, which are waited for), 0x16 0x03 a TLS handshake,
+ * inside which the same is asked again. All that was read to find out goes on to the protocol that was found.
  *
  * A listener for one protocol is the same port that welcomes less. What comes to the wrong place is told where the
  * right one is, in a way that its sender understands (advice.ts), and the log gets one sentence.
@@ -11,11 +11,13 @@
  */
 import type { Socket } from 'node:net'
 import { HttpFront } from '../http/server.js'
+import { isForeignText, mayBeForeignText } from '../knowledge/first-bytes.js'
+import { knowledgeOf } from '../knowledge/table.js'
 import type { ListenerProtocol, ResolvedListener } from '../options.js'
 import { endWith } from '../transports/last-words.js'
 import { attachTcp, formatPeer } from '../transports/tcp.js'
 import type { Acceptor } from '../transports/transport.js'
-import { httpMisdirected, misdirected, silentSentence } from './advice.js'
+import { httpMisdirected, misdirection, silentSentence } from './advice.js'
 import { TlsFront } from './tls.js'
 
 const CONNECT = 0x10
@@ -56,7 +58,8 @@ export function identify(head: Uint8Array): Spoken | undefined {
     return second === TLS_MAJOR_VERSION ? 'tls' : 'unknown'
   }
   const lowerCase = first | 0x20
-  return lowerCase >= 0x61 && lowerCase <= 0x7a ? 'http' : 'unknown'
+  if (lowerCase < 0x61 || lowerCase > 0x7a || isForeignText(head)) return 'unknown'
+  return mayBeForeignText(head) ? undefined : 'http'
 }
 
 /** One listener's way from an accepted socket to a transport. */
@@ -149,8 +152,15 @@ export class Port {
   #turnAway(socket: Socket, head: Buffer, spoken: Spoken, encrypted: boolean): void {
     const peer = formatPeer(socket)
     const place = { protocol: this.#options.protocol, encrypted, addresses: this.#acceptor.addresses }
-    const fields = { peer, port: socket.localPort, listener: this.#options.protocol }
-    this.#acceptor.logger.warn(fields, misdirected(spoken, head[0] ?? 0, place))
+    const { check, sentence } = misdirection(spoken, head, place)
+    const fields = { peer, port: socket.localPort, listener: this.#options.protocol, check }
+    this.#acceptor.logger.warn(fields, sentence)
+    this.#acceptor.reportProblem?.({
+      code: 'wrongProtocol',
+      text: sentence,
+      remedy: knowledgeOf(check).remedy,
+      remoteAddress: peer,
+    })
     endWith(socket, spoken === 'http' ? httpMisdirected(place) : '')
   }
 }

@@ -7,6 +7,7 @@ import { MqttError } from '../errors.js'
 import type { TlsOptions } from '../options.js'
 import { formatPeer } from '../transports/tcp.js'
 import type { Acceptor } from '../transports/transport.js'
+import { tlsFailure } from './advice.js'
 
 /** Made by a port that has a certificate. */
 export class TlsFront {
@@ -40,8 +41,10 @@ export class TlsFront {
       })
       .on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
         this.#shaking.delete(formatPeer(socket))
-        const fields = { peer: formatPeer(socket), code: error.code }
-        acceptor.logger.warn(fields, `A TLS handshake failed: ${error.message}.`)
+        const { check, sentence } = tlsFailure(error, options.requestCert)
+        const fields = { peer: formatPeer(socket), code: error.code, check }
+        acceptor.logger.warn(fields, sentence)
+        acceptor.reportProblem?.({ code: 'tlsHandshake', text: sentence, remoteAddress: fields.peer })
         socket.destroy()
       })
   }

@@ -14,6 +14,7 @@ import type { Server, Socket } from 'node:net'
 import type { ListenerAddress } from '../listeners/listener.js'
 import type { Logger } from '../logger.js'
 import type { ResolvedOptions } from '../options.js'
+import type { ProblemReport } from '../problems/problem.js'
 import type { StoreStatus } from '../store-options.js'
 import type { Adoption } from './native-socket.js'
 
@@ -108,6 +109,8 @@ export interface Acceptor {
   readonly addresses: readonly ListenerAddress[]
   /** How the store is; undefined without one. */
   readonly storeStatus?: StoreStatus | undefined
+  /** Something has gone wrong before there was a connection. */
+  reportProblem?(report: ProblemReport): void
   /**
    * Takes an MQTT Network Connection. `maximumConnections` is the acceptor's to enforce: it knows all listeners and
    * can say 0x97 to a client that understands it.

@@ -256,8 +256,15 @@ impl Broker {
         match self.journal.waiting() {
             (0, 0) => StoreWork::None,
             (operations, 0) if !self.awaits_store() => StoreWork::Unhurried(operations),
-            _ => StoreWork::Awaited,
+            (_, 0) => StoreWork::Awaited,
+            _ => StoreWork::Asked,
         }
+    }
+
+    /// How many operations were over before a batch has taken them, in all, and how many deliveries after that.
+    #[must_use]
+    pub fn ended_operations(&self) -> (u64, u64) {
+        self.journal.ended()
     }
 
     fn awaits_store(&self) -> bool {

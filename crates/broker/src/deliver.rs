@@ -131,12 +131,13 @@ impl Broker {
         }
         let delivery = new_delivery(session, fan, terms);
         let position = delivery.position;
-        record_delivery(journal, session, &delivery, terms.qos);
+        let stored = (journal.is_enabled() && session.is_durable()).then(|| delivery.clone());
         let Ok(packet_id) = session.outbound.begin(terms.qos, delivery) else {
-            record_end(journal, session, position, None);
             return self.enqueue(session_key, fan, terms, now_ms);
         };
-        record_exchange(journal, session, packet_id, position, terms.qos);
+        if let Some(delivery) = stored {
+            journal.put_sent(&session.client_id, delivery, packet_id, terms.qos);
+        }
         let mut writer = Writer { outlet, metrics, apart_bytes: config.apart_bytes, now_ms };
         match writer.write_fan_out(connection, fan, terms.merged, (terms.qos, terms.retain, Some(packet_id)))
         {
@@ -322,8 +323,7 @@ pub(crate) fn record_exchange(
     position: u64,
     qos: QoS,
 ) {
-    let stage = if qos == QoS::ExactlyOnce { Stage::AwaitPubrec } else { Stage::AwaitPuback };
-    record_stage(journal, session, packet_id, position, stage);
+    record_stage(journal, session, packet_id, position, Stage::first(qos));
 }
 
 #[inline]

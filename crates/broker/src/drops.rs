@@ -36,6 +36,7 @@ impl Broker {
             self.timers.arm(TimerKey::Drops, &mut self.drops.timer, self.drops.next_report_ms);
         }
         session.drops += 1;
+        session.dropped_count += 1;
         session.last_drop = reason;
         Offer::Settled
     }

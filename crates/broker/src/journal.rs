@@ -1,5 +1,8 @@
 //! The batch that is being filled, and the sequence that acknowledgements wait for.
 //!
+//! Acknowledgements wait for a stretch (see `pending.rs`), of which a batch may hold several. Batches have numbers of their
+//! own, without gaps, because some stretches never come into one.
+//!
 //! What begins and ends within one batch never reaches the store: a delivery that is acknowledged before its batch has been
 //! taken is taken out of it again, with its exchange. So the longer the store needs for a batch, the less there is to
 //! write in the next one. A topic's retained message is in a batch once, however often it changes.
@@ -13,6 +16,7 @@ use topicwire_session::Stage;
 
 use crate::broker::SessionKey;
 use crate::message::{Delivery, Message};
+use crate::pending::{Pending, Place};
 use crate::session::Session;
 use crate::store::{Fetch, RetainedFetch, StoreBatch, StoreOperation};
 
@@ -22,29 +26,41 @@ type ClientAt = usize;
 /// Where in the batch a delivery stands; what is not there was stored before.
 #[derive(Clone, Copy, Debug, Default)]
 struct Places {
-    delivery: Option<usize>,
-    exchange: Option<usize>,
+    delivery: Option<Place>,
+    exchange: Option<Place>,
+}
+
+/// A batch that a store has and that is not stored.
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    batch: u64,
+    /// The sequence of its last stretch.
+    through: u64,
+    /// What it holds in bytes.
+    bytes: u64,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     enabled: bool,
-    /// None where an operation has been taken out again.
-    operations: Vec<Option<StoreOperation>>,
-    /// What `operations` hold in bytes, about.
+    pending: Pending,
+    /// What `pending` holds in bytes, about.
     bytes: u64,
     deliveries: HashMap<(ClientAt, u64), Places, FixedState>,
     /// Exchanges that the batch brings past PUBREC.
-    released: HashMap<(ClientAt, PacketId), usize, FixedState>,
-    inbound: HashMap<(ClientAt, PacketId), usize, FixedState>,
-    sessions: HashMap<ClientAt, usize, FixedState>,
-    retained: HashMap<Arc<str>, usize>,
-    /// The sequence of the batch that is being filled.
-    sequence: u64,
+    released: HashMap<(ClientAt, PacketId), Place, FixedState>,
+    inbound: HashMap<(ClientAt, PacketId), Place, FixedState>,
+    sessions: HashMap<ClientAt, Place, FixedState>,
+    retained: HashMap<Arc<str>, Place>,
+    /// Deliveries that were over after the store had been told of them.
+    ended_stored: u64,
+    /// The number of the batch that is being filled.
+    batch: u64,
+    /// The last stretch that is safe, with all before it.
     stored: u64,
     recorded: u64,
-    /// The batches that have been taken and are not stored: their sequences and what they hold in bytes.
-    taken: VecDeque<(u64, u64)>,
+    /// In order.
+    taken: VecDeque<Taken>,
     taken_bytes: u64,
     fetches: VecDeque<Fetch>,
     retained_fetches: VecDeque<RetainedFetch>,
@@ -56,13 +72,12 @@ pub(crate) struct Journal {
 
 impl Journal {
     pub(crate) fn new(enabled: bool) -> Self {
-        Self { enabled, sequence: 1, ..Self::default() }
+        Self { enabled, pending: Pending::new(), batch: 1, ..Self::default() }
     }
 
     /// Goes on after a store's last batch.
-    pub(crate) fn continue_after(&mut self, last_sequence: u64) {
-        self.sequence = last_sequence + 1;
-        self.stored = last_sequence;
+    pub(crate) fn continue_after(&mut self, last_batch: u64) {
+        self.batch = last_batch + 1;
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
@@ -78,16 +93,22 @@ impl Journal {
     }
 
     /// Adds an operation; returns its place.
-    fn push(&mut self, operation: StoreOperation) -> usize {
+    fn push(&mut self, operation: StoreOperation) -> Place {
         self.bytes += held_bytes(&operation);
         self.recorded += 1;
-        self.operations.push(Some(operation));
-        self.operations.len() - 1
+        self.pending.push(operation, None)
     }
 
-    /// Takes an operation out of the batch again.
-    fn take_out(&mut self, place: usize) -> Option<StoreOperation> {
-        let operation = self.operations.get_mut(place)?.take()?;
+    /// Takes an operation out because it is over.
+    fn end(&mut self, place: Place) -> Option<StoreOperation> {
+        let operation = self.pending.end(place)?;
+        self.bytes = self.bytes.saturating_sub(held_bytes(&operation));
+        Some(operation)
+    }
+
+    /// Takes an operation out because a later one says all that it said.
+    fn supersede(&mut self, place: Place) -> Option<StoreOperation> {
+        let operation = self.pending.supersede(place)?;
         self.bytes = self.bytes.saturating_sub(held_bytes(&operation));
         Some(operation)
     }
@@ -99,6 +120,24 @@ impl Journal {
         let place = self.push(operation);
         let places = Places { delivery: Some(place), exchange: None };
         self.deliveries.insert((client_at(client_id), delivery.position), places);
+    }
+
+    /// The two at once: a message enters a Session that is stored and leaves for its client.
+    #[inline]
+    pub(crate) fn put_sent(
+        &mut self,
+        client_id: &Arc<str>,
+        delivery: Delivery,
+        packet_id: PacketId,
+        qos: QoS,
+    ) {
+        let position = delivery.position;
+        let operation = StoreOperation::PutDelivery { client_id: Arc::clone(client_id), delivery, qos };
+        self.bytes += held_bytes(&operation);
+        self.recorded += 1;
+        let place = self.pending.push(operation, Some(packet_id));
+        self.deliveries
+            .insert((client_at(client_id), position), Places { delivery: Some(place), exchange: None });
     }
 
     /// An exchange is opened, or goes past PUBREC.
@@ -115,19 +154,14 @@ impl Journal {
         let client_at = client_at(client_id);
         if stage == Stage::AwaitPubcomp {
             // The message itself is no longer needed, nor how far its exchange was.
-            self.take_out_delivery(client_at, position);
+            let places = self.deliveries.remove(&(client_at, position)).unwrap_or_default();
+            for place in [places.delivery, places.exchange].into_iter().flatten() {
+                self.supersede(place);
+            }
             self.released.insert((client_at, packet_id), place);
         } else {
             self.deliveries.entry((client_at, position)).or_default().exchange = Some(place);
         }
-    }
-
-    fn take_out_delivery(&mut self, client_at: ClientAt, position: u64) -> Places {
-        let places = self.deliveries.remove(&(client_at, position)).unwrap_or_default();
-        for place in [places.delivery, places.exchange].into_iter().flatten() {
-            self.take_out(place);
-        }
-        places
     }
 
     /// A delivery is over, with its exchange. A position of 0 is one past PUBREC.
@@ -138,16 +172,24 @@ impl Journal {
         packet_id: Option<PacketId>,
     ) {
         let client_at = client_at(client_id);
-        if position != 0 && self.take_out_delivery(client_at, position).delivery.is_some() {
-            // The store has never heard of it.
-            return;
+        if position != 0
+            && let Some(places) = self.deliveries.remove(&(client_at, position))
+        {
+            if let Some(delivery) = places.delivery {
+                // The store has never heard of it.
+                self.end(delivery);
+                places.exchange.map(|exchange| self.end(exchange));
+                return;
+            }
+            places.exchange.map(|exchange| self.supersede(exchange));
         }
         let released = packet_id.and_then(|packet_id| self.released.remove(&(client_at, packet_id)));
         if let Some(StoreOperation::PutExchange { position: of_exchange, .. }) =
-            released.and_then(|place| self.take_out(place))
+            released.and_then(|place| self.supersede(place))
         {
             position = of_exchange;
         }
+        self.ended_stored += 1;
         self.push(StoreOperation::DeleteDelivery { client_id: Arc::clone(client_id), position, packet_id });
     }
 
@@ -165,7 +207,7 @@ impl Journal {
             return;
         }
         let put = self.inbound.remove(&(client_at(client_id), packet_id));
-        if put.and_then(|place| self.take_out(place)).is_none() {
+        if put.and_then(|place| self.end(place)).is_none() {
             self.push(StoreOperation::DeleteInbound { client_id: Arc::clone(client_id), packet_id });
         }
     }
@@ -183,13 +225,16 @@ impl Journal {
             version: session.version,
             closed_at_ms,
         };
-        let before = self.sessions.get(&client_at).and_then(|place| self.operations.get_mut(*place));
-        if let Some(before) = before {
-            *before = Some(operation);
-            self.recorded += 1;
-        } else {
-            let place = self.push(operation);
-            self.sessions.insert(client_at, place);
+        let operation = match self.sessions.get(&client_at) {
+            Some(place) => self.pending.replace(*place, operation),
+            None => Some(operation),
+        };
+        match operation {
+            None => self.recorded += 1,
+            Some(operation) => {
+                let place = self.push(operation);
+                self.sessions.insert(client_at, place);
+            }
         }
     }
 
@@ -214,7 +259,7 @@ impl Journal {
             return;
         }
         if let Some(before) = self.retained.get(topic_name).copied() {
-            self.take_out(before);
+            self.supersede(before);
         }
         let place = self.push(operation);
         self.retained.insert(Arc::clone(topic_name), place);
@@ -223,7 +268,9 @@ impl Journal {
     /// How many operations and questions wait to be taken.
     #[inline]
     pub(crate) fn waiting(&self) -> (usize, usize) {
-        (self.operations.len(), self.fetches.len() + self.retained_fetches.len())
+        // Where nothing is left, somebody may wait for the batch all the same.
+        let operations = self.pending.len().max(usize::from(self.pending.has_stretches()));
+        (operations, self.fetches.len() + self.retained_fetches.len())
     }
 
     /// Compared before and after a piece of work: has it recorded anything?
@@ -235,7 +282,7 @@ impl Journal {
     /// The sequence to wait for, for work begun at `mark`; 0 where nothing needs to be waited for.
     #[inline]
     pub(crate) fn sequence_since(&self, mark: u64) -> u64 {
-        if self.recorded == mark { 0 } else { self.sequence }
+        if self.recorded == mark { 0 } else { self.pending.sequence() }
     }
 
     /// Records that a Session is over.
@@ -243,8 +290,9 @@ impl Journal {
         self.sessions.remove(&client_at(client_id));
         self.record(|| StoreOperation::DeleteSession { client_id: Arc::clone(client_id) });
         if self.enabled {
-            self.endings.push_back((self.sequence, Arc::clone(client_id)));
-            self.last_endings.insert(Arc::clone(client_id), self.sequence);
+            let sequence = self.pending.sequence();
+            self.endings.push_back((sequence, Arc::clone(client_id)));
+            self.last_endings.insert(Arc::clone(client_id), sequence);
         }
     }
 
@@ -254,23 +302,45 @@ impl Journal {
         self.last_endings.get(client_id).copied().unwrap_or(0)
     }
 
-    /// The batch so far. One of which nothing is left is still one: somebody may wait for its sequence.
+    /// The batch so far. One of which nothing is left is still one: somebody may wait for it.
     pub(crate) fn take_batch(&mut self) -> Option<StoreBatch> {
-        if self.operations.is_empty() {
+        if !self.pending.has_stretches() {
             return None;
         }
-        let operations = std::mem::take(&mut self.operations).into_iter().flatten().collect();
+        let (through, operations) = self.pending.take();
         self.deliveries.clear();
         self.released.clear();
         self.inbound.clear();
         self.sessions.clear();
         self.retained.clear();
-        let batch = StoreBatch { sequence: self.sequence, operations };
+        let batch = StoreBatch { sequence: self.batch, operations };
         let bytes = std::mem::take(&mut self.bytes);
-        self.taken.push_back((self.sequence, bytes));
+        self.taken.push_back(Taken { batch: self.batch, through, bytes });
         self.taken_bytes += bytes;
-        self.sequence += 1;
+        self.batch += 1;
         Some(batch)
+    }
+
+    /// What is recorded from now on is another stretch. Those of which nothing is left, and that come after nothing that a
+    /// store has yet to do, are as good as stored; true where there were some.
+    pub(crate) fn settle(&mut self) -> bool {
+        self.pending.close_stretch();
+        if !self.taken.is_empty() {
+            return false;
+        }
+        let Some(sequence) = self.pending.drop_ended() else { return false };
+        self.advance(sequence);
+        true
+    }
+
+    /// Whether [`Journal::settle`] would find something.
+    pub(crate) fn can_settle(&self) -> bool {
+        self.taken.is_empty() && self.pending.has_ended()
+    }
+
+    /// How many operations were over before a batch has taken them, and how many deliveries after that.
+    pub(crate) fn ended(&self) -> (u64, u64) {
+        (self.pending.ended(), self.ended_stored)
     }
 
     /// What is not stored yet holds so many bytes, about.
@@ -287,7 +357,7 @@ impl Journal {
 
     /// The next question, once the batch that it depends on has been taken.
     pub(crate) fn take_fetch(&mut self) -> Option<Fetch> {
-        if self.operations.is_empty() { self.fetches.pop_front() } else { None }
+        if !self.pending.has_stretches() { self.fetches.pop_front() } else { None }
     }
 
     /// Asks for retained messages; returns the question's serial.
@@ -301,14 +371,19 @@ impl Journal {
         self.retained_fetches.pop_front()
     }
 
-    pub(crate) fn stored(&mut self, sequence: u64) {
-        self.stored = self.stored.max(sequence);
-        while let Some((taken, bytes)) = self.taken.front().copied()
-            && taken <= self.stored
+    /// The store has made the batches up to this one safe.
+    pub(crate) fn stored(&mut self, batch: u64) {
+        while let Some(taken) = self.taken.front().copied()
+            && taken.batch <= batch
         {
             self.taken.pop_front();
-            self.taken_bytes -= bytes;
+            self.taken_bytes -= taken.bytes;
+            self.advance(taken.through);
         }
+    }
+
+    fn advance(&mut self, sequence: u64) {
+        self.stored = self.stored.max(sequence);
         while let Some((ending, client_id)) = self.endings.front()
             && *ending <= self.stored
         {
@@ -321,6 +396,11 @@ impl Journal {
 
     pub(crate) fn is_stored(&self, sequence: u64) -> bool {
         sequence <= self.stored
+    }
+
+    /// The last stretch that is safe, with all before it.
+    pub(crate) fn last_stored(&self) -> u64 {
+        self.stored
     }
 }
 

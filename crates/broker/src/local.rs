@@ -70,8 +70,8 @@ pub struct LocalOutcome {
     pub receivers: u32,
     /// A queue or the retained limit was full, and the policy is to say so.
     pub is_over_quota: bool,
-    /// It is as safe as its QoS asks for once [`Broker::stored`] has been called with this sequence; 0 where there is
-    /// nothing to wait for.
+    /// It is as safe as its QoS asks for once [`Broker::stored_through`] is not below this; 0 where there is nothing to wait
+    /// for.
     pub sequence: u64,
 }
 

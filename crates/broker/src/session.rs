@@ -106,6 +106,8 @@ pub(crate) struct Session {
     /// Dropped since the last event about it.
     pub(crate) drops: u64,
     pub(crate) last_drop: DropReason,
+    /// All that was dropped.
+    pub(crate) dropped_count: u64,
 }
 
 impl Session {
@@ -137,6 +139,7 @@ impl Session {
             queue_expires_at_ms: u64::MAX,
             drops: 0,
             last_drop: DropReason::QueueFull,
+            dropped_count: 0,
         }
     }
 

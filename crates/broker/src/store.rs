@@ -138,8 +138,10 @@ pub enum StoreWork {
     /// So many operations that nobody waits for: they lose nothing by being stored with what comes after them, and
     /// some are then not needed any more.
     Unhurried(usize),
-    /// Acknowledgements, messages or a queue wait for it.
+    /// Operations that acknowledgements or messages wait for.
     Awaited,
+    /// There are questions, perhaps beside operations: a queue waits.
+    Asked,
 }
 
 /// A Session wants the next stretch of its queue.

@@ -112,10 +112,37 @@ impl Broker {
         self.resumed.pop_front()
     }
 
-    /// The store has made everything up to this sequence as safe as it promises: what waited for it leaves.
-    pub fn stored(&mut self, sequence: u64, now_ms: u64) {
-        self.journal.stored(sequence);
+    /// The store has made every batch up to this one as safe as it promises: what waited for them leaves.
+    pub fn stored(&mut self, batch: u64, now_ms: u64) {
+        self.journal.stored(batch);
         self.end_trouble(now_ms);
+        self.journal.settle();
+        self.release_withheld(now_ms);
+    }
+
+    /// To be called once a turn of the host: what has been recorded since the last call, and is over already, is as good as
+    /// stored, unless it comes after something that is not. What waited for it leaves; true where there was something.
+    pub fn settle_store(&mut self, now_ms: u64) -> bool {
+        let is_settled = self.journal.settle();
+        if is_settled {
+            self.release_withheld(now_ms);
+        }
+        is_settled
+    }
+
+    /// Whether [`Broker::settle_store`] would let something go.
+    #[must_use]
+    pub fn can_settle_store(&self) -> bool {
+        self.journal.can_settle()
+    }
+
+    /// What a local publisher waits for: see [`crate::LocalOutcome`].
+    #[must_use]
+    pub fn stored_through(&self) -> u64 {
+        self.journal.last_stored()
+    }
+
+    fn release_withheld(&mut self, now_ms: u64) {
         for key in std::mem::take(&mut self.withholding) {
             while let Some(connection) = self.connections.get_mut(key.index()) {
                 match connection.withheld.front() {

@@ -22,11 +22,13 @@ pub mod metrics;
 pub mod objects;
 pub mod options;
 pub mod password;
+mod patience;
 pub mod reader;
 mod shared;
 #[cfg(unix)]
 mod sockets;
 mod state;
+pub mod statistics;
 pub mod store;
 pub mod store_tool;
 mod storing;

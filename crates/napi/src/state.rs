@@ -118,8 +118,8 @@ impl State {
     pub(crate) fn store_status(&mut self) -> u32 {
         let Some(storing) = &mut self.storing else { return 0 };
         let now_ms = self.clock.now();
-        let is_due = self.core.as_ref().is_some_and(|core| storing.is_due(core, now_ms));
-        (if is_due { status::STORE } else { 0 })
+        let has_work = self.core.as_ref().is_some_and(|core| storing.has_work(core, now_ms));
+        (if has_work { status::STORE } else { 0 })
             | (if storing.has_changed() { status::STORE_CHANGED } else { 0 })
             | if self.resumed.is_empty() { 0 } else { status::RESUMED }
     }

@@ -168,7 +168,7 @@ impl NativeBroker {
             NativeStoreStatus {
                 state: storing.metrics().state.name().to_owned(),
                 problem: storing.problem().map(str::to_owned),
-                stored: storing.stored() as f64,
+                stored: core.map_or(0, Broker::stored_through) as f64,
                 is_done: core.is_none_or(|core| storing.is_done(core)),
             }
         })

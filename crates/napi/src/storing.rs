@@ -5,6 +5,8 @@ use topicwire_broker::store::{StoreError, StoreWork};
 use topicwire_broker::{Broker, StoreMetrics, StoreState};
 use topicwire_store::{News, StoreThread, Work};
 
+use crate::patience::Patience;
+
 /// What nobody waits for is given at the latest after so long, or when there is so much of it. The shorter of what a
 /// crash can make happen twice, and the longer of what is never written because it is over by then.
 const UNHURRIED_MS: u64 = 20;
@@ -16,13 +18,14 @@ pub(crate) struct Storing {
     metrics: StoreMetrics,
     /// Why it does not do its work.
     problem: Option<String>,
-    /// The last batch that an in-process publisher waits for, and the last that is safe.
+    /// What an in-process publisher waits for: `Broker::stored_through`.
     awaited: u64,
-    stored: u64,
     /// Everything is to be given at once from now on: the broker is closing.
     hurries: bool,
     /// Since when there is something that nobody waits for.
     unhurried_since_ms: Option<u64>,
+    /// With what somebody waits for.
+    patience: Patience,
     /// Its state has changed since JavaScript last looked.
     has_changed: bool,
 }
@@ -34,50 +37,72 @@ impl Storing {
             metrics: StoreMetrics { state: StoreState::Working, ..StoreMetrics::default() },
             problem: None,
             awaited: 0,
-            stored: 0,
             hurries: false,
             unhurried_since_ms: None,
+            patience: Patience::default(),
             has_changed: false,
         }
     }
 
-    /// Gives the thread what there is, if it is idle and it is time.
+    /// Once a turn: lets go of what is over, and gives the thread what there is, if it is idle and it is time.
     pub(crate) fn give(&mut self, core: &mut Broker, now_ms: u64) {
+        if !self.is_awaited(core) && core.settle_store(now_ms) {
+            self.patience.restart();
+        }
         if !self.is_due(core, now_ms) {
             return;
         }
         self.unhurried_since_ms = None;
         let batch = core.poll_store_batch();
+        let operations = batch.as_ref().map_or(0, |batch| batch.operations.len());
+        self.patience.learn(core.ended_operations(), operations);
         let fetches = std::iter::from_fn(|| core.poll_fetch()).collect();
         let retained = std::iter::from_fn(|| core.poll_retained_fetch()).collect();
         self.thread.give(Work { batch, fetches, retained });
     }
 
+    /// Whether a turn would find something to do.
+    pub(crate) fn has_work(&mut self, core: &Broker, now_ms: u64) -> bool {
+        self.can_settle(core) || self.is_due(core, now_ms)
+    }
+
+    /// Whether there is something to let go of. An in-process publisher hears of it by the news of a batch.
+    fn can_settle(&self, core: &Broker) -> bool {
+        !self.is_awaited(core) && core.can_settle_store()
+    }
+
     /// Whether there is something to give now.
-    pub(crate) fn is_due(&mut self, core: &Broker, now_ms: u64) -> bool {
+    fn is_due(&mut self, core: &Broker, now_ms: u64) -> bool {
         if !self.thread.is_idle() {
             return false;
         }
         match core.store_work() {
             StoreWork::None => {
                 self.unhurried_since_ms = None;
+                self.patience.learn(core.ended_operations(), 0);
                 false
             }
-            StoreWork::Awaited => true,
+            StoreWork::Asked => true,
+            StoreWork::Awaited => self.hurries || self.is_awaited(core) || self.patience.is_over(now_ms),
             StoreWork::Unhurried(operations) => {
+                self.patience.restart();
                 let since_ms = *self.unhurried_since_ms.get_or_insert(now_ms);
                 self.hurries
-                    || self.awaited > self.stored
+                    || self.is_awaited(core)
                     || operations >= UNHURRIED_OPERATIONS
                     || now_ms >= since_ms.saturating_add(UNHURRIED_MS)
             }
         }
     }
 
+    fn is_awaited(&self, core: &Broker) -> bool {
+        self.awaited > core.stored_through()
+    }
+
     /// When there is something to give that is not due yet.
     pub(crate) fn deadline_ms(&self) -> Option<u64> {
-        let since_ms = self.unhurried_since_ms.filter(|_| self.thread.is_idle())?;
-        Some(since_ms.saturating_add(UNHURRIED_MS))
+        let of_unhurried = self.unhurried_since_ms.map(|since_ms| since_ms.saturating_add(UNHURRIED_MS));
+        of_unhurried.into_iter().chain(self.patience.deadline_ms()).min().filter(|_| self.thread.is_idle())
     }
 
     /// Tells the core what has come back.
@@ -86,7 +111,6 @@ impl Storing {
         while let Some(news) = self.thread.take_news() {
             match news {
                 News::Stored { sequence, operations, bytes, took } => {
-                    self.stored = sequence;
                     self.metrics.batches += 1;
                     self.metrics.operations += operations as u64;
                     self.metrics.bytes += bytes;
@@ -102,7 +126,7 @@ impl Storing {
                     self.problem = None;
                     self.has_changed = true;
                     // Where it was a question, no batch follows that would tell the core.
-                    core.stored(self.stored, now_ms);
+                    core.stored(0, now_ms);
                 }
                 _ => {}
             }
@@ -121,7 +145,7 @@ impl Storing {
         core.store_failed(error, now_ms);
     }
 
-    /// An in-process publisher waits for this batch.
+    /// An in-process publisher waits for this.
     pub(crate) fn wait_for(&mut self, sequence: u64) {
         self.awaited = self.awaited.max(sequence);
     }
@@ -142,11 +166,6 @@ impl Storing {
 
     pub(crate) fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
-    }
-
-    /// The last batch that is safe.
-    pub(crate) fn stored(&self) -> u64 {
-        self.stored
     }
 
     pub(crate) fn has_changed(&self) -> bool {

@@ -57,6 +57,15 @@ pub enum Stage {
     AwaitPubcomp,
 }
 
+impl Stage {
+    /// Of an exchange whose PUBLISH has just been sent, at QoS 1 or 2.
+    #[inline]
+    #[must_use]
+    pub fn first(qos: QoS) -> Self {
+        if qos == QoS::ExactlyOnce { Self::AwaitPubrec } else { Self::AwaitPuback }
+    }
+}
+
 /// What follows from a PUBREC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PubrecStep<M> {
@@ -182,7 +191,7 @@ impl<M: Clone> Outbound<M> {
     /// [`NoFreePacketId`]: 65,535 exchanges are open.
     #[inline]
     pub fn begin(&mut self, qos: QoS, message: M) -> Result<PacketId, NoFreePacketId> {
-        let stage = if qos == QoS::ExactlyOnce { Stage::AwaitPubrec } else { Stage::AwaitPuback };
+        let stage = Stage::first(qos);
         let exchange = Exchange {
             order: self.next_order,
             stage: Some(stage),

@@ -28,6 +28,7 @@ pub(crate) enum News {
 impl World {
     /// Takes the current batch and all questions.
     pub(crate) fn take_batch(&mut self) {
+        let _ = self.broker.settle_store(self.now_ms);
         if let Some(batch) = self.broker.poll_store_batch() {
             self.note(|_| format!("    batch {} is taken: {:?}", batch.sequence, batch.operations));
             if !self.setup.commits_at_once {

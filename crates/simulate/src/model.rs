@@ -27,7 +27,7 @@ mod which;
 
 pub(crate) use judge::Written;
 pub(crate) use state::{
-    Conn, Due, Ending, Expected, Group, Origin, Phase, Session, Snapshot, Subscription, Tag,
+    Conn, Due, Ending, Expected, Group, Origin, Phase, Safe, Session, Snapshot, Subscription, Tag,
 };
 
 use crate::packet::Message;

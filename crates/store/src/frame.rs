@@ -153,4 +153,9 @@ mod tests {
         let body = &bytes[HEAD_BYTES..];
         assert!((1..body.len()).all(|len| decode(&body[..len]).is_none()));
     }
+
+    #[test]
+    fn zeros_are_no_frame() {
+        assert!(Head::decode(&[0; HEAD_BYTES]).frame(Vec::new()).is_none());
+    }
 }

@@ -28,6 +28,9 @@ const NOT_MADE: u8 = 0;
 const MADE: u8 = b'M';
 /// So much is read at once where a large part of the file is.
 const STRETCH_BYTES: u64 = 1 << 20;
+/// With `power` the file is made longer by so many zeros at a time: a sync that has to note a new length, or new blocks, takes
+/// several times as long as one that does not.
+const AHEAD_BYTES: usize = 1 << 18;
 
 /// How far a store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub(crate) struct Journal {
     durability: Durability,
     /// Where the next frame goes.
     end: u64,
+    /// The length of the file.
+    len: u64,
 }
 
 impl Journal {
@@ -90,7 +95,7 @@ impl Journal {
         each: &mut dyn FnMut(u64, &Changes) -> Result<(), StoreError>,
     ) -> Result<Self, JournalError> {
         let len = file.len().map_err(|error| io_error(&error))?;
-        let mut journal = Self { file, durability, end: BEGIN_BYTES as u64 };
+        let mut journal = Self { file, durability, end: BEGIN_BYTES as u64, len };
         journal.check_header()?;
         let mut last = None;
         while let Some(Frame { sequence, body, .. }) = journal.frame(journal.end, len)? {
@@ -136,20 +141,30 @@ impl Journal {
         let frame = frame::encode(sequence, flags, changes)
             .ok_or_else(|| StoreError::Failed("a batch of more than four gigabytes".to_owned()))?;
         self.file.write(self.end, &frame).map_err(|error| io_error(&error))?;
+        let end = self.end + frame.len() as u64;
         if self.durability == Durability::Power {
+            self.write_ahead(end);
             self.file.sync().map_err(|error| io_error(&error))?;
         }
-        self.end += frame.len() as u64;
+        self.end = end;
         Ok(())
+    }
+
+    /// Makes the file longer where the frame has. Where there is no room for that, there was room for the frame.
+    fn write_ahead(&mut self, end: u64) {
+        if end > self.len {
+            let is_written = self.file.write(end, &[0; AHEAD_BYTES]).is_ok();
+            self.len = if is_written { end + AHEAD_BYTES as u64 } else { end };
+        }
     }
 
     /// Begins anew, after the tables have been synced with all that is in here. Gives space back beyond `keep_bytes`.
     pub(crate) fn restart(&mut self, keep_bytes: u64) {
         self.end = BEGIN_BYTES as u64;
         let keep = self.end + keep_bytes;
-        if self.file.len().is_ok_and(|len| len > keep) {
-            // It stays as long as it is where that fails, which hurts nobody.
-            let _ = self.file.set_len(keep);
+        // It stays as long as it is where that fails, which hurts nobody.
+        if self.file.len().is_ok_and(|len| len > keep) && self.file.set_len(keep).is_ok() {
+            self.len = self.len.min(keep);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is in a batch: nothing that has come and gone meanwhile, and not more than may wait for the store.
 
-use topicwire_broker::store::{Store, StoreOperation};
+use topicwire_broker::store::{Store, StoreOperation, StoreWork};
 use topicwire_codec::{PacketType, QoS, ReasonCode, Version};
 
 use crate::support::*;
@@ -30,6 +30,12 @@ fn taken(bench: &mut Bench) -> Vec<StoreOperation> {
     bench.broker.stored(batch.sequence, bench.now_ms);
     bench.run();
     batch.operations
+}
+
+/// A turn of the host, without its store.
+fn settle(bench: &mut Bench) {
+    let _ = bench.broker.settle_store(bench.now_ms);
+    bench.run();
 }
 
 #[test]
@@ -79,6 +85,7 @@ fn a_delivery_that_the_store_knows_is_deleted_there() {
     commit(&mut bench);
     let id = bench.publish_of(subscriber).id();
     bench.send_ack(subscriber, PacketType::Puback, id);
+    assert_eq!(bench.broker.ended_operations(), (0, 1));
     let operations = taken(&mut bench);
     assert!(matches!(&operations[..], [StoreOperation::DeleteDelivery { .. }]), "{operations:?}");
 }
@@ -171,4 +178,98 @@ fn publishers_wait_while_the_store_is_behind_and_lose_nothing() {
     assert_eq!(acknowledged, 50);
     assert_eq!(bench.broker.metrics().unstored_bytes, 0);
     assert_eq!(bench.store.as_ref().unwrap().session("s").unwrap().deliveries.len(), 50);
+}
+
+#[test]
+fn a_turn_of_which_nothing_is_left_waits_for_no_store() {
+    let mut bench = by_hand();
+    let subscriber = subscriber(&mut bench);
+    bench.acknowledging(subscriber);
+    let publisher = bench.connect(Version::V3_1_1, "p");
+    let id = bench.send_publish(publisher, "t", b"1", QoS::AtLeastOnce, |_| {});
+    assert_eq!(bench.rest(publisher), []);
+    settle(&mut bench);
+    assert_eq!(bench.rest(publisher), [Got::Puback(id, ReasonCode::Success)]);
+    assert_eq!(bench.broker.store_work(), StoreWork::None);
+    assert!(bench.broker.poll_store_batch().is_none());
+}
+
+#[test]
+fn a_turn_that_is_over_waits_for_those_before_it() {
+    let mut bench = by_hand();
+    let subscriber = subscriber(&mut bench);
+    let publisher = bench.connect(Version::V5_0, "p");
+    let first = bench.send_publish(publisher, "t", b"1", QoS::AtLeastOnce, |_| {});
+    settle(&mut bench);
+    let second = bench.send_publish(publisher, "t", b"2", QoS::AtLeastOnce, |_| {});
+    settle(&mut bench);
+    let ids: Vec<_> = bench.publishes(subscriber).iter().map(|publish| publish.id()).collect();
+    bench.send_ack(subscriber, PacketType::Puback, ids[1]);
+    settle(&mut bench);
+    assert_eq!(bench.rest(publisher), []);
+    bench.send_ack(subscriber, PacketType::Puback, ids[0]);
+    settle(&mut bench);
+    let success = ReasonCode::Success;
+    assert_eq!(bench.rest(publisher), [Got::Puback(first, success), Got::Puback(second, success)]);
+}
+
+#[test]
+fn a_turn_that_is_over_waits_for_a_batch_that_the_store_has() {
+    let mut bench = by_hand();
+    let subscriber = subscriber(&mut bench);
+    let publisher = bench.connect(Version::V5_0, "p");
+    let first = bench.send_publish(publisher, "t", b"1", QoS::AtLeastOnce, |_| {});
+    let batch = bench.broker.poll_store_batch().expect("a batch");
+    let second = bench.send_publish(publisher, "t", b"2", QoS::AtLeastOnce, |_| {});
+    let ids: Vec<_> = bench.publishes(subscriber).iter().map(|publish| publish.id()).collect();
+    bench.send_ack(subscriber, PacketType::Puback, ids[1]);
+    settle(&mut bench);
+    assert_eq!(bench.rest(publisher), []);
+    bench.broker.stored(batch.sequence, bench.now_ms);
+    bench.run();
+    let success = ReasonCode::Success;
+    assert_eq!(bench.rest(publisher), [Got::Puback(first, success), Got::Puback(second, success)]);
+}
+
+#[test]
+fn what_a_later_operation_stands_for_is_not_over() {
+    let mut bench = by_hand();
+    let publisher = bench.connect(Version::V5_0, "p");
+    let first = bench.send_publish(publisher, "t", b"1", QoS::AtLeastOnce, |it| it.retain = true);
+    settle(&mut bench);
+    let second = bench.send_publish(publisher, "t", b"2", QoS::AtLeastOnce, |it| it.retain = true);
+    settle(&mut bench);
+    // Were the first acknowledged now, a crash would bring back what was there before it.
+    assert_eq!(bench.rest(publisher), []);
+    assert_eq!(taken(&mut bench).len(), 1);
+    let success = ReasonCode::Success;
+    assert_eq!(bench.rest(publisher), [Got::Puback(first, success), Got::Puback(second, success)]);
+}
+
+#[test]
+fn operations_that_are_over_are_counted_and_their_places_are_not_mistaken_for_others() {
+    let mut bench = by_hand();
+    let subscriber = subscriber(&mut bench);
+    let publisher = bench.connect(Version::V3_1_1, "p");
+    let (before, _) = bench.broker.ended_operations();
+    for round in 0..100_u8 {
+        bench.send_publish(publisher, "t", &[round, 1], QoS::AtLeastOnce, |_| {});
+        bench.send_publish(publisher, "t", &[round, 2], QoS::AtLeastOnce, |_| {});
+        let ids: Vec<_> = bench.publishes(subscriber).iter().map(|publish| publish.id()).collect();
+        bench.send_ack(subscriber, PacketType::Puback, ids[1]);
+        bench.send_ack(subscriber, PacketType::Puback, ids[0]);
+        settle(&mut bench);
+        assert_eq!(bench.rest(publisher).len(), 2);
+    }
+    assert_eq!(bench.broker.ended_operations().0 - before, 400);
+    bench.send_publish(publisher, "t", b"last", QoS::AtLeastOnce, |_| {});
+    let operations = taken(&mut bench);
+    assert!(
+        matches!(
+            &operations[..],
+            [StoreOperation::PutDelivery { delivery, .. }, StoreOperation::PutExchange { .. }]
+                if delivery.message.payload() == b"last"
+        ),
+        "{operations:?}"
+    );
 }

@@ -20,6 +20,7 @@ mod refusals;
 mod regressions;
 mod retained;
 mod sessions;
+mod statistics;
 mod subscriptions;
 mod support;
 mod trouble;

@@ -128,7 +128,7 @@ impl Sender {
     }
 
     fn opened(&mut self, packet_id: PacketId, qos: QoS, message: u32) {
-        let stage = if qos == QoS::ExactlyOnce { Stage::AwaitPubrec } else { Stage::AwaitPuback };
+        let stage = Stage::first(qos);
         self.open(packet_id, Some(stage), Some(message));
         assert!(self.counted() <= usize::from(self.window), "more is under way than the peer takes");
     }

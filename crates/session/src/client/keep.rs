@@ -110,7 +110,7 @@ impl Client {
     #[inline]
     pub(super) fn record_exchange(&mut self, packet_id: PacketId, qos: QoS, ticket: Ticket) {
         if let Some(journal) = &mut self.journal {
-            let stage = if qos == QoS::ExactlyOnce { Stage::AwaitPubrec } else { Stage::AwaitPuback };
+            let stage = Stage::first(qos);
             journal.put_exchange(packet_id, ticket.0, stage);
         }
     }
@@ -174,7 +174,7 @@ impl Client {
                     self.settle(|client| client.write_ack(packet_type, packet_id, reason_code), now_ms);
                 }
                 Held::Publish { packet_id, qos, dup, message } => {
-                    let stage = if qos == QoS::ExactlyOnce { Stage::AwaitPubrec } else { Stage::AwaitPuback };
+                    let stage = Stage::first(qos);
                     // A server may answer what it has not been sent.
                     if self.session.outbound.awaits(packet_id, stage) {
                         self.send_stored(&message, qos, packet_id, dup, now_ms);

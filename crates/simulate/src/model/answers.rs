@@ -1,7 +1,7 @@
 //! The answers that a connection is owed: CONNACK, acknowledgements, SUBACK, UNSUBACK and PINGRESP.
 
 use super::shared::in_doubt;
-use super::{Conn, Due, Expected, LinkId, Model, Verdict, violation};
+use super::{Conn, Due, Expected, LinkId, Model, Origin, Safe, Verdict, violation};
 use crate::packet::ConnackGot;
 
 use topicwire_codec::{PacketType, ReasonCode};
@@ -47,15 +47,29 @@ impl Model {
         let Some(at) = conn.first_of_kind(answer) else {
             return violation(format!("{answer:?} answers nothing"));
         };
-        let (expected, batch) = &conn.expected[at];
+        let (expected, Safe { batch, message }) = conn.expected[at].clone();
         if !expected.allows(answer) {
             return violation(format!("{answer:?} where {expected:?} is due"));
         }
-        if *batch > self.told {
+        conn.expected.remove(at);
+        if batch > self.told && !message.is_some_and(|number| self.is_over(number)) {
             return violation(format!("{answer:?} before batch {batch} is stored ({} is)", self.told));
         }
-        conn.expected.remove(at);
         Ok(())
+    }
+
+    /// Whether no stored Session still has to be sent this message, or to acknowledge it.
+    fn is_over(&self, number: u32) -> bool {
+        let is_left = |due: &Due| {
+            due.message.number == number
+                && !due.may_be_full
+                && !due.was_too_large
+                && due.expires_at_ms == u64::MAX
+        };
+        self.sessions.values().filter(|session| session.is_stored).all(|session| {
+            !session.queue.iter().any(|due| due.origin == Origin::Plain && is_left(due))
+                && !session.open.values().any(is_left)
+        })
     }
 
     /// A QoS 2 message that the client does not accept any more is given up with PUBREL, so that its identifier means

@@ -61,7 +61,7 @@ impl Model {
         if let Some(reason_code) = refusal {
             let connack =
                 Expected::Connack { session_present: false, refusal: Some(reason_code), expiry_secs };
-            conn.expected.push((connack, 0));
+            conn.expected.push((connack, 0.into()));
             conn.phase = Phase::Over(None);
             return;
         }
@@ -142,7 +142,7 @@ impl Model {
             due.was_too_large |= due.is_too_large(conn);
         }
         let batch = if session.is_stored { self.batch } else { 0 };
-        conn.expected.push((Expected::Connack { session_present, refusal: None, expiry_secs }, batch));
+        conn.expected.push((Expected::Connack { session_present, refusal: None, expiry_secs }, batch.into()));
     }
 
     /// A Network Connection ends, once.

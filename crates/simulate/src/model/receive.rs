@@ -7,7 +7,7 @@ use topicwire_codec::{PacketType, ReasonCode, SubscribeOptions};
 
 use super::life::expiry_time;
 use super::route::shared_filter;
-use super::{Conn, Ending, Expected, LinkId, Model, Phase, Subscription, Verdict, violation};
+use super::{Conn, Ending, Expected, LinkId, Model, Phase, Safe, Subscription, Verdict, violation};
 use crate::packet::{ClientPacket, Message};
 
 impl Model {
@@ -51,7 +51,7 @@ impl Model {
                 self.subscribe(link, *id, subscription_id.unwrap_or(0), filters, now_ms);
             }
             ClientPacket::Unsubscribe { id, filters } => self.unsubscribe(link, *id, filters),
-            ClientPacket::Ping => conn.expected.push((Expected::Pong, 0)),
+            ClientPacket::Ping => conn.expected.push((Expected::Pong, 0.into())),
             ClientPacket::Disconnect { reason_code, expiry_secs } => {
                 self.disconnect(link, *reason_code, *expiry_secs, now_ms);
             }
@@ -119,8 +119,13 @@ impl Model {
         {
             session.inbound.remove(&id);
         }
-        let batch = if is_durable || routed.is_durable { self.batch } else { 0 };
-        self.expect(link, Expected::Ack { kind, id, reason_code }, batch);
+        // An error promises nothing, whether the version can say so or not.
+        let is_stored = is_durable || routed.is_durable || routed.changes_retained;
+        let batch = if is_stored && !is_refused { self.batch } else { 0 };
+        // What is retained is not over by being acknowledged, nor is the identifier that a stored Session keeps for QoS 2.
+        let can_be_over = !is_durable && !routed.changes_retained;
+        let safe = Safe { batch, message: can_be_over.then_some(message.number) };
+        self.expect(link, Expected::Ack { kind, id, reason_code }, safe);
         Ok(())
     }
 
@@ -133,7 +138,7 @@ impl Model {
         let answer = |kind, is_known| {
             let not_found = if is_v5 { ReasonCode::PacketIdentifierNotFound } else { ReasonCode::Success };
             let reason_code = if is_known { ReasonCode::Success } else { not_found };
-            (Expected::Ack { kind, id, reason_code }, if is_known { batch } else { 0 })
+            (Expected::Ack { kind, id, reason_code }, Safe::from(if is_known { batch } else { 0 }))
         };
         match kind {
             PacketType::Puback if qos == 1 => {
@@ -260,9 +265,9 @@ impl Model {
         self.end(link, Ending::ByPeer(reason_code), now_ms);
     }
 
-    fn expect(&mut self, link: LinkId, expected: Expected, batch: u64) {
+    fn expect(&mut self, link: LinkId, expected: Expected, safe: impl Into<Safe>) {
         if let Some(conn) = self.conns.get_mut(&link) {
-            conn.expected.push((expected, batch));
+            conn.expected.push((expected, safe.into()));
         }
     }
 

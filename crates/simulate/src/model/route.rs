@@ -19,6 +19,8 @@ pub(crate) struct Routed {
     pub(crate) matched: usize,
     /// Something that must survive a crash has changed.
     pub(crate) is_durable: bool,
+    /// What is retained has changed.
+    pub(crate) changes_retained: bool,
     /// It could not be retained.
     pub(crate) is_over_retained_limit: bool,
     /// Deliveries that the queue may have had no room for.
@@ -243,7 +245,7 @@ impl Model {
         if message.payload.is_empty() {
             if let Some(old) = self.retained.remove(&message.topic_name) {
                 self.no_longer_retained(old.uid);
-                routed.is_durable = true;
+                routed.changes_retained = true;
             }
             return;
         }
@@ -257,7 +259,7 @@ impl Model {
         if let Some(old) = self.retained.insert(Rc::clone(&message.topic_name), retained) {
             self.no_longer_retained(old.uid);
         }
-        routed.is_durable = true;
+        routed.changes_retained = true;
     }
 
     /// Whoever is still owed it may or may not have been sent it.

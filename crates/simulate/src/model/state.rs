@@ -65,6 +65,21 @@ pub(crate) struct Due {
     pub(crate) batch: u64,
 }
 
+/// When an answer may leave.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Safe {
+    /// When this batch is stored.
+    pub(crate) batch: u64,
+    /// Or when all who were to get this message, and whose Sessions are stored, have acknowledged it.
+    pub(crate) message: Option<u32>,
+}
+
+impl From<u64> for Safe {
+    fn from(batch: u64) -> Self {
+        Self { batch, message: None }
+    }
+}
+
 /// A retained message that new subscriptions are owed: once for each, or once for several that ask before it leaves.
 #[derive(Clone, Debug)]
 pub(crate) struct Owed {
@@ -170,8 +185,8 @@ pub(crate) struct Conn {
     pub(crate) maximum_packet_size: usize,
     pub(crate) alias_maximum: u16,
     pub(crate) aliases: BTreeMap<u16, String>,
-    /// The answers it is owed, each with the batch that has to be stored before.
-    pub(crate) expected: Vec<(Expected, u64)>,
+    /// The answers it is owed, each with what has to be safe before.
+    pub(crate) expected: Vec<(Expected, Safe)>,
     /// PUBRELs of an earlier connection that are to be sent again.
     pub(crate) repeats: BTreeSet<u16>,
     /// Identifiers of QoS 1 and 2 messages that are under way on this connection.

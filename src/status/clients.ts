@@ -1,0 +1,58 @@
+/** The clients that are connected, with their figures. */
+import type { AnyConnection } from '../connection.js'
+import type { NativeClientStatistics } from '../native.js'
+import type { Protocol } from '../transports/transport.js'
+
+/** How many clients `$SYS/topicwire/clients` names. */
+export const MOST_CLIENTS = 500
+const LONGEST_NAME = 256
+
+const versionNames: Readonly<Record<number, string>> = { 3: '3.1', 4: '3.1.1', 5: '5.0' }
+
+/** One client. */
+export interface ClientStatus {
+  readonly clientId: string
+  readonly username?: string
+  readonly protocol: Protocol
+  /** '5.0', '3.1.1' or '3.1'. */
+  readonly version: string
+  readonly remoteAddress: string
+  /** Milliseconds since 1970. */
+  readonly connectedSinceMs: number
+  readonly subscriptions: number
+  readonly queuedMessages: number
+  readonly queuedBytes: number
+  readonly inflightMessages: number
+  readonly outBufferBytes: number
+  readonly droppedMessages: number
+}
+
+/** The first `most` of those connections whose CONNECT was accepted. */
+export function clientStatuses(
+  connections: Iterable<AnyConnection | undefined>,
+  statisticsOf: (clientId: string) => NativeClientStatistics | null,
+  most: number,
+): ClientStatus[] {
+  const found: ClientStatus[] = []
+  for (const connection of connections) {
+    if (found.length >= most) break
+    if (connection?.accepted === undefined) continue
+    const { clientId, username, protocol, remoteAddress, accepted } = connection
+    const figures = statisticsOf(clientId)
+    found.push({
+      clientId: clientId.slice(0, LONGEST_NAME),
+      ...(username !== undefined && { username: username.slice(0, LONGEST_NAME) }),
+      protocol,
+      version: versionNames[accepted.version] ?? '',
+      remoteAddress,
+      connectedSinceMs: accepted.atMs,
+      subscriptions: figures?.subscriptions ?? 0,
+      queuedMessages: figures?.queuedMessages ?? 0,
+      queuedBytes: figures?.queuedBytes ?? 0,
+      inflightMessages: figures?.inflightMessages ?? 0,
+      outBufferBytes: figures?.outBufferBytes ?? 0,
+      droppedMessages: figures?.droppedMessages ?? 0,
+    })
+  }
+  return found
+}
