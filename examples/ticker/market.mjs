@@ -13,7 +13,7 @@ const SYMBOLS = [
   'KITE',
   'LYNX',
 ]
-const OFFERS = 25
+const OFFERS = 60
 
 export class Market {
   #sequence = 0
