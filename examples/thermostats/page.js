@@ -50,7 +50,9 @@ function showState(room, { temperature, target, isHeating }) {
   if (readings.length > READINGS) readings.shift()
   const lowest = Math.min(...readings) - 0.2
   const range = Math.max(...readings) + 0.2 - lowest
-  const points = readings.map((y, x) => `${(x * 100) / (readings.length - 1 || 1)},${30 - ((y - lowest) * 30) / range}`)
+  const points = readings.map(
+    (y, x) => `${(x * 100) / (readings.length - 1 || 1)},${30 - ((y - lowest) * 30) / range}`,
+  )
   find('polyline').setAttribute('points', points.join(' '))
 }
 

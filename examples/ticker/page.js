@@ -38,7 +38,9 @@ function show({ state, perSecond, quotes }) {
     if (prices.length > POINTS) prices.shift()
     const lowest = Math.min(...prices)
     const range = Math.max(...prices) - lowest || 1
-    const points = prices.map((y, x) => `${(x * 100) / (prices.length - 1 || 1)},${30 - ((y - lowest) * 30) / range}`)
+    const points = prices.map(
+      (y, x) => `${(x * 100) / (prices.length - 1 || 1)},${30 - ((y - lowest) * 30) / range}`,
+    )
     card.querySelector('polyline').setAttribute('points', points.join(' '))
   }
 }
