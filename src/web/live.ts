@@ -15,6 +15,7 @@ import type { Transport, TransportSink } from '../transports/transport.js'
 import { type WebSocketOrigin, WebSocketPipe } from '../transports/websocket.js'
 import { codeOf, errorAnswer, messageMembers, type WebError } from './answers.js'
 import { type Command, CommandError, type ConnectCommand, parseCommand, payloadOf } from './commands.js'
+import { type Frame, Intake, type IntakeHost } from './intake.js'
 import { type Answered, isRefusal, PacketHalf, type PacketListener } from './packets.js'
 import { type RequestListener, Requests } from './requests.js'
 
@@ -46,7 +47,10 @@ interface Unacknowledged {
 }
 
 /** See the head of this file. */
-export class LiveTransport extends WebSocketPipe implements Transport, PacketListener, RequestListener {
+export class LiveTransport
+  extends WebSocketPipe
+  implements Transport, PacketListener, RequestListener, IntakeHost
+{
   readonly protocol = 'live'
   readonly #origin: WebSocketOrigin
   readonly #context: LiveContext
@@ -57,13 +61,7 @@ export class LiveTransport extends WebSocketPipe implements Transport, PacketLis
   #clientId = ''
   #receiveMaximum = LARGEST_RECEIVE_MAXIMUM
   #requests: Requests | undefined
-  /** Frames that have to wait. */
-  readonly #held: { data: Buffer; isBinary: boolean }[] = []
-  #isPumpDue = false
-  /** Why the peer is not read: the core says so, its answers are not taken, or it has enough under way. */
-  #isStopped = false
-  #isBacklogged = false
-  #isReading = true
+  readonly #intake = new Intake(this)
   /** The number of the oldest message that is not acknowledged, minus one. */
   #acknowledged = 0
   #unacknowledged: Unacknowledged[] = []
@@ -104,13 +102,20 @@ export class LiveTransport extends WebSocketPipe implements Transport, PacketLis
   }
 
   override pause(): void {
-    this.#isStopped = true
-    this.#read()
+    this.#intake.setStopped(true)
   }
 
   override resume(): void {
-    this.#isStopped = false
-    this.#read()
+    this.#intake.setStopped(false)
+  }
+
+  isBusy(): boolean {
+    return this.#state === 'connecting' || this.#packets.pendingCount >= this.#receiveMaximum
+  }
+
+  setReading(isReading: boolean): void {
+    if (isReading) super.resume()
+    else super.pause()
   }
 
   protected override closeWith(code: number, reason: string): void {
@@ -125,8 +130,7 @@ export class LiveTransport extends WebSocketPipe implements Transport, PacketLis
 
   protected receive(_sink: TransportSink, data: Buffer, isBinary: boolean): void {
     this.#isAlive = true
-    if (this.#isHeld() || this.#held.length > 0) this.#held.push({ data, isBinary })
-    else this.#take(data, isBinary)
+    this.#intake.offer({ data, isBinary })
   }
 
   onConnack({ reasonCode, sessionPresent, properties }: ConnackPacket): void {
@@ -152,7 +156,7 @@ export class LiveTransport extends WebSocketPipe implements Transport, PacketLis
       retainAvailable: properties.retainAvailable ?? true,
     }
     this.#send(JSON.stringify(answer))
-    this.#read()
+    this.#intake.update()
   }
 
   onMessage(packet: PublishPacket): void {
@@ -180,10 +184,10 @@ export class LiveTransport extends WebSocketPipe implements Transport, PacketLis
   }
 
   /** Deals with one frame. */
-  #take(data: Buffer, isBinary: boolean): void {
+  take(frame: Frame): void {
     let id: number | undefined
     try {
-      const command = parseCommand(data, isBinary)
+      const command = parseCommand(frame.data, frame.isBinary)
       id = command.id
       if (this.#state === 'new') {
         if (command.type === 'connect') {
@@ -191,7 +195,7 @@ export class LiveTransport extends WebSocketPipe implements Transport, PacketLis
           return
         }
         this.#connect({ type: 'connect' })
-        this.#held.push({ data, isBinary })
+        this.#intake.putBack(frame)
         return
       }
       this.#do(command)
@@ -201,7 +205,7 @@ export class LiveTransport extends WebSocketPipe implements Transport, PacketLis
       else if (error instanceof MqttError) this.#send(errorAnswer(refusalOf(error), id))
       else throw error
     }
-    this.#read()
+    this.#intake.update()
   }
 
   #connect(command: ConnectCommand): void {
@@ -228,7 +232,7 @@ export class LiveTransport extends WebSocketPipe implements Transport, PacketLis
     this.#clientId = clientId
     this.#connectId = command.id
     this.#state = 'connecting'
-    this.#read()
+    this.#intake.update()
   }
 
   #do(command: Command): void {
@@ -311,7 +315,7 @@ export class LiveTransport extends WebSocketPipe implements Transport, PacketLis
         const isUnheard = otherwise === 'ERR_MQTT_PUBLISH_REFUSED' && reasonCode === NO_MATCHING_SUBSCRIBERS
         this.#ok(id, isUnheard ? ',"matching":false' : '')
       }
-      this.#read()
+      this.#intake.update()
     }
   }
 
@@ -337,58 +341,20 @@ export class LiveTransport extends WebSocketPipe implements Transport, PacketLis
     const { socket, webSocket } = this.#origin
     if (this.#state === 'ended' || webSocket.readyState !== webSocket.OPEN) return
     socket.write(frameOf(Buffer.from(answer), false))
-    if (socket.writableLength <= BACKLOG_BYTES || this.#isBacklogged) return
-    this.#isBacklogged = true
+    if (socket.writableLength <= BACKLOG_BYTES || this.#intake.isBacklogged) return
     socket.write(EMPTY, this.#onBacklogGone)
-    this.#read()
+    this.#intake.setBacklogged(true)
   }
 
   readonly #onBacklogGone = (): void => {
     this.#isAlive = true
-    this.#isBacklogged = false
-    this.#read()
-  }
-
-  #isHeld(): boolean {
-    return (
-      this.#isStopped ||
-      this.#isBacklogged ||
-      this.#state === 'connecting' ||
-      this.#packets.pendingCount >= this.#receiveMaximum
-    )
-  }
-
-  /** Stops or goes on reading, as things are now. */
-  #read(): void {
-    if (this.#state === 'ended') return
-    const isHeld = this.#isHeld()
-    if (!isHeld && this.#held.length > 0) {
-      // Not from within a call of the core's.
-      if (!this.#isPumpDue) queueMicrotask(this.#pump)
-      this.#isPumpDue = true
-      return
-    }
-    if (isHeld !== this.#isReading) return
-    this.#isReading = !isHeld
-    if (isHeld) super.pause()
-    else super.resume()
-  }
-
-  readonly #pump = (): void => {
-    this.#isPumpDue = false
-    while (!this.#isHeld() && this.#state !== 'ended') {
-      const next = this.#held.shift()
-      if (next === undefined) break
-      this.#take(next.data, next.isBinary)
-    }
-    this.#read()
+    this.#intake.setBacklogged(false)
   }
 
   /** A peer that is not read for a reason of ours cannot be heard either. */
   #ping(): void {
     const { webSocket } = this.#origin
-    const isDeaf = !this.#isReading && !this.#isBacklogged
-    if (!this.#isAlive && !isDeaf) {
+    if (!this.#isAlive && !this.#intake.isDeaf) {
       this.destroy()
       return
     }
@@ -408,7 +374,7 @@ export class LiveTransport extends WebSocketPipe implements Transport, PacketLis
     clearInterval(this.#pinger)
     this.#requests?.close()
     this.#packets.close()
-    this.#held.length = 0
+    this.#intake.end()
     this.#unacknowledged = []
   }
 }
