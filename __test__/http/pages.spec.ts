@@ -86,6 +86,17 @@ describe('plain HTTP', () => {
     expect(response).toContain('closing')
   })
 
+  it('takes no message while it closes, and says so', async () => {
+    const client = await RawClient.connect(http.port)
+    client.send('POST /publish/a HTTP/1.1\r\n')
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    await http.listener.close()
+    client.send('Host: localhost\r\nContent-Length: 1\r\n\r\nx')
+    const response = (await client.end()).toString()
+    expect(response).toMatch(/^HTTP\/1\.1 503 Service Unavailable\r\n/)
+    expect(response).toContain('ERR_MQTT_BROKER_CLOSED')
+  })
+
   it.each(['/nothing', '/topic/a', '/mqtt2', '/%2e%2e/etc/passwd'])('answers %s with 404', async (path) => {
     const { status, text } = await ask(path)
     expect(status).toBe(404)

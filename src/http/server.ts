@@ -78,7 +78,9 @@ export class HttpFront {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    if (this.#closing || !(this.#web.answer(request, response) || this.#answersPage(request, response))) {
+    const isAnswered =
+      this.#web.answer(request, response, this.#closing) || this.#answersPage(request, response)
+    if (!isAnswered) {
       answer(request, response, this.#closing, this.#acceptor.storeStatus, this.#acceptor.options.status)
     }
     const isLast = !response.shouldKeepAlive || response.getHeader('Connection') === 'close'
@@ -86,7 +88,7 @@ export class HttpFront {
   }
 
   #answersPage(request: IncomingMessage, response: ServerResponse): boolean {
-    if (!this.#acceptor.options.status || lacksHost(request)) return false
+    if (this.#closing || !this.#acceptor.options.status || lacksHost(request)) return false
     return answerPage(request, response, pathOf(request))
   }
 }

@@ -26,6 +26,11 @@ const UINT32 = 4_294_967_295
 const TOPIC_NAME_INVALID = 0x90
 const IMPLEMENTATION_SPECIFIC = 0x83
 const PREFLIGHT_SECS = 600
+const CLOSING = {
+  code: 'ERR_MQTT_BROKER_CLOSED',
+  reasonCode: 0x8b,
+  text: 'The broker is shutting down.',
+} as const
 const FORMS = /^(application\/x-www-form-urlencoded|multipart\/form-data)\b/i
 
 /** See the head of this file. Made by the HTTP half of a listener. */
@@ -40,7 +45,7 @@ export class WebFront {
   }
 
   /** Answers a request for an address of the web protocol. False, and nothing done, where it is for another. */
-  answer(request: IncomingMessage, response: ServerResponse): boolean {
+  answer(request: IncomingMessage, response: ServerResponse, isClosing: boolean): boolean {
     const path = pathOf(request)
     if (path === MODULE_PATH && !lacksHost(request)) return answerModule(request, response)
     const method = path.startsWith(EVENTS_PATH) ? 'GET' : path.startsWith(PUBLISH_PATH) ? 'POST' : undefined
@@ -60,6 +65,9 @@ export class WebFront {
       response.setHeader('Allow', `${method}, OPTIONS`)
       request.resume()
       send(request, response, 405, `This address takes ${method}.`)
+    } else if (isClosing) {
+      request.resume()
+      refuseRequest(response, 503, CLOSING)
     } else this.#open(request, response, path, method)
     return true
   }
