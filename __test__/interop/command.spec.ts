@@ -38,6 +38,7 @@ describeWithPeers(['paho2', 'chromium'], 'npm start', () => {
   test('prints the addresses to use', () => {
     expect(command.stdout.split('\n').slice(1)).toEqual([
       `mqtt://127.0.0.1:${place.port}`,
+      `http://127.0.0.1:${place.port}/`,
       `ws://127.0.0.1:${place.port}/mqtt`,
       `ws://127.0.0.1:${place.port}/topics/<topic>`,
       `ws://127.0.0.1:${place.port}/echo`,

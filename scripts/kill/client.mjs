@@ -36,6 +36,11 @@ export class Client {
   #outgoing = new Map()
   /** @type {Map<number, object>} QoS 2 messages that have come and are not released */
   #incoming = new Map()
+  /**
+   * It has said that the session is over, and has not heard what came of that. The one it is told is present may be the old
+   * one, or one that a CONNECT has made whose CONNACK was lost: then what has come means nothing there.
+   */
+  #isDoubtful = false
   /** @type {Map<number, { isSubscribe: boolean, filter: string }>} of this connection only */
   #requests = new Map()
   /** Acknowledgements of this connection that are not sent yet. */
@@ -141,7 +146,10 @@ export class Client {
     if (!this.#isOpen) return this.cut()
     this.#isLeaving = true
     this.ledger.wills.leaving(this.name)
-    if (endsSession) this.ledger.ending(this.name)
+    if (endsSession) {
+      this.ledger.ending(this.name)
+      this.#isDoubtful = true
+    }
     this.#wire.send({
       cmd: 'disconnect',
       reasonCode: 0,
@@ -212,6 +220,7 @@ export class Client {
 
   /** The session is over, or may be: nothing of it is gone on with. */
   #forget() {
+    this.#isDoubtful = false
     this.#outgoing.clear()
     this.#incoming.clear()
   }
@@ -251,9 +260,12 @@ export class Client {
   #published({ topic, payload, qos, messageId, properties }) {
     const delivery = { topic, payload, qos, identifiers: [properties?.subscriptionIdentifier ?? []].flat() }
     if (qos === 2) {
-      const known = this.#incoming.get(messageId)
-      if (known !== undefined && !known.payload.equals(payload))
-        this.ledger.fault('protocol', `packet identifier ${messageId} is in use`, { session: this.name })
+      let known = this.#incoming.get(messageId)
+      if (known !== undefined && !known.payload.equals(payload)) {
+        if (!this.#isDoubtful)
+          this.ledger.fault('protocol', `packet identifier ${messageId} is in use`, { session: this.name })
+        known = undefined
+      }
       if (known === undefined) {
         this.#incoming.set(messageId, delivery)
         if (!this.handsOverAtRelease) this.#handOver(delivery)
