@@ -4,5 +4,8 @@ import type { ProtocolVersion } from '../peers/paho.js'
 import { wordsPair } from './mqtt-words.js'
 import type { CutPair } from './pair.js'
 
-export const mqttJsPair = (protocolVersion: ProtocolVersion): CutPair =>
-  wordsPair('MQTT.js', protocolVersion, (url, options) => mqtt.connect(url, { ...options }))
+/** Its first message is lost now and then where its very first connection is cut before CONNACK. */
+export const mqttJsPair = (protocolVersion: ProtocolVersion): CutPair => ({
+  ...wordsPair('MQTT.js', protocolVersion, (url, options) => mqtt.connect(url, { ...options })),
+  needsConnack: true,
+})

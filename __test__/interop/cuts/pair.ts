@@ -25,7 +25,7 @@ export interface CutSubscriber {
 export interface CutPair {
   readonly name: string
   readonly protocolVersion: ProtocolVersion
-  /** Its publisher doubles a message where a connection is cut before CONNACK: see docs/conformance-suites.md. */
+  /** Its publisher doubles or loses a message where a connection is cut before CONNACK: see docs/conformance-suites.md. */
   readonly needsConnack: boolean
   /** The program that must be installed, or undefined where the client comes with `npm install`. */
   readonly program: 'paho1' | 'paho2' | undefined
