@@ -89,4 +89,16 @@ describe('a terminal', () => {
     window.press('C-c')
     await window.shows(/^ended with 0$/)
   })
+
+  it('has one line that tells how far a comparison is, and then its table', LIMIT, async (context) => {
+    const args = ['compare', '--quick', '--only', 'echo', '--rounds', '2']
+    const window = new Window(context, args, '', 60, 30)
+    for (const round of [1, 2]) {
+      const lines = await window.shows(new RegExp(`^ *\\d+ %  round ${round} of 2: there and back, `))
+      expect(lines.join('').trim()).toBe(lines[0]?.trim())
+    }
+    const lines = await window.shows(/^ended with 0$/)
+    expect(lines.join('\n')).not.toContain('round 1')
+    expect(lines.join('\n')).toMatch(/echo p50 ms[\s\S]*bare WebSocket +\d[\s\S]*ended with 0/)
+  })
 })

@@ -42,7 +42,7 @@ describe('compare', () => {
       exitCode: 0,
       error: '',
     })
-    expect(error).toMatch(/^ *0 % {2}round 1 of 1: bytes on the wire, MQTT$/m)
+    expect(error).toMatch(/^ *0 % {2}round 1 of 1: warming up, MQTT$/m)
     expect(out).toContain(`Written: ${html}, ${json}`)
     expect(out).toMatch(/^MQTT +50 +150 +150/m)
 
@@ -62,7 +62,11 @@ describe('compare', () => {
       expect(latency.missing?.max).toBe(0)
       expect(latency.p50?.median).toBeGreaterThan(0)
       expect(latency.p999?.median).toBeGreaterThanOrEqual(latency.p50?.median ?? 0)
-      for (const measure of ['throughput', 'fanOut'] as const) {
+      const echo = find(results, 'echo', way).figures
+      expect(echo.p50?.median).toBeGreaterThan(0)
+      // One at a time: no more of them than their time allows.
+      expect((echo.perSecond?.median ?? 0) * (echo.p50?.median ?? 0)).toBeLessThan(2_000)
+      for (const measure of ['echo', 'throughput', 'fanOut'] as const) {
         const { perSecond, cpuMicros } = find(results, measure, way).figures
         expect(perSecond?.median).toBeGreaterThan(0)
         expect(cpuMicros?.median).toBeGreaterThan(0)
@@ -148,7 +152,7 @@ describe('compare', () => {
       /--broker takes an address like mqtt:\/\/localhost:1883, not 'localhost'\.$/m,
     ],
     [['--ws', 'mqtt://localhost'], /--ws takes an address like ws:\/\//],
-    [['--only', 'bytes,color'], /There are bytes, latency, /],
+    [['--only', 'bytes,color'], /There are bytes, echo, latency, /],
     [['--rounds', '0'], /It is a whole number from 1 to 100\./],
     [
       ['--json', '/nonexistent/run.json'],
@@ -166,7 +170,7 @@ describe('compare', () => {
     LIMIT,
     async (signal) => {
       const tool = topicwire(['compare', '--quick'])
-      await tool.shows(/bytes on the wire/)
+      await tool.shows(/round 1 of 3/)
       const children = childrenOf(tool.child.pid ?? 0)
       expect(children.length).toBe(2)
       tool.child.kill(signal)

@@ -103,11 +103,9 @@ async function runRound(site: Site, reachable: readonly Reachable[], options: Ru
   const all = countTurns(plan.rounds, reachable, options)
   let done = countTurns(round, reachable, options)
   const tell = (what: string) => onStep(`round ${round + 1} of ${plan.rounds}: ${what}`, done, all)
-  if (turns.some(({ step }) => step.needsWarmth)) {
-    for (const one of reachable) {
-      tell(`warming up, ${one.way.name}`)
-      await attempt('warming up', one.way, () => warmUp(site, one))
-    }
+  for (const one of new Set(turns.flatMap(({ step, ways }) => (step.needsWarmth ? ways : [])))) {
+    tell(`warming up, ${one.way.name}`)
+    await attempt('warming up', one.way, () => warmUp(site, one))
   }
   for (const { step, ways } of turns) {
     if (plan.isQuick && step.isTimeless) {

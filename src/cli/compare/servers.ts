@@ -43,10 +43,17 @@ export class ServerProcess {
     })
   }
 
-  /** @throws Exit where it does not start. */
-  static async start(kind: ChildStart['kind'], certificate: Certificate): Promise<ServerProcess> {
+  /**
+   * @param flags of V8
+   * @throws Exit where it does not start.
+   */
+  static async start(
+    kind: ChildStart['kind'],
+    certificate: Certificate,
+    flags: readonly string[] = [],
+  ): Promise<ServerProcess> {
     const child = fork(PROGRAM, [], {
-      execArgv: ['--expose-gc'],
+      execArgv: ['--expose-gc', ...flags],
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     })
     const kill = () => child.kill('SIGKILL')

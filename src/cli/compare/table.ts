@@ -27,7 +27,15 @@ export function tableOf(results: Results): string {
   return `${[...blocks, [...missing, ...about].join('\n')].join('\n\n')}\n`
 }
 
-function blocksFor({ rows }: Results): Column[][] {
+/** What there is something of. */
+function blocksFor(results: Results): Column[][] {
+  const measured = new Set(results.rows.map(({ measure }) => measure))
+  return allBlocks(results)
+    .map((columns) => columns.filter(({ measure }) => measured.has(measure)))
+    .filter(({ length }) => length > 0)
+}
+
+function allBlocks({ rows }: Results): Column[][] {
   const first = (measure: MeasureName): Conditions =>
     rows.find((row) => row.measure === measure && row.conditions.qos !== 1)?.conditions ?? {}
   const sizes = rows.filter(({ measure }) => measure === 'message')

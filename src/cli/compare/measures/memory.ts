@@ -9,11 +9,14 @@ import { nextClientId, nextTopic, type Reachable, type Site } from './site.js'
 /** Connections that are there before the first reading: the first ones pay for what all of them use. */
 const BASE_SHARE = 0.3
 const SETTLE_MS = 100
+/** Else the room for new objects, of up to 48 MiB, grows and shrinks between both readings, which is nobody's. */
+const STEADY = ['--no-memory-reducer', '--min-semi-space-size=1', '--max-semi-space-size=1']
 
 export async function measureMemory(site: Site, { way, place }: Reachable): Promise<void> {
   if (site.server(way) === undefined) return
   // One of its own, since memory that was used once is seldom given back.
-  const server = await ServerProcess.start(way.protocol === 'bare' ? 'bare' : 'broker', site.certificate)
+  const kind = way.protocol === 'bare' ? 'bare' : 'broker'
+  const server = await ServerProcess.start(kind, site.certificate, STEADY)
   const peers: Peer[] = []
   try {
     const there = { ...place, port: way.tls ? server.ports.tls : server.ports.plain }
