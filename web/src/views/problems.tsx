@@ -1,5 +1,6 @@
 /** What has gone wrong lately, each with what helps. */
-import type { ProblemShown, Status } from '../status.js'
+import type { Problem as ProblemKept } from '../../../src/problems/problem.js'
+import type { Status } from '../status.js'
 import { useStore } from '../store.js'
 import * as words from '../words.js'
 import { Unavailable } from './unavailable.js'
@@ -18,7 +19,7 @@ export function Problems({ status }: { readonly status: Status }) {
   )
 }
 
-function Problem({ problem }: { readonly problem: ProblemShown }) {
+function Problem({ problem }: { readonly problem: ProblemKept }) {
   const { code, text, remedy, remoteAddress, clientId, lastAtMs, count } = problem
   return (
     <li class="problem">
