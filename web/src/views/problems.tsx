@@ -30,8 +30,8 @@ function Problem({ problem }: { readonly problem: ProblemKept }) {
           {words.duration(Date.now() - lastAtMs)} ago
         </time>
       </p>
-      <p class="problem-text">{text}</p>
-      <p class="problem-remedy">{remedy}</p>
+      <p class="problem-text">{unbroken(text)}</p>
+      <p class="problem-remedy">{unbroken(remedy)}</p>
       {(clientId !== undefined || remoteAddress !== undefined) && (
         <p class="problem-who">
           {clientId !== undefined && <span class="code">{clientId}</span>}
@@ -39,5 +39,18 @@ function Problem({ problem }: { readonly problem: ProblemKept }) {
         </p>
       )}
     </li>
+  )
+}
+
+/** A line does not end within an option like `--tls-cert`. */
+function unbroken(text: string) {
+  return text.split(/(--[a-z-]+)/).map((part, index) =>
+    index % 2 === 0 ? (
+      part
+    ) : (
+      <span key={index} class="option">
+        {part}
+      </span>
+    ),
   )
 }
