@@ -260,6 +260,7 @@ describeWithPeers(['chromium'], 'the applications of examples/', () => {
       expect(await dropped(page)).toBe(0)
     }
     expect(newest()[0]).toBeLessThan(now)
+    expect(await quick.getByRole('region').count()).toBe(12)
 
     // And the slow one is back in the present when it reads again.
     await slow.getByRole('button', { name: 'Be slow' }).click()

@@ -2,7 +2,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { Broker, connectAsync, type MqttClient } from '../../src/index.js'
@@ -50,12 +49,15 @@ function brokerPort(): number {
   return broker.addresses[0]?.port ?? 0
 }
 
-/** Starts the thermostats of those rooms, each with that port as its broker. */
-async function start(rooms: readonly string[], port: number): Promise<void> {
+/** Starts the thermostats of those rooms, each with that port as its broker. They say when a second is over. */
+async function start(rooms: readonly string[], port: number): Promise<Program> {
   const source = `import { Thermostat } from '${THERMOSTAT}'
 for (const room of ${JSON.stringify(rooms)}) new Thermostat(room, ${port}, 20)
+setInterval(() => console.log('second'), 1000)
 `
-  program = workshop.start('node', [await workshop.write('thermostats.mjs', source)])
+  const started = workshop.start('node', [await workshop.write('thermostats.mjs', source)])
+  program = started
+  return started
 }
 
 /** Subscribes to what the page of the example subscribes to. */
@@ -93,6 +95,7 @@ class BadNetwork {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   #state: 'up' | 'silent' | 'down' = 'up'
+  /** Of what thermostats have sent. */
   swallowedBytes = 0
   /** Connections that were tried while it was down. */
   attempts = 0
@@ -105,8 +108,10 @@ class BadNetwork {
         return
       }
       const server = connect(targetPort, '127.0.0.1')
-      this.#pass(client, server)
-      this.#pass(server, client)
+      this.#pass(client, server, (count) => {
+        this.swallowedBytes += count
+      })
+      this.#pass(server, client, () => {})
     })
   }
 
@@ -142,11 +147,11 @@ class BadNetwork {
     await once(this.#server, 'close')
   }
 
-  #pass(from: Socket, to: Socket): void {
+  #pass(from: Socket, to: Socket, onSwallowed: (byteCount: number) => void): void {
     this.#sockets.add(from)
     from.on('data', (bytes) => {
       if (this.#state === 'up') to.write(bytes)
-      else this.swallowedBytes += bytes.length
+      else onSwallowed(bytes.length)
     })
     from.on('error', () => {})
     from.on('close', () => {
@@ -165,22 +170,24 @@ test('a thermostat that is out of reach is offline for everybody, and its readin
   const statuses = (heard: readonly Heard[]) =>
     heard.flatMap((each) => ('status' in each ? [each.status] : []))
   const rooms = await openDashboard()
-  await start(['study'], network.port)
+  const thermostat = await start(['study'], network.port)
   await until(() => readingsOf(study(rooms)).length >= 2, 'two readings', PATIENCE_MS)
   expect(statuses(study(rooms))).toEqual(['online'])
 
   // First a reading is lost on its way: it has left the thermostat, and nobody has it.
   network.fallSilent()
   await until(() => network.swallowedBytes > 0, 'a reading that is lost', PATIENCE_MS)
-  const arrivedBefore = readingsOf(study(rooms)).length
   network.breakOff()
   const brokenAt = Date.now()
   await until(() => statuses(study(rooms)).at(-1) === 'offline', 'the will', PATIENCE_MS)
+  const arrivedBefore = readingsOf(study(rooms)).length
   const late = await openDashboard()
   await until(() => statuses(study(late)).length > 0, 'the status for one who comes now', PATIENCE_MS)
   expect(study(late)).toContainEqual({ status: 'offline', retain: true })
 
-  await sleep(4_000)
+  const seconds = () => thermostat.stdout.split('second').length
+  const atFirst = seconds()
+  await until(() => seconds() >= atFirst + 4, 'four seconds of its time', PATIENCE_MS)
   expect(readingsOf(study(rooms))).toHaveLength(arrivedBefore)
   expect(network.attempts).toBeGreaterThan(0)
   const restoredAt = Date.now()
