@@ -289,6 +289,19 @@ describe('publishing and subscribing in process', () => {
     const broker = await start({ limits: { maximumPacketSizeBytes: 1000 } })
     await expect(broker.publish('a/+', 'x')).rejects.toMatchObject({ code: 'ERR_MQTT_INVALID_TOPIC_NAME' })
     await expect(broker.publish('', 'x')).rejects.toMatchObject({ code: 'ERR_MQTT_INVALID_TOPIC_NAME' })
+    // As Aedes has it.
+    const packet = { topic: 'a', payload: 'x' } as unknown as string
+    await expect(broker.publish(packet, 'x')).rejects.toMatchObject({ code: 'ERR_MQTT_INVALID_TOPIC_NAME' })
+    await expect(broker.publish('a', 7 as unknown as string)).rejects.toMatchObject({
+      code: 'ERR_MQTT_INVALID_OPTION',
+    })
+    for (const [filter, handler] of [
+      [7, () => {}],
+      ['a', undefined],
+    ])
+      expect(() => broker.subscribe(filter as string, handler as () => void)).toThrow(
+        expect.objectContaining({ code: 'ERR_MQTT_INVALID_OPTION' }),
+      )
     await expect(broker.publish('a', 'x', { qos: 3 as never })).rejects.toMatchObject({
       code: 'ERR_MQTT_INVALID_OPTION',
     })

@@ -213,7 +213,14 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     if (qos !== 0 && qos !== 1 && qos !== 2) {
       throw new MqttError('ERR_MQTT_INVALID_OPTION', 'qos must be 0, 1 or 2.')
     }
+    if (typeof topicName !== 'string') {
+      const text = 'topicName must be a string: publish(topicName, payload, options).'
+      throw new MqttError('ERR_MQTT_INVALID_TOPIC_NAME', text)
+    }
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
+    if (!(bytes instanceof Uint8Array)) {
+      throw new MqttError('ERR_MQTT_INVALID_OPTION', 'payload must be a string or a Uint8Array.')
+    }
     const sequence = this.#core.publish(topicName, bytes, qos, retain, nativeProperties(options))
     if (sequence < 0) throw new MqttError('ERR_MQTT_QUOTA_EXCEEDED', undefined, { reasonCode: 0x97 })
     if (sequence > 0) await this.#core.stored(sequence)
@@ -222,11 +229,16 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
   /**
    * Subscribes this process. The handler is called with each message, the retained ones first.
    *
-   * @throws MqttError ERR_MQTT_INVALID_TOPIC_FILTER or ERR_MQTT_BROKER_CLOSED.
+   * @throws MqttError ERR_MQTT_INVALID_TOPIC_FILTER, ERR_MQTT_INVALID_OPTION or ERR_MQTT_BROKER_CLOSED.
    */
   subscribe(topicFilter: string, handler: MessageHandler, options: SubscribeOptions = {}): Subscription {
     const { signal } = options
     signal?.throwIfAborted()
+    if (typeof topicFilter !== 'string' || typeof handler !== 'function') {
+      const text =
+        'topicFilter must be a string and handler a function: subscribe(topicFilter, handler, options).'
+      throw new MqttError('ERR_MQTT_INVALID_OPTION', text)
+    }
     this.#lastHandle += 1
     const handle = this.#lastHandle
     this.#core.subscribe(handle, topicFilter, options.retained ?? true)

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 /** The bench is plain JavaScript, so nothing of it has a type here. */
 const bench = (module: string) => import(new URL(`../../bench/lib/${module}.mjs`, import.meta.url).href)
 const { comparisonBlocks } = await bench('comparison')
+const { repeats } = await bench('repeat')
 const { replaceBlocks } = await bench('page')
 
 const page = readFileSync(new URL('../../docs/comparison.md', import.meta.url), 'utf8')
@@ -66,7 +67,7 @@ const results = {
 
 describe('the figures of docs/comparison.md', () => {
   it('have their place in the page, each block once and all of them filled', () => {
-    const blocks = comparisonBlocks(results)
+    const blocks = comparisonBlocks(results, results)
     const marks = [...page.matchAll(/<!-- bench:(?!end)([\w-]+) -->/g)].map(([, name]) => name)
     expect(marks).toEqual(Object.keys(blocks))
     // What is written twice is the same as what is written once.
@@ -77,7 +78,7 @@ describe('the figures of docs/comparison.md', () => {
   })
 
   it('have their spread, bytes of both directions, and a dash where there is none', () => {
-    const blocks = comparisonBlocks(results)
+    const blocks = comparisonBlocks(results, results)
     expect(blocks.machine.replaceAll('\n', ' ')).toContain('3 rounds in 10 minutes on a CPU, 2 cores, 16 GiB')
     expect(blocks.machine.replaceAll('\n', ' ')).toContain('Not measured: /live (it is not there).')
     expect(blocks.messages).toMatch(/\| MQTT, QoS 1 +\| +43 \+ 43 \| +155 \+ 155 \|/)
@@ -86,6 +87,41 @@ describe('the figures of docs/comparison.md', () => {
   })
 
   it('are of no other program', () => {
-    expect(() => comparisonBlocks({ ...results, kind: 'loads' })).toThrow(/no result of topicwire compare/)
+    const other = { ...results, kind: 'loads' }
+    expect(() => comparisonBlocks(other, results)).toThrow(/no result of topicwire compare/)
+    expect(() => comparisonBlocks(results, other)).toThrow(/no result of topicwire compare/)
+  })
+
+  it('repeat where the medians of two runs are no further apart than the wider spread', () => {
+    const withLatency = (p50: object) => ({
+      ...results,
+      rows: results.rows.map((row) =>
+        row.measure === 'latency' ? { ...row, figures: { ...row.figures, p50 } } : row,
+      ),
+    })
+    const count = 8 + 3 + 5
+    expect(repeats(results, results)).toEqual({ count, apart: [], missing: [] })
+    expect(repeats(results, withLatency(figure(1.55, 1.5, 1.6)))).toMatchObject({ count, apart: [] })
+    const far = withLatency(figure(1.56, 1.5, 1.6))
+    for (const [one, other] of [
+      [results, far],
+      [far, results],
+    ])
+      expect(repeats(one, other).apart).toMatchObject([
+        { what: 'bare WebSocket: latency qos 0, ratePerSec 1000: p50' },
+      ])
+    expect(comparisonBlocks(results, far).repeat).toContain(
+      '| bare WebSocket: latency qos 0, ratePerSec 1000: p50 | 0.25 [0.2–1.5] | 1.56 [1.5–1.6] |',
+    )
+  })
+
+  it('without a spread repeat where they read the same', () => {
+    const of = (p99: number) => ({
+      ...results,
+      rows: [{ ...results.rows[2], figures: { p99: figure(p99) } }],
+    })
+    expect(repeats(of(12.34), of(12.31)).apart).toEqual([])
+    expect(repeats(of(12.34), of(12.41)).apart).toHaveLength(1)
+    expect(repeats(results, of(1)).missing.length).toBeGreaterThan(0)
   })
 })

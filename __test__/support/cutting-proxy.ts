@@ -17,6 +17,10 @@ export interface CutOptions {
   readonly mostDelayMs?: number
   /** Counts nothing before the client has sent something after its CONNACK, and so has got it. Default false. */
   readonly sparesConnack?: boolean
+  /** Cuts nothing before `start`. Default false. */
+  readonly isPeaceful?: boolean
+  /** Called for each connection; what it returns is told what the client sends, whether it is passed on or not. */
+  readonly tap?: () => (bytes: Buffer) => void
   /** Makes the choices, though not the timing, repeatable. */
   readonly seed: number
 }
@@ -27,15 +31,26 @@ type Fate = { readonly by: 'time'; readonly ms: number } | { readonly by: Direct
 export class CuttingProxy {
   readonly #server: Server
   readonly #targetPort: number
-  readonly #options: Required<CutOptions>
+  readonly #options: Required<Omit<CutOptions, 'tap'>>
+  readonly #tap: CutOptions['tap']
   readonly #random: () => number
   readonly #sockets = new Set<Socket>()
   #cuts = 0
+  #isPeaceful: boolean
   #connections = 0
 
-  private constructor(targetPort: number, options: CutOptions) {
+  private constructor(targetPort: number, { tap, ...options }: CutOptions) {
+    this.#tap = tap
     this.#targetPort = targetPort
-    this.#options = { mostBytes: 4_000, mostMs: 60, mostDelayMs: 0, sparesConnack: false, ...options }
+    this.#options = {
+      mostBytes: 4_000,
+      mostMs: 60,
+      mostDelayMs: 0,
+      sparesConnack: false,
+      isPeaceful: false,
+      ...options,
+    }
+    this.#isPeaceful = this.#options.isPeaceful
     this.#random = randomFrom(options.seed)
     this.#server = createServer({ noDelay: true }, (client) => this.#take(client))
   }
@@ -64,6 +79,12 @@ export class CuttingProxy {
     return this.#cuts >= this.#options.cuts
   }
 
+  /** Cuts from now on, what is connected first of all. */
+  start(): void {
+    this.#isPeaceful = false
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     this.#server.close()
@@ -81,7 +102,13 @@ export class CuttingProxy {
         else socket.destroy()
       }
     }
-    const life = new Life(this.isDone ? undefined : this.#fate(), this.#options.sparesConnack, cut)
+    const life = new Life(
+      this.isDone || this.#isPeaceful ? undefined : this.#fate(),
+      this.#options.sparesConnack,
+      cut,
+    )
+    const listen = this.#tap?.()
+    if (listen !== undefined) client.on('data', listen)
     this.#pass(client, server, 'up', life)
     this.#pass(server, client, 'down', life)
   }

@@ -102,6 +102,32 @@ it('a packet that is too large, or a frame, ends the connection with 1009', asyn
   }
 })
 
+it('the first frame is held no longer than a CONNECT would be, and what follows a good one is not', async () => {
+  const room = 65_536
+  const limits = { maximumConnectPacketBytes: 600, maximumPacketSizeBytes: 1_000_000 }
+  const strict = await Broker.start({ port: 0, host: '127.0.0.1', limits })
+  try {
+    const greedy = await LiveClient.open(strict)
+    // Never whole: a frame that says one byte more than may come.
+    const header = Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+    header.writeUInt32BE(900_000, 6)
+    greedy.socket?.write(Buffer.concat([header, Buffer.alloc(800 + room, 0x20)]))
+    expect(await greedy.closed).toEqual({
+      code: 1009,
+      reason: `The first frame may have ${800 + room} bytes.`,
+    })
+
+    const client = await LiveClient.open(strict)
+    client.send({ type: 'connect', id: 1 })
+    const payload = 'x'.repeat(900_000)
+    const answer = await client.ask({ type: 'publish', topic: 'a', payload, qos: 1 })
+    expect(answer).toMatchObject({ type: 'ok' })
+    await client.end()
+  } finally {
+    await strict.close()
+  }
+})
+
 it('a payload as large as a packet may be fits in base64 as well', async () => {
   const client = await LiveClient.open(broker)
   const payloadBase64 = Buffer.alloc(9_900, 0xff).toString('base64')

@@ -1,22 +1,29 @@
 /** The blocks of docs/comparison.md, from the JSON of `topicwire compare`. */
 import { count, kibibytes, withSpread } from './format.mjs'
 import { wrap } from './page.mjs'
+import { repeatText } from './repeat.mjs'
 import { grid } from './table.mjs'
 
-/** @throws Error for a file of something else */
-export function comparisonBlocks(results) {
-  if (results.kind !== 'topicwire compare' || results.format !== 1)
-    throw new Error('this is no result of topicwire compare')
+/**
+ * @param again a second run, for how far the first one repeats
+ * @throws Error for a file of something else
+ */
+export function comparisonBlocks(results, again) {
+  for (const { kind, format } of [results, again])
+    if (kind !== 'topicwire compare' || format !== 1)
+      throw new Error('this is no result of topicwire compare')
   return {
     machine: machineText(results),
     connecting: connecting(results),
     messages: messages(results),
+    echo: echo(results),
     latency: latency(results),
     throughput: throughput(results),
     'fan-out': fanOut(results),
     memory: memory(results),
     reconnect: reconnect(results),
     network: network(results),
+    repeat: repeatText(results, again),
   }
 }
 
@@ -100,6 +107,14 @@ function messages(results) {
     }),
   ])
   return grid(['payload / topic, bytes:', ...shapes], lines)
+}
+
+function echo(results) {
+  return byCondition(results, 'echo', 'qos', [
+    { title: (qos) => `QoS ${qos}: p50 ms`, cell: figure('p50', short) },
+    { title: () => 'p99', cell: figure('p99', short) },
+    { title: () => 'CPU µs', cell: figure('cpuMicros', short) },
+  ])
 }
 
 function latency(results) {

@@ -59,7 +59,7 @@ class AcceptedWebSocket extends WebSocket {
 export class Upgrader {
   readonly #acceptor: Acceptor
   readonly #server: Server<typeof AcceptedWebSocket>
-  /** For `/live`, whose frames are longer: a payload may be in base64. */
+  /** For `/live`, whose frames are longer. */
   readonly #liveServer: Server<typeof AcceptedWebSocket>
   readonly #maximumMessageBytes: number
   /** WebSockets that are ours to close: echoes, and those being refused. */
@@ -70,7 +70,7 @@ export class Upgrader {
     this.#maximumMessageBytes = acceptor.options.limits.maximumPacketSizeBytes + FRAME_ROOM_BYTES
     const { maximumPacketSizeBytes } = acceptor.options.limits
     this.#server = webSocketServer(this.#maximumMessageBytes)
-    this.#liveServer = webSocketServer(Math.ceil((maximumPacketSizeBytes * 4) / 3) + FRAME_ROOM_BYTES)
+    this.#liveServer = webSocketServer(liveFrameBytes(maximumPacketSizeBytes))
   }
 
   /** The listener of `http.Server`'s 'upgrade'. */
@@ -134,8 +134,12 @@ export class Upgrader {
       this.#refuseWithLog(origin, result.refusal)
       return
     }
-    const { maximumPacketSizeBytes } = this.#acceptor.options.limits
-    const transport = new LiveTransport(origin, { ...result.credentials, maximumPacketSizeBytes })
+    const { maximumPacketSizeBytes, maximumConnectPacketBytes } = this.#acceptor.options.limits
+    const transport = new LiveTransport(origin, {
+      ...result.credentials,
+      maximumPacketSizeBytes,
+      maximumFirstBytes: liveFrameBytes(maximumConnectPacketBytes),
+    })
     transport.open(this.#acceptor.attach(transport))
   }
 
@@ -198,6 +202,11 @@ export class Upgrader {
     })
     return true
   }
+}
+
+/** What a packet of that size may take in JSON, where a payload may be in base64. */
+function liveFrameBytes(packetBytes: number): number {
+  return Math.ceil((packetBytes * 4) / 3) + FRAME_ROOM_BYTES
 }
 
 function webSocketServer(maxPayload: number): Server<typeof AcceptedWebSocket> {

@@ -39,10 +39,6 @@ export class Intake {
     return !this.#isReading && !this.#isBacklogged
   }
 
-  get isBacklogged(): boolean {
-    return this.#isBacklogged
-  }
-
   /** A frame has come. */
   offer(frame: Frame): void {
     if (this.#isHeld() || this.#held.length > 0) this.#held.push(frame)

@@ -2,48 +2,41 @@
  * `/live`: one WebSocket, any number of topics, JSON. docs/web-protocol.md is the contract; commands.ts reads what
  * comes, answers.ts writes what goes, and packets.ts speaks MQTT with the core for it.
  *
- * What a peer can make grow here: frames that were read before reading stopped (one chunk), packets without an answer
- * (Receive Maximum of the broker), requests (as many), messages that it has not acknowledged (its own Receive Maximum),
- * and what waits in its socket, beyond which neither the core writes nor the peer is read.
+ * What a peer can make grow here: its first frame (`maximumFirstBytes`), frames that were read before reading stopped
+ * (one chunk), packets without an answer (Receive Maximum of the broker), requests (as many), messages that it has not
+ * acknowledged (its own Receive Maximum), and what waits in its socket, beyond which neither the core writes nor the
+ * peer is read.
  */
 import type { ConnackPacket, DisconnectPacket } from '../codec/packets.js'
 import type { PublishPacket } from '../codec/publish.js'
 import { MqttError } from '../errors.js'
 import { reasonCodeName } from '../native.js'
-import { frameOf } from '../transports/frame.js'
 import type { Transport, TransportSink } from '../transports/transport.js'
 import { type WebSocketOrigin, WebSocketPipe } from '../transports/websocket.js'
 import { codeOf, errorAnswer, messageMembers, type WebError } from './answers.js'
-import { type Command, CommandError, type ConnectCommand, parseCommand, payloadOf } from './commands.js'
+import { type Command, CommandError, type ConnectCommand, parseCommand } from './commands.js'
+import { Deliveries } from './deliveries.js'
 import { type Frame, Intake, type IntakeHost } from './intake.js'
+import { BACKLOG_BYTES, Outlet } from './outlet.js'
 import { type Answered, isRefusal, PacketHalf, type PacketListener } from './packets.js'
-import { type RequestListener, Requests } from './requests.js'
+import { isResponseTopic, type RequestListener, Requests } from './requests.js'
+import { type Credentials, connectPacketOf, publishPacketOf, subscribeFilterOf } from './translation.js'
 
 /** How often a WebSocket ping is sent. By the next one, the last has to be answered. */
 export const PING_INTERVAL_MS = 25_000
-const DEFAULT_RECEIVE_MAXIMUM = 64
 const LARGEST_RECEIVE_MAXIMUM = 65_535
-/** What may wait in the socket before the peer is not read any more. */
-const BACKLOG_BYTES = 65_536
 const EMPTY = Buffer.alloc(0)
 const PROTOCOL_ERROR = 0x82
 const NO_MATCHING_SUBSCRIBERS = 0x10
 const TOPIC_FILTER_INVALID = 0x8f
 const PACKET_TOO_LARGE = 0x95
 
-/** What a connection may be told that its commands do not say. */
-export interface LiveContext {
-  /** From HTTP Basic authentication. */
-  readonly username?: string
-  readonly password?: Uint8Array
+/** What a connection may be told that its commands do not say: a log-in, from HTTP Basic authentication. */
+export interface LiveContext extends Credentials {
   /** Of the broker. */
   readonly maximumPacketSizeBytes: number
-}
-
-/** A message at QoS 1 or 2 that the peer has not acknowledged. */
-interface Unacknowledged {
-  readonly packetId: number
-  readonly qos: number
+  /** What may come before the first frame is whole: nobody has been let in yet. */
+  readonly maximumFirstBytes: number
 }
 
 /** See the head of this file. */
@@ -53,6 +46,7 @@ export class LiveTransport
 {
   readonly protocol = 'live'
   readonly #origin: WebSocketOrigin
+  readonly #outlet: Outlet
   readonly #context: LiveContext
   readonly #packets = new PacketHalf(this)
   #sink: TransportSink | undefined
@@ -62,18 +56,24 @@ export class LiveTransport
   #receiveMaximum = LARGEST_RECEIVE_MAXIMUM
   #requests: Requests | undefined
   readonly #intake = new Intake(this)
-  /** The number of the oldest message that is not acknowledged, minus one. */
-  #acknowledged = 0
-  #unacknowledged: Unacknowledged[] = []
+  readonly #deliveries = new Deliveries(this.#packets)
   readonly #pinger: NodeJS.Timeout
   #isAlive = true
+  /** A frame, whatever is in it. */
+  #hasHeard = false
+  #firstBytes = 0
 
   constructor(origin: WebSocketOrigin, context: LiveContext) {
     super(origin)
     this.#origin = origin
     this.#context = context
+    this.#outlet = new Outlet(origin, (isBacklogged) => {
+      if (!isBacklogged) this.#isAlive = true
+      this.#intake.setBacklogged(isBacklogged)
+    })
     this.#pinger = setInterval(() => this.#ping(), PING_INTERVAL_MS)
     origin.webSocket.on('close', () => this.#end()).on('pong', () => this.#onPong())
+    origin.socket.on('data', this.#onFirstBytes)
   }
 
   override open(sink: TransportSink): void {
@@ -85,12 +85,7 @@ export class LiveTransport
   /** Takes packets for the peer. Their memory is free at once; false only says that its socket is full. */
   write(bytes: Uint8Array): boolean {
     const { socket, encrypted } = this.#origin
-    socket.cork()
-    try {
-      this.#packets.take(bytes)
-    } finally {
-      socket.uncork()
-    }
+    this.#outlet.pass(bytes, this.#packets)
     if (this.#state === 'ended' || socket.writableLength <= (encrypted ? BACKLOG_BYTES : 0)) return true
     socket.write(EMPTY, this.#onWritten)
     return false
@@ -130,14 +125,29 @@ export class LiveTransport
 
   protected receive(_sink: TransportSink, data: Buffer, isBinary: boolean): void {
     this.#isAlive = true
+    this.#hasHeard = true
     this.#intake.offer({ data, isBinary })
+  }
+
+  /** `ws` holds a frame until it is whole: of somebody who has not been let in yet, not any length of it. */
+  readonly #onFirstBytes = (chunk: Buffer): void => {
+    const { socket } = this.#origin
+    if (this.#hasHeard) {
+      socket.off('data', this.#onFirstBytes)
+      return
+    }
+    this.#firstBytes += chunk.length
+    if (this.#firstBytes <= this.#context.maximumFirstBytes) return
+    this.closeWith(1009, `The first frame may have ${this.#context.maximumFirstBytes} bytes.`)
+    // What still comes is thrown away: unread, it would reset the connection, and the reason be lost with it.
+    socket.removeAllListeners('data')
   }
 
   onConnack({ reasonCode, sessionPresent, properties }: ConnackPacket): void {
     const id = this.#connectId
     if (isRefusal(reasonCode)) {
       const text = properties.reasonString ?? `${reasonCodeName(reasonCode)}.`
-      this.#send(
+      this.#outlet.send(
         errorAnswer({ code: codeOf(reasonCode, 'ERR_MQTT_CONNECTION_REFUSED'), reasonCode, text }, id),
       )
       return
@@ -155,32 +165,30 @@ export class LiveTransport
       maximumPacketSizeBytes: properties.maximumPacketSize ?? this.#context.maximumPacketSizeBytes,
       retainAvailable: properties.retainAvailable ?? true,
     }
-    this.#send(JSON.stringify(answer))
+    this.#outlet.send(JSON.stringify(answer))
     this.#intake.update()
   }
 
   onMessage(packet: PublishPacket): void {
+    if (isResponseTopic(packet.topicName)) this.#outlet.keepPrivate()
     if (this.#requests?.takes(packet)) return
     const { packetId, qos } = packet
     let delivery = ''
-    if (packetId !== undefined) {
-      this.#unacknowledged.push({ packetId, qos })
-      delivery = `,"qos":1,"ack":${this.#acknowledged + this.#unacknowledged.length}`
-    }
-    this.#send(`{"type":"message",${messageMembers(packet, delivery)}}`)
+    if (packetId !== undefined) delivery = `,"qos":1,"ack":${this.#deliveries.add(packetId, qos)}`
+    this.#outlet.send(`{"type":"message",${messageMembers(packet, delivery)}}`)
   }
 
   onDisconnect({ reasonCode, properties }: DisconnectPacket): void {
     const text = properties.reasonString ?? `${reasonCodeName(reasonCode)}.`
-    this.#send(errorAnswer({ code: codeOf(reasonCode, 'ERR_MQTT_CONNECTION_LOST'), reasonCode, text }))
+    this.#outlet.send(errorAnswer({ code: codeOf(reasonCode, 'ERR_MQTT_CONNECTION_LOST'), reasonCode, text }))
   }
 
   onResponse(id: number, members: string): void {
-    this.#send(`{"type":"response","id":${id},${members}}`)
+    this.#outlet.send(`{"type":"response","id":${id},${members}}`)
   }
 
   onRequestFailed(id: number, error: WebError): void {
-    this.#send(errorAnswer(error, id))
+    this.#outlet.send(errorAnswer(error, id))
   }
 
   /** Deals with one frame. */
@@ -201,35 +209,16 @@ export class LiveTransport
       this.#do(command)
     } catch (error) {
       if (error instanceof CommandError)
-        this.#send(errorAnswer({ ...pick(error), text: error.message }, error.id))
-      else if (error instanceof MqttError) this.#send(errorAnswer(refusalOf(error), id))
+        this.#outlet.send(errorAnswer({ ...pick(error), text: error.message }, error.id))
+      else if (error instanceof MqttError) this.#outlet.send(errorAnswer(refusalOf(error), id))
       else throw error
     }
     this.#intake.update()
   }
 
   #connect(command: ConnectCommand): void {
-    const { username, password } = command
-    const isBasic = username === undefined && password === undefined
-    const { clientId = '', cleanStart = true, sessionExpiryIntervalSecs, will } = command
-    this.#packets.connect({
-      clientId,
-      cleanStart,
-      username: isBasic ? this.#context.username : username,
-      password: isBasic ? this.#context.password : password,
-      will: will && {
-        topicName: will.topic,
-        payload: payloadOf(will),
-        qos: will.qos,
-        retain: will.retain,
-        properties: { willDelayIntervalSecs: will.delaySecs },
-      },
-      properties: {
-        sessionExpiryIntervalSecs,
-        receiveMaximum: command.receiveMaximum ?? DEFAULT_RECEIVE_MAXIMUM,
-      },
-    })
-    this.#clientId = clientId
+    this.#packets.connect(connectPacketOf(command, this.#context))
+    this.#clientId = command.clientId ?? ''
     this.#connectId = command.id
     this.#state = 'connecting'
     this.#intake.update()
@@ -239,19 +228,8 @@ export class LiveTransport
     const { id } = command
     switch (command.type) {
       case 'publish': {
-        const qos = command.qos ?? 0
-        const { topic, retain, contentType, responseTopic, messageExpiryIntervalSecs, userProperties } =
-          command
-        const correlationData =
-          command.correlationData === undefined ? undefined : Buffer.from(command.correlationData, 'base64')
-        const properties = {
-          contentType,
-          responseTopic,
-          messageExpiryIntervalSecs,
-          userProperties,
-          correlationData,
-        }
-        const packet = { topicName: topic, payload: payloadOf(command), qos, retain, properties }
+        const packet = publishPacketOf(command)
+        const { qos } = packet
         this.#packets.publish(packet, qos === 0 ? undefined : this.#answered('ERR_MQTT_PUBLISH_REFUSED', id))
         if (qos === 0) this.#ok(id)
         break
@@ -260,17 +238,8 @@ export class LiveTransport
         this.#acknowledge(command.ack, id)
         break
       case 'subscribe': {
-        const { filter, qos = 0, retained = true, noLocal, retainAsPublished } = command
-        const retainHandling = retained === 'new' ? 1 : retained ? 0 : 2
-        const packet = {
-          topicFilter: filter,
-          qos,
-          retainHandling,
-          noLocal: noLocal ?? false,
-          retainAsPublished: retainAsPublished ?? false,
-        } as const
         this.#packets.subscribe(
-          packet,
+          subscribeFilterOf(command),
           command.subscription,
           this.#answered('ERR_MQTT_SUBSCRIBE_REFUSED', id, true),
         )
@@ -309,7 +278,7 @@ export class LiveTransport
     return (reasonCode, reasonString) => {
       if (isRefusal(reasonCode)) {
         const text = reasonString ?? `${reasonCodeName(reasonCode)}.`
-        this.#send(errorAnswer({ code: codeOf(reasonCode, otherwise), reasonCode, text }, id))
+        this.#outlet.send(errorAnswer({ code: codeOf(reasonCode, otherwise), reasonCode, text }, id))
       } else if (isGrant) this.#ok(id, `,"qos":${reasonCode}`)
       else {
         const isUnheard = otherwise === 'ERR_MQTT_PUBLISH_REFUSED' && reasonCode === NO_MATCHING_SUBSCRIBERS
@@ -320,35 +289,15 @@ export class LiveTransport
   }
 
   #acknowledge(ack: number, id: number | undefined): void {
-    const count = ack - this.#acknowledged
-    if (count > this.#unacknowledged.length) {
+    if (!this.#deliveries.acknowledge(ack)) {
       const text = `There has been no message with the number ${ack} in this connection.`
       throw new CommandError('ERR_MQTT_PROTOCOL_ERROR', PROTOCOL_ERROR, text, id)
-    }
-    if (count > 0) {
-      for (const { packetId, qos } of this.#unacknowledged.splice(0, count))
-        this.#packets.acknowledge(packetId, qos)
-      this.#acknowledged = ack
     }
     this.#ok(id)
   }
 
   #ok(id: number | undefined, more = ''): void {
-    if (id !== undefined) this.#send(`{"type":"ok","id":${id}${more}}`)
-  }
-
-  #send(answer: string): void {
-    const { socket, webSocket } = this.#origin
-    if (this.#state === 'ended' || webSocket.readyState !== webSocket.OPEN) return
-    socket.write(frameOf(Buffer.from(answer), false))
-    if (socket.writableLength <= BACKLOG_BYTES || this.#intake.isBacklogged) return
-    socket.write(EMPTY, this.#onBacklogGone)
-    this.#intake.setBacklogged(true)
-  }
-
-  readonly #onBacklogGone = (): void => {
-    this.#isAlive = true
-    this.#intake.setBacklogged(false)
+    if (id !== undefined) this.#outlet.send(`{"type":"ok","id":${id}${more}}`)
   }
 
   /** A peer that is not read for a reason of ours cannot be heard either. */
@@ -372,10 +321,11 @@ export class LiveTransport
     if (this.#state === 'ended') return
     this.#state = 'ended'
     clearInterval(this.#pinger)
+    this.#outlet.end()
     this.#requests?.close()
     this.#packets.close()
     this.#intake.end()
-    this.#unacknowledged = []
+    this.#deliveries.clear()
   }
 }
 

@@ -66,9 +66,16 @@ export class PacketHalf {
     return this.#pending.size
   }
 
-  /** Deals with what the core writes. */
-  take(bytes: Uint8Array): void {
+  /** What has come so far ends with a packet. */
+  get isBetweenPackets(): boolean {
+    return this.#parser.pendingBytes === 0
+  }
+
+  /** Deals with what the core writes. @returns whether that were whole messages at QoS 0 and nothing else */
+  take(bytes: Uint8Array): boolean {
+    let areMessages = true
     for (const packet of this.#parser.push(bytes)) {
+      areMessages &&= packet.type === 'publish' && packet.packetId === undefined
       switch (packet.type) {
         case 'publish':
           this.#listener.onMessage(packet)
@@ -96,6 +103,7 @@ export class PacketHalf {
         default:
       }
     }
+    return areMessages && this.isBetweenPackets
   }
 
   connect(packet: Omit<EncodableConnect, 'type'>): void {

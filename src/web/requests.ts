@@ -73,7 +73,7 @@ export class Requests {
 
   /** Takes what came to the Response Topic. False for any other message. */
   takes(packet: PublishPacket): boolean {
-    if (!packet.topicName.startsWith(PREFIX) || packet.topicName !== this.#responseTopic) return false
+    if (packet.topicName !== this.#responseTopic) return false
     if (packet.packetId !== undefined) this.#packets.acknowledge(packet.packetId, packet.qos)
     const data = packet.properties.correlationData
     const number = data?.length === 6 ? data.readUIntBE(0, 6) : 0
@@ -146,6 +146,11 @@ export class Requests {
     this.#pending.delete(number)
     return pending
   }
+}
+
+/** Whether it may be the Response Topic of a client of `/live`. */
+export function isResponseTopic(topicName: string): boolean {
+  return topicName.startsWith(PREFIX)
 }
 
 /** A Client Identifier as one level of a topic, and not a long one. */

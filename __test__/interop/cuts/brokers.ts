@@ -2,9 +2,10 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect as connectSocket, createServer, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
-import { connectAsync, type Packet, PacketParser } from '../../../src/index.js'
+import { connectAsync, PacketParser } from '../../../src/index.js'
 import type { BrokerUnderTest } from '../broker-under-test.js'
 import type { ProtocolVersion } from '../peers/paho.js'
+import { Releases } from './releases.js'
 import type { CutBroker } from './run.js'
 
 export function ofOurs({ port, broker }: BrokerUnderTest): CutBroker {
@@ -51,24 +52,4 @@ function join(from: Socket, to: Socket): void {
   from.pipe(to)
   from.on('error', () => to.destroy())
   from.on('close', () => to.destroy())
-}
-
-/** QoS 2 messages that were published again after they had been released. Identifiers are those of one subscriber. */
-class Releases {
-  readonly published = new Set<number>()
-  /** By identifier, the message that was sent last with it, and whether it has been released. */
-  readonly #last = new Map<number, { readonly number: number; isReleased: boolean }>()
-
-  see(packet: Packet): void {
-    if (packet.type === 'pubrel') {
-      const last = this.#last.get(packet.packetId)
-      if (last !== undefined) last.isReleased = true
-      return
-    }
-    if (packet.type !== 'publish' || packet.qos !== 2 || packet.packetId === undefined) return
-    const number = Number(packet.payload)
-    const last = this.#last.get(packet.packetId)
-    if (last?.number === number && last.isReleased) this.published.add(number)
-    else this.#last.set(packet.packetId, { number, isReleased: false })
-  }
 }

@@ -52,6 +52,7 @@ export function wordsPair(
     protocolVersion,
     program: undefined,
     needsConnack: false,
+    needsSuback: false,
     async subscriber(port, clientId, topicName) {
       const client = open(port, clientId)
       const handed: Handed[] = []

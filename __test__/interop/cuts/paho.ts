@@ -20,6 +20,7 @@ export function pahoPair(generation: Generation, version: ProtocolVersion): CutP
     protocolVersion: version,
     program: `paho${generation}`,
     needsConnack: true,
+    needsSuback: false,
     async subscriber(port, clientId, topicName) {
       const { child, lines } = open('subscribe', port, clientId, topicName)
       await nextLine(child, lines)

@@ -27,6 +27,8 @@ export interface CutPair {
   readonly protocolVersion: ProtocolVersion
   /** Its publisher doubles or loses a message where a connection is cut before CONNACK: see docs/conformance-suites.md. */
   readonly needsConnack: boolean
+  /** Its subscriber does not ask again where its SUBSCRIBE is cut off: see docs/conformance-suites.md. */
+  readonly needsSuback: boolean
   /** The program that must be installed, or undefined where the client comes with `npm install`. */
   readonly program: 'paho1' | 'paho2' | undefined
   /** Resolves when the subscription has been granted. */

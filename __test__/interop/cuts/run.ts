@@ -1,6 +1,8 @@
 /** One run: a publisher and a subscriber behind proxies that cut, and what came of it. */
+import { PacketParser } from '../../../src/index.js'
 import { CuttingProxy } from '../../support/cutting-proxy.js'
 import { type CutPair, type Handed, qosOf } from './pair.js'
+import { Releases } from './releases.js'
 
 export interface CutReport {
   readonly published: number
@@ -20,6 +22,8 @@ export interface CutReport {
   readonly overtaken: number
   /** Messages that the broker itself doubled; the figures above are without them. */
   readonly doubledByBroker: number
+  /** The same of the publisher. */
+  readonly doubledByPublisher: number
 }
 
 /** The broker between the two, and a way to see what it takes. */
@@ -58,11 +62,29 @@ export async function runThroughCuts({
   patienceMs = 10_000,
 }: CutRun): Promise<CutReport> {
   const id = `cuts-${seed}-${pair.name.replace(/\W+/g, '-')}`
+  const releases = new Releases()
   const [above, below] = [
-    await CuttingProxy.listen(broker.port, { cuts, seed, mostDelayMs, sparesConnack: pair.needsConnack }),
-    await CuttingProxy.listen(broker.port, { cuts, mostDelayMs, seed: seed + 1 }),
+    await CuttingProxy.listen(broker.port, {
+      cuts,
+      seed,
+      mostDelayMs,
+      sparesConnack: pair.needsConnack,
+      tap: () => {
+        const parser = new PacketParser()
+        return (bytes) => {
+          for (const packet of parser.push(bytes)) releases.see(packet)
+        }
+      },
+    }),
+    await CuttingProxy.listen(broker.port, {
+      cuts,
+      mostDelayMs,
+      seed: seed + 1,
+      isPeaceful: pair.needsSuback,
+    }),
   ]
   const subscriber = await pair.subscriber(below.port, `${id}-subscriber`, id)
+  if (pair.needsSuback) below.start()
   const publisher = await pair.publisher(above.port, `${id}-publisher`, id)
   const arrived = new Arrived(subscriber.handed)
   const taken: number[] = []
@@ -91,6 +113,7 @@ export async function runThroughCuts({
         taken,
         subscriber.handed,
         (number) => broker.hasSentAfterRelease?.(number) ?? false,
+        (number) => releases.published.has(number),
       ),
     }
   } finally {
@@ -123,11 +146,13 @@ function compare(
   taken: readonly number[],
   handed: readonly Handed[],
   isDoubledByBroker: (number: number) => boolean,
+  isDoubledByPublisher: (number: number) => boolean,
 ): Omit<CutReport, 'published' | 'acknowledged' | 'cuts'> {
   const counts = new Map<number, number>()
   for (const { number } of handed) counts.set(number, (counts.get(number) ?? 0) + 1)
   const again = [...counts].filter(([, count]) => count > 1)
-  const isJudged = (number: number) => qosOf(number) === 2 && !isDoubledByBroker(number)
+  const isJudged = (number: number) =>
+    qosOf(number) === 2 && !isDoubledByBroker(number) && !isDoubledByPublisher(number)
   const takenOnce = taken.filter(isJudged)
   const handedOnce = handed.map(({ number }) => number).filter(isJudged)
   const doubled = again.map(([number]) => number).filter((number) => qosOf(number) === 2)
@@ -135,6 +160,7 @@ function compare(
     lost: Array.from({ length: published }, (_, number) => number).filter((number) => !counts.has(number)),
     doubled: doubled.filter(isJudged),
     doubledByBroker: doubled.filter(isDoubledByBroker).length,
+    doubledByPublisher: doubled.filter(isDoubledByPublisher).length,
     repeated: again.filter(([number]) => qosOf(number) === 1).reduce((sum, [, count]) => sum + count - 1, 0),
     inOrder: takenOnce.length === handedOnce.length && takenOnce.every((it, at) => it === handedOnce[at]),
     overtaken: takenOnce.filter((number, at) => number < (takenOnce[at - 1] ?? 0)).length,

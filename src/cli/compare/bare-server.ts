@@ -1,6 +1,6 @@
 /**
  * What a WebSocket costs on its own: a server on `ws` and nothing else, as short as such servers are. Each path is a
- * room, and a frame goes to everybody else in it. It knows no topics, keeps nothing, and what is sent while somebody is
+ * room, and a frame goes to everybody else in it; below `/echo/` it comes back. It knows no topics, keeps nothing, and what is sent while somebody is
  * away is gone.
  */
 import { createServer as createHttpServer } from 'node:http'
@@ -8,6 +8,9 @@ import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Certificate } from './certificate.js'
+
+/** What is sent to a topic that begins so comes back. */
+export const ECHO_TOPICS = 'echo/'
 
 /** Listens on two ports, the second one with TLS. */
 export async function startBareServer(certificate: Certificate): Promise<{ plain: number; tls: number }> {
@@ -28,6 +31,10 @@ export async function startBareServer(certificate: Certificate): Promise<{ plain
 
 function welcome(rooms: Map<string, Set<WebSocket>>, socket: WebSocket, path: string): void {
   socket.on('error', () => socket.terminate())
+  if (path.startsWith(`/${ECHO_TOPICS}`)) {
+    socket.on('message', (data: Buffer, isBinary) => socket.send(data, { binary: isBinary }))
+    return
+  }
   const room = rooms.get(path) ?? new Set()
   rooms.set(path, room.add(socket))
   socket.on('message', (data: Buffer, isBinary) => {

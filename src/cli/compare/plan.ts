@@ -5,6 +5,7 @@ import type { Qos } from './ways.js'
 /** What can be asked for with `--only`. */
 export const STEP_NAMES = [
   'bytes',
+  'echo',
   'latency',
   'throughput',
   'fan-out',
@@ -25,12 +26,15 @@ export interface Plan {
   readonly rounds: number
   /** These are taken in the first round only. */
   readonly once: readonly StepName[]
+  /** Of as many messages as it takes, for each way, before a round. */
+  readonly warmUpSecs: number
   /** Whether the slower measures are taken with TLS as well. */
   readonly withTls: boolean
   readonly bytes: {
     readonly messages: number
     readonly shapes: readonly { readonly topicBytes: number; readonly payloadBytes: number }[]
   }
+  readonly echo: { readonly secs: number; readonly qos: readonly Qos[] }
   readonly latency: {
     readonly ratesPerSec: readonly number[]
     readonly secs: number
@@ -79,6 +83,7 @@ export const QUICK: Plan = {
   isQuick: true,
   rounds: 3,
   once: ['bytes', 'memory', 'reconnect', 'network'],
+  warmUpSecs: 0.1,
   withTls: false,
   bytes: {
     messages: 5,
@@ -87,6 +92,7 @@ export const QUICK: Plan = {
       { topicBytes: 16, payloadBytes: 128 },
     ],
   },
+  echo: { secs: 0.2, qos: [0] },
   latency: { ratesPerSec: [500], secs: 0.4, qos: [0] },
   throughput: { secs: 0.3, qos: [0] },
   memory: { connections: 1000 },
@@ -105,8 +111,9 @@ export const QUICK: Plan = {
 
 export const FULL: Plan = {
   isQuick: false,
-  rounds: 3,
+  rounds: 5,
   once: [],
+  warmUpSecs: 0.5,
   withTls: true,
   bytes: {
     messages: 10,
@@ -117,6 +124,7 @@ export const FULL: Plan = {
       { topicBytes: 64, payloadBytes: 128 },
     ],
   },
+  echo: { secs: 0.6, qos: [0, 1] },
   latency: { ratesPerSec: [1000, 5000], secs: 1.5, qos: [0, 1] },
   throughput: { secs: 1, qos: [0, 1] },
   memory: { connections: 1000 },

@@ -5,6 +5,7 @@ import { type Spread, spread } from './spread.js'
 export const MEASURES = [
   'connecting',
   'message',
+  'echo',
   'latency',
   'throughput',
   'fanOut',

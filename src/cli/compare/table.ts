@@ -33,6 +33,7 @@ function blocksFor({ rows }: Results): Column[][] {
   const sizes = rows.filter(({ measure }) => measure === 'message')
   const payload = Math.max(0, ...sizes.slice(0, 2).map(({ conditions }) => Number(conditions.payloadBytes)))
   const message = { qos: 0, payloadBytes: payload, topicBytes: sizes[0]?.conditions.topicBytes ?? 0 }
+  const echo = first('echo')
   const latency = first('latency')
   const fanOut = first('fanOut')
   const reconnect = { roundTripMs: first('reconnect').roundTripMs ?? 0 }
@@ -69,6 +70,13 @@ function blocksFor({ rows }: Results): Column[][] {
       },
     ],
     [
+      {
+        title: 'echo p50 ms',
+        measure: 'echo',
+        conditions: echo,
+        figure: ({ figures }) => figures.p50,
+        format: digits,
+      },
       {
         title: `p50 ms at ${latency.ratePerSec}/s`,
         measure: 'latency',

@@ -1,8 +1,9 @@
 /** What every measure works with: where the servers are, what they use, and where its samples go. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ECHO_TOPICS } from '../bare-server.js'
 import type { Certificate } from '../certificate.js'
 import { openPeer, type Peer, type PeerOptions } from '../peer.js'
-import type { Plan } from '../plan.js'
+import { type Plan, TOPIC_BYTES } from '../plan.js'
 import type { Collector, Sample } from '../results.js'
 import type { ServerProcess } from '../servers.js'
 import type { Place, Qos, Way } from '../ways.js'
@@ -37,6 +38,12 @@ let topics = 0
 export function nextTopic(bytes: number): string {
   topics += 1
   return `compare/${topics.toString(36).padStart(8, '0')}`.padEnd(bytes, 'x')
+}
+
+/** A topic on which a peer of that way hears itself. Brokers have no others; the bare server has a path for it. */
+export function nextEchoTopic(way: Way): string {
+  const topic = nextTopic(TOPIC_BYTES)
+  return way.protocol === 'bare' ? topic.replace(/^compare\//, ECHO_TOPICS) : topic
 }
 
 /** A pair that talks about one topic, open. */

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { numbered } from '../peer.js'
 import { PAYLOAD_BYTES, TOPIC_BYTES } from '../plan.js'
+import type { Sample } from '../results.js'
 import type { Qos } from '../ways.js'
 import { nextTopic, openPair, type Reachable, type Site, Stopwatch } from './site.js'
 
@@ -10,14 +11,27 @@ const WINDOW: Readonly<Record<Qos, number>> = { 0: 1_000, 1: 16, 2: 16 }
 const WARM_UP_SHARE = 0.4
 
 export async function measureThroughput(site: Site, reachable: Reachable): Promise<void> {
-  for (const qos of site.plan.throughput.qos) {
-    if (reachable.way.qos.includes(qos)) await measureQos(site, reachable, qos)
+  const { secs, qos } = site.plan.throughput
+  for (const level of qos) {
+    if (!reachable.way.qos.includes(level)) continue
+    site.collector.add({
+      measure: 'throughput',
+      way: reachable.way.id,
+      conditions: { qos: level, payloadBytes: PAYLOAD_BYTES },
+      values: await run(site, reachable, level, secs),
+    })
   }
 }
 
-async function measureQos(site: Site, reachable: Reachable, qos: Qos): Promise<void> {
+/** Lets both ends compile, and fill caches, before anything counts. */
+export async function warmUp(site: Site, reachable: Reachable): Promise<void> {
+  for (const qos of site.plan.throughput.qos) {
+    if (reachable.way.qos.includes(qos)) await run(site, reachable, qos, site.plan.warmUpSecs)
+  }
+}
+
+async function run(site: Site, reachable: Reachable, qos: Qos, secs: number): Promise<Sample['values']> {
   const { way } = reachable
-  const { secs } = site.plan.throughput
   const window = WINDOW[qos]
   const payload = numbered(0, PAYLOAD_BYTES)
   let sent = 0
@@ -56,13 +70,7 @@ async function measureQos(site: Site, reachable: Reachable, qos: Qos): Promise<v
     await stopwatch.start()
     const before = received
     await sleep(secs * 1_000)
-    const values = await stopwatch.stop(() => received - before)
-    site.collector.add({
-      measure: 'throughput',
-      way: way.id,
-      conditions: { qos, payloadBytes: PAYLOAD_BYTES },
-      values,
-    })
+    return await stopwatch.stop(() => received - before)
   } finally {
     isOver = true
     publisher.end()

@@ -91,6 +91,17 @@ function speed(results: Results): Section {
     title: 'Speed',
     text: 'One publisher, one subscriber. At a fixed rate each message is due by the clock and measured from when it was due, so that a server that stalls cannot hide it. Servers and the generator share this machine.',
     charts: [
+      {
+        title: 'There and back',
+        note: 'One connection, one message at a time, which the server sends back to the one that sent it: an echo. At QoS 1 the next one waits for the acknowledgement as well.',
+        unit: 'milliseconds, logarithmic',
+        isLog: true,
+        format: digits,
+        groups: groupsOf(results, 'echo', ({ conditions, figures }) => [
+          { series: `QoS ${conditions.qos}: p50`, value: figures.p50 },
+          { series: `QoS ${conditions.qos}: p99`, value: figures.p99 },
+        ]),
+      },
       ...rates.map(
         (rate): Chart => ({
           title: `Latency at ${rate} messages a second, QoS 0`,
