@@ -36,7 +36,7 @@ beforeAll(async () => {
   const { open, take } = PacketHalf.prototype
   vi.spyOn(PacketHalf.prototype, 'take').mockImplementation(function (this: PacketHalf, bytes) {
     note(bytes)
-    take.call(this, bytes)
+    return take.call(this, bytes)
   })
   vi.spyOn(PacketHalf.prototype, 'open').mockImplementation(function (this: PacketHalf, sink) {
     const receive: TransportSink['receive'] = (bytes) => {
