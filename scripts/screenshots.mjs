@@ -42,6 +42,8 @@ await main(async () => {
   const open = (page, name) => page.getByRole('tab', { name }).click()
   try {
     await take('topics', { viewport: WIDE }, async (page) => {
+      // Rows move while there are new topics.
+      await page.getByText('12 topics').waitFor()
       await page.getByRole('treeitem', { name: /^oven/ }).click()
       await page.waitForTimeout(4_000)
     })

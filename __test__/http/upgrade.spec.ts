@@ -4,6 +4,10 @@ import { HttpListener } from '../support/http-listener.js'
 import { RawClient } from '../support/raw-client.js'
 import { until } from '../support/until.js'
 
+/** The header lines of one that is as it should be, but for its Host. */
+const HANDSHAKE =
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+
 let http: HttpListener
 
 beforeEach(async () => {
@@ -33,14 +37,7 @@ describe('MQTT over WebSocket', () => {
   it('takes packets that a client sent together with its handshake', async () => {
     const client = await RawClient.connect(http.port)
     const frame = Buffer.from('8283000000000102 03'.replace(' ', ''), 'hex')
-    client.send(
-      Buffer.concat([
-        Buffer.from(
-          'GET /mqtt HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
-        ),
-        frame,
-      ]),
-    )
+    client.send(Buffer.concat([Buffer.from(`GET /mqtt HTTP/1.1\r\nHost: a\r\n${HANDSHAKE}`), frame]))
     const sink = await http.acceptor.sink()
     await until(() => sink.received.length === 3, 'the packet')
     expect(sink.received).toEqual(Buffer.of(1, 2, 3))
@@ -92,9 +89,7 @@ describe('an upgrade that is refused', () => {
 
   it('is a 400 for a handshake without a Host header, which browsers and proxies never leave out', async () => {
     const client = await RawClient.connect(http.port)
-    client.send(
-      'GET /mqtt HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
-    )
+    client.send(`GET /mqtt HTTP/1.1\r\n${HANDSHAKE}`)
     expect((await client.end()).toString()).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)
     expect(http.acceptor.sinks).toHaveLength(0)
   })

@@ -8,12 +8,15 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
+import { freePort } from '../support/free-port.js'
 import { describeWithPeers } from '../support/peers.js'
 import { until } from '../support/until.js'
 import { BrowserUnderTest } from './peers/chromium.js'
 import { Program, ROOT } from './programs.js'
 
 const PATIENCE = { timeout: 30_000 }
+/** Readings that the page of the thermostats draws. */
+const MOST_DRAWN = 60
 const SCREENSHOTS = join(ROOT, 'docs/screenshots')
 
 let browser: BrowserUnderTest
@@ -24,9 +27,11 @@ const pages: Page[] = []
 const sockets: WebSocket[] = []
 
 async function run(name: string): Promise<void> {
-  program = new Program(process.execPath, [`examples/${name}/run.mjs`], ROOT)
+  const port = await freePort()
+  program = new Program(process.execPath, [`examples/${name}/run.mjs`, String(port)], ROOT)
   await program.waitForText('open http', 30_000)
   address = program.stdout.match(/http:\S+/)?.[0] ?? ''
+  expect(address).toBe(`http://localhost:${port}/`)
 }
 
 async function open(): Promise<Page> {
@@ -83,11 +88,31 @@ describeWithPeers(['chromium'], 'the applications of examples/', () => {
     expect(complaints.splice(0)).toEqual([])
   })
 
-  test('thermostats: all are shown, one is set, one goes and comes back', { timeout: 90_000 }, async () => {
+  test('thermostats: all are shown, one is set, one goes and comes back with what it has measured', {
+    timeout: 90_000,
+  }, async () => {
     await run('thermostats')
     const page = await open()
     const card = (name: string) => page.getByRole('region', { name, exact: true })
     await expect.poll(() => page.getByRole('region').count(), PATIENCE).toBe(8)
+    // The curve of each room: how many readings it is drawn from, and which one is the last.
+    const curve = async (name: string) => {
+      const found = await card(name).evaluate((element) => [
+        Number(element.dataset.sequence),
+        element.querySelector('polyline')?.points.length,
+      ])
+      const [last = 0, count = 0] = found
+      return { last, count }
+    }
+    const rooms = await page.getByRole('heading', { level: 2 }).allTextContents()
+    await expect
+      .poll(async () => (await Promise.all(rooms.map(curve))).every(({ count }) => count > 0), PATIENCE)
+      .toBe(true)
+    const first = new Map<string, number>()
+    for (const room of rooms) {
+      const { last, count } = await curve(room)
+      first.set(room, last - count + 1)
+    }
 
     // It may be out of reach just now; whoever asks again gets through in the end.
     const study = card('study')
@@ -104,7 +129,27 @@ describeWithPeers(['chromium'], 'the applications of examples/', () => {
     await expect.poll(() => page.locator('.offline').count(), PATIENCE).toBeGreaterThan(0)
     const gone = (await page.locator('.offline h2').first().textContent()) ?? ''
     await takePictures(page, 'thermostats')
+    const last = (await curve(gone)).last
     await expect.poll(() => card(gone).locator('.status').textContent(), PATIENCE).toBe('online')
+    await expect.poll(async () => (await curve(gone)).last, PATIENCE).toBeGreaterThan(last + 2)
+    const drawn = await curve(gone)
+    expect(drawn.count).toBe(Math.min(MOST_DRAWN, drawn.last - (first.get(gone) ?? 0) + 1))
+
+    // Each outage is a chance to ask one that is not there; the broker answers for it.
+    const isOutOfReach = async (): Promise<boolean> => {
+      const asked = page.locator('.offline .more').first()
+      if ((await page.locator('.offline').count()) > 0) await asked.click({ timeout: 1_000 }).catch(() => {})
+      return (await page.getByText('out of reach', { exact: true }).count()) > 0
+    }
+    await expect.poll(isOutOfReach, PATIENCE).toBe(true)
+
+    // What the last state of each was is there for a page that comes now.
+    await page.reload()
+    await expect.poll(() => page.getByText(/^(online|offline)$/).count(), PATIENCE).toBe(8)
+    for (const room of rooms) {
+      await expect.poll(() => card(room).locator('.target').textContent(), PATIENCE).toMatch(/^\d+\.\d °C$/)
+      await expect.poll(() => card(room).locator('.degrees').textContent(), PATIENCE).toMatch(/^\d+\.\d °C$/)
+    }
     await expectUsable(page)
   })
 
@@ -161,7 +206,13 @@ describeWithPeers(['chromium'], 'the applications of examples/', () => {
     await say(ada, 'Tea is ready.')
     await expect.poll(() => messages(ada).count(), PATIENCE).toBe(3)
     await takePictures(ada, 'chat')
+    // However a window is closed: in good order, or because its process is gone.
     await bob.close()
+    await expect.poll(() => here(ada), PATIENCE).toEqual(['Ada · kitchen'])
+    const eve = await open()
+    await callThem(eve, 'Eve')
+    await expect.poll(() => here(ada), PATIENCE).toEqual(['Ada · kitchen', 'Eve · kitchen'])
+    await eve.goto('chrome://crash').catch(() => {})
     await expect.poll(() => here(ada), PATIENCE).toEqual(['Ada · kitchen'])
     await expectUsable(ada)
   })
@@ -209,6 +260,7 @@ describeWithPeers(['chromium'], 'the applications of examples/', () => {
       expect(await dropped(page)).toBe(0)
     }
     expect(newest()[0]).toBeLessThan(now)
+    expect(await quick.getByRole('region').count()).toBe(12)
 
     // And the slow one is back in the present when it reads again.
     await slow.getByRole('button', { name: 'Be slow' }).click()

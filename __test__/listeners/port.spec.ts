@@ -36,6 +36,17 @@ async function start(
   return { acceptor, port: listener.addresses[0]?.port ?? 0, listener }
 }
 
+/** A client that begins with these bytes. */
+async function dial(port: number, bytes: Uint8Array | string): Promise<RawClient> {
+  return (await RawClient.connect(port)).send(bytes)
+}
+
+/** Whoever begins with these bytes is told nothing, and the connection ends. */
+async function expectEnd(port: number, bytes: Uint8Array | string): Promise<void> {
+  const client = await dial(port, bytes)
+  expect(await client.end()).toHaveLength(0)
+}
+
 async function secure(port: number): Promise<RawClient> {
   const socket = tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false })
   await once(socket, 'secureConnect')
@@ -81,8 +92,7 @@ describe('identify', () => {
 describe('the one port', () => {
   it('gives MQTT to the acceptor with all bytes that were read to find out', async () => {
     const { acceptor, port } = await start('auto')
-    const client = await RawClient.connect(port)
-    client.send(CONNECT)
+    const client = await dial(port, CONNECT)
     const sink = await acceptor.sink()
     expect(sink.received).toEqual(CONNECT)
     expect(sink.transport.protocol).toBe('mqtt')
@@ -123,7 +133,7 @@ describe('the one port', () => {
     await once(wss, 'open')
     expect((await acceptor.sink(1)).transport.protocol).toBe('wss')
 
-    const mqtt = (await RawClient.connect(port)).send(CONNECT)
+    const mqtt = await dial(port, CONNECT)
     expect((await acceptor.sink(2)).transport.protocol).toBe('mqtt')
     mqtts.destroy()
     wss.terminate()
@@ -168,8 +178,7 @@ describe('the one port', () => {
 
   it.each([0x00, 0x11, 0x30, 0x80, 0xe0, 0xff])('closes on the first byte %i and names it', async (byte) => {
     const { acceptor, port } = await start('auto')
-    const client = (await RawClient.connect(port)).send(Buffer.of(byte, 1, 2, 3))
-    expect(await client.end()).toHaveLength(0)
+    await expectEnd(port, Buffer.of(byte, 1, 2, 3))
     const hex = byte.toString(16).padStart(2, '0')
     expect(acceptor.warnings).toEqual([
       `A client began with the byte 0x${hex}, which is neither MQTT, HTTP nor TLS.`,
@@ -209,8 +218,7 @@ describe('the one port', () => {
     ['PINGREQ', [0xc0, 0], 'An MQTT client that begins with PINGREQ on a port'],
   ])('closes on %s, and names it', async (_title, bytes, sentence) => {
     const { acceptor, port } = await start('auto')
-    const client = (await RawClient.connect(port)).send(Buffer.from(bytes as string))
-    expect(await client.end()).toHaveLength(0)
+    await expectEnd(port, Buffer.from(bytes as string))
     expect(acceptor.warnings).toEqual([expect.stringContaining(sentence)])
   })
 
@@ -249,7 +257,7 @@ describe('the one port', () => {
     ['sends an HTTP request line and stops', Buffer.from('GET / HTTP/1.1\r\nHost: loc')],
   ])('drops a client that %s', async (_title, bytes) => {
     const { acceptor, port } = await start('auto', { tls: true, limits: { connectTimeoutMs: 60 } })
-    const client = (await RawClient.connect(port)).send(bytes)
+    const client = await dial(port, bytes)
     const before = performance.now()
     await until(() => client.ended || client.closed, 'the end')
     expect(performance.now() - before).toBeLessThan(1_500)
@@ -269,7 +277,7 @@ describe('the one port', () => {
 
   it('lets a connection that has spoken be silent', async () => {
     const { acceptor, port } = await start('auto', { limits: { connectTimeoutMs: 50 } })
-    const client = (await RawClient.connect(port)).send(CONNECT)
+    const client = await dial(port, CONNECT)
     const sink = await acceptor.sink()
     await new Promise((resolve) => setTimeout(resolve, 200))
     expect(sink.closedCount).toBe(0)
@@ -286,13 +294,13 @@ describe('the one port', () => {
       Buffer.from('GE'),
     ]
     for (const bytes of leaving) {
-      const orderly = (await RawClient.connect(port)).send(bytes)
+      const orderly = await dial(port, bytes)
       orderly.socket.end()
-      const abrupt = (await RawClient.connect(port)).send(bytes)
+      const abrupt = await dial(port, bytes)
       await new Promise((resolve) => setTimeout(resolve, 5))
       abrupt.socket.resetAndDestroy()
     }
-    const client = (await RawClient.connect(port)).send(CONNECT)
+    const client = await dial(port, CONNECT)
     await until(() => acceptor.sinks.some((sink) => sink.received.equals(CONNECT)), 'a good client')
     client.destroy()
   })
@@ -300,7 +308,7 @@ describe('the one port', () => {
   it('drops clients that have not said anything when the listener closes', async () => {
     const { port, listener } = await start('auto', { tls: true })
     const silent = await RawClient.connect(port)
-    const shaking = (await RawClient.connect(port)).send(CLIENT_HELLO)
+    const shaking = await dial(port, CLIENT_HELLO)
     await new Promise((resolve) => setTimeout(resolve, 20))
     await listener.close()
     await until(() => (silent.ended || silent.closed) && (shaking.ended || shaking.closed), 'both ends')
@@ -313,7 +321,7 @@ describe('the one port', () => {
 describe('a port for one protocol', () => {
   it('mqtt: takes MQTT', async () => {
     const { acceptor, port } = await start('mqtt')
-    const client = (await RawClient.connect(port)).send(CONNECT)
+    const client = await dial(port, CONNECT)
     expect((await acceptor.sink()).received).toEqual(CONNECT)
     client.destroy()
   })
@@ -326,7 +334,7 @@ describe('a port for one protocol', () => {
       port: 8083,
       url: 'ws://127.0.0.1:8083/mqtt',
     })
-    const client = (await RawClient.connect(port)).send(GET)
+    const client = await dial(port, GET)
     const response = (await client.end()).toString()
     expect(response).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)
     expect(response).toContain('This port speaks MQTT, not HTTP: use ws://127.0.0.1:8083/mqtt.')
@@ -341,8 +349,7 @@ describe('a port for one protocol', () => {
       port: 8883,
       url: 'mqtts://127.0.0.1:8883',
     })
-    const client = (await RawClient.connect(port)).send(CLIENT_HELLO)
-    expect(await client.end()).toHaveLength(0)
+    await expectEnd(port, CLIENT_HELLO)
     expect(acceptor.warnings[0]).toContain('use mqtts://127.0.0.1:8883')
   })
 
@@ -352,8 +359,7 @@ describe('a port for one protocol', () => {
     expect((await acceptor.sink()).transport.protocol).toBe('mqtts')
     good.destroy()
 
-    const plain = (await RawClient.connect(port)).send(CONNECT)
-    expect(await plain.end()).toHaveLength(0)
+    await expectEnd(port, CONNECT)
     expect(acceptor.warnings[0]).toContain('use mqtts://')
 
     const https = (await secure(port)).send(GET)
@@ -369,8 +375,7 @@ describe('a port for one protocol', () => {
     expect((await acceptor.sink()).transport.protocol).toBe('ws')
     webSocket.terminate()
 
-    const client = (await RawClient.connect(port)).send(CONNECT)
-    expect(await client.end()).toHaveLength(0)
+    await expectEnd(port, CONNECT)
     expect(acceptor.warnings).toEqual([
       'A plain MQTT client on a port for WebSockets: use mqtt://127.0.0.1:1883.',
     ])
@@ -384,7 +389,7 @@ describe('a port for one protocol', () => {
     expect((await acceptor.sink()).transport.protocol).toBe('wss')
     webSocket.terminate()
 
-    const client = (await RawClient.connect(port)).send(GET)
+    const client = await dial(port, GET)
     expect((await client.end()).toString()).toContain('This port is encrypted: use https:// or wss://.')
     expect(acceptor.sinks).toHaveLength(1)
   })

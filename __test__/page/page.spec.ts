@@ -70,6 +70,21 @@ describeWithPeers(['chromium'], 'the page', () => {
     await page.getByText('2 topics').waitFor()
   })
 
+  test('what was kept, and comes because the page subscribes, is no traffic', async () => {
+    const broker = await start()
+    await broker.publish('kept', '20', { retain: true })
+    const opened = await arrive(broker)
+    await opened.row('kept').waitFor()
+    const timer = setInterval(() => void broker.publish('live', '1'), 50)
+    try {
+      // Rates are made of all topics at once: where there is one, that of the other has been made as well.
+      await opened.row('live').filter({ hasText: '/s' }).waitFor()
+      expect(await opened.row('kept').textContent()).not.toContain('/s')
+    } finally {
+      clearInterval(timer)
+    }
+  })
+
   test('what is found are the topics with the words in their names, and another filter makes another tree', async () => {
     const broker = await start()
     for (const room of ['attic', 'cellar', 'kitchen']) {

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { Broker } from '../../src/index.js'
 import { CommandError, parseCommand } from '../../src/web/commands.js'
-import { LiveClient, terminateAll } from './live-client.js'
+import { brokerOfTest, LiveClient, terminateAll } from './live-client.js'
 
 let broker: Broker
 
@@ -84,8 +84,7 @@ describe('one error, and the connection goes on', () => {
     ['a request without an id', '{"type":"request","topic":"a","payload":""}', 'ERR_MQTT_PROTOCOL_ERROR'],
     ['an ack of nothing', '{"type":"ack","ack":1}', 'ERR_MQTT_PROTOCOL_ERROR'],
   ])('%s', async (_, frame, code) => {
-    const client = await LiveClient.open(broker)
-    await client.ask({ type: 'connect' })
+    const client = await LiveClient.connect(broker)
     client.send(frame)
     await client.ask({ type: 'ping' })
     const errors = client.answers.filter(({ type }) => type === 'error')
@@ -118,8 +117,7 @@ it('text that is not UTF-8 ends the connection with 1007', async () => {
 })
 
 it('whoever sends without reading is not read either', async () => {
-  const client = await LiveClient.open(broker)
-  await client.ask({ type: 'connect' })
+  const client = await LiveClient.connect(broker)
   client.webSocket.pause()
   // Each is answered by an error that is ten times as long.
   const text = Buffer.from('{"type":"?"}')
@@ -151,20 +149,17 @@ it('a reader that reads nothing costs only itself', async () => {
 })
 
 it('no more requests wait than the broker takes messages at once', async () => {
-  const small = await Broker.start({ port: 0, host: '127.0.0.1', limits: { receiveMaximum: 2 } })
+  const small = await brokerOfTest({ limits: { receiveMaximum: 2 } })
   const client = await LiveClient.open(small)
   await client.ask({ type: 'subscribe', filter: 'silent' })
   for (const id of [1, 2, 3]) client.send({ type: 'request', id, topic: 'silent', payload: '' })
   const refused = await client.got(({ id }) => id === 3, 'a refusal')
   expect(refused).toMatchObject({ type: 'error', code: 'ERR_MQTT_QUOTA_EXCEEDED', reasonCode: 0x97 })
   await client.end()
-  await small.close({ drainTimeoutMs: 0 })
 })
 
 it('more at QoS 1 than the broker takes at once wait, and all are taken', async () => {
-  const small = await Broker.start({
-    port: 0,
-    host: '127.0.0.1',
+  const small = await brokerOfTest({
     limits: { receiveMaximum: 2 },
     onPublish: async () => {
       await new Promise(setImmediate)
@@ -176,7 +171,6 @@ it('more at QoS 1 than the broker takes at once wait, and all are taken', async 
   const oks = client.answers.filter(({ type }) => type === 'ok')
   expect(oks.map(({ id }) => id)).toEqual(Array.from({ length: 100 }, (_, index) => index + 1))
   await client.end()
-  await small.close({ drainTimeoutMs: 0 })
 })
 
 describe('any JSON', () => {

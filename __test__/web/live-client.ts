@@ -1,8 +1,9 @@
 /** A client of `/live` that keeps what comes: JSON in, JSON out, and nothing else. */
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import { onTestFinished } from 'vitest'
 import { type ClientOptions, WebSocket } from 'ws'
-import type { Broker } from '../../src/index.js'
+import { Broker, type BrokerOptions } from '../../src/index.js'
 import { until } from '../support/until.js'
 
 /** What the broker has said. */
@@ -46,6 +47,14 @@ export class LiveClient {
     return client
   }
 
+  /** One that has been let in, by a `connect` with these members. */
+  static async connect(broker: Broker, members: Record<string, unknown> = {}): Promise<LiveClient> {
+    const client = await LiveClient.open(broker)
+    const answer = await client.ask({ type: 'connect', ...members })
+    if (answer.type !== 'connected') throw new Error(`not connected: ${JSON.stringify(answer)}`)
+    return client
+  }
+
   /** Sends a command, or anything else: text goes as it is. */
   send(command: unknown): void {
     this.webSocket.send(typeof command === 'string' ? command : JSON.stringify(command))
@@ -79,6 +88,13 @@ export class LiveClient {
     this.webSocket.close()
     await this.closed
   }
+}
+
+/** A broker of one test, which ends with it. */
+export async function brokerOfTest(options: BrokerOptions = {}): Promise<Broker> {
+  const broker = await Broker.start({ port: 0, host: '127.0.0.1', ...options })
+  onTestFinished(() => broker.close({ drainTimeoutMs: 0 }))
+  return broker
 }
 
 export function portOf(broker: Broker): number {

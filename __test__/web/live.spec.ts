@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { Broker } from '../../src/index.js'
 import { until } from '../support/until.js'
-import { LiveClient, liveUrl } from './live-client.js'
+import { brokerOfTest, LiveClient, liveUrl } from './live-client.js'
 
 let broker: Broker
 
@@ -39,8 +39,7 @@ it('a command that comes first finds itself connected', async () => {
 })
 
 it('a second connect is an error, and the connection goes on', async () => {
-  const client = await LiveClient.open(broker)
-  await client.ask({ type: 'connect' })
+  const client = await LiveClient.connect(broker)
   expect(await client.ask({ type: 'connect' })).toMatchObject({
     type: 'error',
     code: 'ERR_MQTT_PROTOCOL_ERROR',
@@ -120,8 +119,7 @@ it('a retained message is kept, sent as retained, and left out where that is ask
 })
 
 it('no more than receiveMaximum are under way, and one ack stands for all before it', async () => {
-  const client = await LiveClient.open(broker)
-  await client.ask({ type: 'connect', receiveMaximum: 3 })
+  const client = await LiveClient.connect(broker, { receiveMaximum: 3 })
   await client.ask({ type: 'subscribe', filter: 'many', qos: 1 })
   for (let n = 1; n <= 7; n += 1) client.send({ type: 'publish', topic: 'many', payload: String(n), qos: 1 })
   await client.gotMessages(3)
@@ -168,10 +166,8 @@ it('a session that is resumed brings what was missed, and what was not acknowled
 })
 
 it('whoever takes a client identifier over ends its earlier connection with 4142', async () => {
-  const first = await LiveClient.open(broker)
-  await first.ask({ type: 'connect', clientId: 'twice' })
-  const second = await LiveClient.open(broker)
-  await second.ask({ type: 'connect', clientId: 'twice' })
+  const first = await LiveClient.connect(broker, { clientId: 'twice' })
+  const second = await LiveClient.connect(broker, { clientId: 'twice' })
   expect(await first.closed).toMatchObject({ code: 4000 + 0x8e })
   expect(first.answers.at(-1)).toMatchObject({ type: 'error', reasonCode: 0x8e })
   await second.end()
@@ -229,9 +225,8 @@ it('a request that nobody hears fails at once, and one that nobody answers in it
 })
 
 it('a broker that shuts down says so', async () => {
-  const mortal = await Broker.start({ port: 0, host: '127.0.0.1' })
-  const client = await LiveClient.open(mortal)
-  await client.ask({ type: 'connect' })
+  const mortal = await brokerOfTest()
+  const client = await LiveClient.connect(mortal)
   await mortal.close()
   expect(await client.closed).toMatchObject({ code: 1001 })
   expect(client.answers.at(-1)).toMatchObject({

@@ -41,8 +41,7 @@ beforeEach(async () => {
 afterAll(() => broker.close({ drainTimeoutMs: 0 }))
 
 it('hooks are asked about a client of /live, and hold and change what it says', async () => {
-  const client = await LiveClient.open(broker)
-  await client.ask({ type: 'connect', username: 'ada', password: 'lovelace' })
+  const client = await LiveClient.connect(broker, { username: 'ada', password: 'lovelace' })
   await client.ask({ type: 'subscribe', filter: 'changed' })
   await client.ask({ type: 'publish', topic: 'changed', payload: 'by the client', qos: 1 })
   expect(await client.gotMessages(1)).toMatchObject([{ payload: 'by the hook' }])
@@ -97,8 +96,7 @@ it('a refused connect is an error with its id, and then the end', async () => {
 
 it('a packet that is too large, or a frame, ends the connection with 1009', async () => {
   for (const length of [10_001, 200_000]) {
-    const client = await LiveClient.open(broker)
-    await client.ask({ type: 'connect' })
+    const client = await LiveClient.connect(broker)
     client.send({ type: 'publish', topic: 'a', payload: 'x'.repeat(length) })
     expect((await client.closed).code).toBe(1009)
   }
@@ -156,8 +154,7 @@ it('a full queue is told to the publisher', async () => {
 it('more connections than there may be are refused in words', async () => {
   const clients = []
   for (let n = 0; n < 3; n += 1) {
-    const client = await LiveClient.open(broker)
-    await client.ask({ type: 'connect' })
+    const client = await LiveClient.connect(broker)
     clients.push(client)
   }
   const more = await LiveClient.open(broker)

@@ -22,7 +22,7 @@ function roomOf({ topic }) {
   if (known) return known
   const card = document.getElementById('room').content.cloneNode(true).firstElementChild
   const find = (selector) => card.querySelector(selector)
-  const room = { name, card, find, readings: [], target: undefined }
+  const room = { name, card, find, readings: [], time: 0, target: undefined }
   card.setAttribute('aria-label', name)
   find('h2').textContent = name
   find('.less').setAttribute('aria-label', `${name}: half a degree less`)
@@ -40,9 +40,13 @@ function showStatus({ card, find }, status) {
   find('.status').textContent = status
 }
 
-function showState(room, { temperature, target, isHeating }) {
-  const { find, readings } = room
+function showState(room, { sequence, time, temperature, target, isHeating }) {
+  // QoS 1: where the acknowledgement was lost with the connection, a reading comes twice.
+  if (time <= room.time) return
+  const { card, find, readings } = room
+  room.time = time
   room.target = target
+  card.dataset.sequence = sequence
   find('.degrees').textContent = `${temperature.toFixed(1)} °C`
   find('.target').textContent = `${target.toFixed(1)} °C`
   find('.heating').textContent = isHeating ? 'heating' : ''

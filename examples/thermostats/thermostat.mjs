@@ -14,6 +14,7 @@ export class Thermostat {
   #network = Promise.resolve()
   #temperature
   #target = 21
+  #sequence = 0
   #timer
 
   constructor(room, port, temperature) {
@@ -64,8 +65,16 @@ export class Thermostat {
     const isHeating = this.#temperature < this.#target
     this.#temperature += (isHeating ? 0.15 : -0.1) + (Math.random() - 0.5) * 0.1
     const temperature = Number(this.#temperature.toFixed(1))
-    // Its own time: what was measured without a network is sent, in its order, when there is one again.
-    const state = { time: Date.now(), temperature, target: this.#target, isHeating }
+    this.#sequence += 1
+    // Its own time: what was measured without a network is sent, in its order, when there is one again. And a number,
+    // so that whoever reads can see that none is missing.
+    const state = {
+      sequence: this.#sequence,
+      time: Date.now(),
+      temperature,
+      target: this.#target,
+      isHeating,
+    }
     this.#say('state', JSON.stringify(state))
   }
 

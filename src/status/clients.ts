@@ -1,31 +1,13 @@
 /** The clients that are connected, with their figures. */
 import type { AnyConnection } from '../connection.js'
 import type { NativeClientStatistics } from '../native.js'
-import type { Protocol } from '../transports/transport.js'
+import type { ClientStatus } from './messages.js'
 
 /** How many clients `$SYS/topicwire/clients` names. */
 export const MOST_CLIENTS = 500
 const LONGEST_NAME = 256
 
 const versionNames: Readonly<Record<number, string>> = { 3: '3.1', 4: '3.1.1', 5: '5.0' }
-
-/** One client. */
-export interface ClientStatus {
-  readonly clientId: string
-  readonly username?: string
-  readonly protocol: Protocol
-  /** '5.0', '3.1.1' or '3.1'. */
-  readonly version: string
-  readonly remoteAddress: string
-  /** Milliseconds since 1970. */
-  readonly connectedSinceMs: number
-  readonly subscriptions: number
-  readonly queuedMessages: number
-  readonly queuedBytes: number
-  readonly inflightMessages: number
-  readonly outBufferBytes: number
-  readonly droppedMessages: number
-}
 
 /** The first `most` of those connections whose CONNECT was accepted. */
 export function clientStatuses(

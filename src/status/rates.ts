@@ -1,21 +1,6 @@
 /** Rates from counters: what has been added since the last look, a second. */
 
-/** What `$SYS/topicwire/rates` says, without the delays of the event loop. */
-export interface RateFigures {
-  /** Milliseconds since 1970. */
-  readonly timeMs: number
-  readonly messagesInPerSecond: number
-  readonly messagesOutPerSecond: number
-  readonly bytesInPerSecond: number
-  readonly bytesOutPerSecond: number
-  readonly droppedPerSecond: number
-  readonly connections: number
-  readonly clients: number
-  readonly subscriptions: number
-  readonly retainedMessages: number
-  readonly queuedMessages: number
-  readonly queuedBytes: number
-}
+import type { RateFigures } from './messages.js'
 
 type Metrics = Readonly<Record<string, number>>
 

@@ -5,7 +5,8 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 import type { BrokerEvents, ConnectEvent, SubscribeEvent } from '../broker-events.js'
 import type { Problem } from '../problems/problem.js'
-import { type ClientStatus, MOST_CLIENTS } from './clients.js'
+import { MOST_CLIENTS } from './clients.js'
+import type { ClientsMessage, StatusMessages } from './messages.js'
 import { Rates } from './rates.js'
 
 /** The topics. */
@@ -13,9 +14,9 @@ export const STATUS_TOPICS = {
   clients: '$SYS/topicwire/clients',
   problems: '$SYS/topicwire/problems',
   rates: '$SYS/topicwire/rates',
-} as const
+} as const satisfies Record<StatusTopic, string>
 
-type StatusTopic = keyof typeof STATUS_TOPICS
+type StatusTopic = keyof StatusMessages
 
 /** What is asked of the broker. */
 export interface StatusHost {
@@ -25,7 +26,7 @@ export interface StatusHost {
   publish(topicName: string, json: string): boolean
   metrics(): Readonly<Record<string, number>>
   /** Clients that are connected, and the first so many of them. */
-  clients(most: number): { readonly count: number; readonly clients: readonly ClientStatus[] }
+  clients(most: number): ClientsMessage
   readonly problems: readonly Problem[]
   readonly problemsRevision: number
 }
@@ -138,7 +139,7 @@ export class StatusTopics {
     return Math.max(0, Math.round(ms * 100) / 100)
   }
 
-  #publish(topic: StatusTopic, value: object): boolean {
+  #publish<Topic extends StatusTopic>(topic: Topic, value: StatusMessages[Topic]): boolean {
     const isPublished = this.#host.publish(STATUS_TOPICS[topic], JSON.stringify(value))
     if (isPublished) this.#rates?.noteOwn()
     return isPublished

@@ -17,22 +17,9 @@ import type { ResolvedOptions } from '../options.js'
 import type { ProblemReport } from '../problems/problem.js'
 import type { StoreStatus } from '../store-options.js'
 import type { Adoption } from './native-socket.js'
+import type { Protocol } from './protocol.js'
 
-/**
- * How the peer speaks to us. `topic` is a topic as a WebSocket URL; `live`, `events` and `publish` are those of
- * docs/web-protocol.md; `stream` is a Duplex that was handed over.
- */
-export type Protocol =
-  | 'mqtt'
-  | 'mqtts'
-  | 'ws'
-  | 'wss'
-  | 'topic'
-  | 'live'
-  | 'events'
-  | 'publish'
-  | 'stream'
-  | 'memory'
+export type { Protocol } from './protocol.js'
 
 /** Why a connection ends. What a peer sees of it depends on the transport: a WebSocket close frame carries both. */
 export interface CloseReason {

@@ -1,60 +1,27 @@
 /** What the broker tells about itself under `$SYS`, and how its rates have been lately. */
+import type { Problem } from '../../src/problems/problem.js'
+import type {
+  ClientStatus,
+  ClientsMessage,
+  ProblemsMessage,
+  RatesMessage,
+} from '../../src/status/messages.js'
 import type { Payload } from './payload.js'
 import { Store } from './store.js'
 
 /** Seconds that are drawn. */
 const HISTORY = 300
 
-export interface Client {
-  readonly clientId: string
-  readonly username?: string
-  readonly protocol: string
-  readonly version: string
-  readonly remoteAddress: string
-  readonly connectedSinceMs: number
-  readonly subscriptions: number
-  readonly queuedMessages: number
-  readonly queuedBytes: number
-  readonly inflightMessages: number
-  readonly outBufferBytes: number
-  readonly droppedMessages: number
-}
-
-export interface ProblemShown {
-  readonly code: string
-  readonly text: string
-  readonly remedy: string
-  readonly remoteAddress?: string
-  readonly clientId?: string
-  readonly firstAtMs: number
-  readonly lastAtMs: number
-  readonly count: number
-}
-
-export interface RatesNow {
-  readonly timeMs: number
-  readonly messagesInPerSecond: number
-  readonly messagesOutPerSecond: number
-  readonly bytesInPerSecond: number
-  readonly bytesOutPerSecond: number
-  readonly droppedPerSecond: number
-  readonly connections: number
-  readonly clients: number
-  readonly subscriptions: number
-  readonly retainedMessages: number
-  readonly queuedMessages: number
-  readonly queuedBytes: number
-  readonly eventLoopDelayP50Ms: number
-  readonly eventLoopDelayP99Ms: number
-  /** Measured by this page. */
+/** The rates of one moment, and what this page has measured. */
+export interface RatesNow extends RatesMessage {
   readonly roundTripMs?: number
 }
 
 /** See the head of this file. */
 export class Status extends Store {
   clientCount = 0
-  clients: readonly Client[] | undefined
-  problems: readonly ProblemShown[] | undefined
+  clients: readonly ClientStatus[] | undefined
+  problems: readonly Problem[] | undefined
   /** The last one last. */
   readonly history: RatesNow[] = []
   version = ''
@@ -75,15 +42,15 @@ export class Status extends Store {
     this.changed()
   }
 
-  #takeJson(topic: string, value: Record<string, unknown>, roundTripMs: number | undefined): void {
+  #takeJson(topic: string, value: unknown, roundTripMs: number | undefined): void {
     if (topic.endsWith('/clients')) {
-      this.clientCount = value.count as number
-      this.clients = value.clients as Client[]
+      const { count, clients } = value as ClientsMessage
+      this.clientCount = count
+      this.clients = clients
     } else if (topic.endsWith('/problems')) {
-      this.problems = value.problems as ProblemShown[]
+      this.problems = (value as ProblemsMessage).problems
     } else if (topic.endsWith('/rates')) {
-      const rates = value as unknown as RatesNow
-      this.history.push({ ...rates, ...(roundTripMs !== undefined && { roundTripMs }) })
+      this.history.push({ ...(value as RatesMessage), ...(roundTripMs !== undefined && { roundTripMs }) })
       if (this.history.length > HISTORY) this.history.shift()
     }
   }

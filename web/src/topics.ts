@@ -112,6 +112,8 @@ export class TopicTree extends Store {
     node.value = { payload: kept, bytes, isCut: kept !== payload, qos, retain, atMs: now }
     for (let at: TopicNode | undefined = node; at !== undefined; at = at.parent) {
       at.messages += 1
+      // What was kept, and comes because somebody subscribes, is no traffic.
+      if (retain) at.messagesBefore += 1
       at.atMs = now
     }
     this.changed()

@@ -1,6 +1,7 @@
 /** The table of clients; on a narrow screen each row is a card. */
 import { useState } from 'preact/hooks'
-import type { Client, Status } from '../status.js'
+import type { ClientStatus } from '../../../src/status/messages.js'
+import type { Status } from '../status.js'
 import { useStore } from '../store.js'
 import * as words from '../words.js'
 import { Unavailable } from './unavailable.js'
@@ -9,9 +10,9 @@ interface Column {
   readonly key: string
   readonly name: string
   readonly isNumber?: boolean
-  readonly sortBy: (client: Client) => string | number
-  readonly text: (client: Client, now: number) => string
-  readonly isBad?: (client: Client) => boolean
+  readonly sortBy: (client: ClientStatus) => string | number
+  readonly text: (client: ClientStatus, now: number) => string
+  readonly isBad?: (client: ClientStatus) => boolean
 }
 
 const columns: readonly Column[] = [

@@ -1,5 +1,6 @@
 /** What has gone wrong lately, each with what helps. */
-import type { ProblemShown, Status } from '../status.js'
+import type { Problem as ProblemKept } from '../../../src/problems/problem.js'
+import type { Status } from '../status.js'
 import { useStore } from '../store.js'
 import * as words from '../words.js'
 import { Unavailable } from './unavailable.js'
@@ -18,7 +19,7 @@ export function Problems({ status }: { readonly status: Status }) {
   )
 }
 
-function Problem({ problem }: { readonly problem: ProblemShown }) {
+function Problem({ problem }: { readonly problem: ProblemKept }) {
   const { code, text, remedy, remoteAddress, clientId, lastAtMs, count } = problem
   return (
     <li class="problem">
@@ -29,8 +30,8 @@ function Problem({ problem }: { readonly problem: ProblemShown }) {
           {words.duration(Date.now() - lastAtMs)} ago
         </time>
       </p>
-      <p class="problem-text">{text}</p>
-      <p class="problem-remedy">{remedy}</p>
+      <p class="problem-text">{unbroken(text)}</p>
+      <p class="problem-remedy">{unbroken(remedy)}</p>
       {(clientId !== undefined || remoteAddress !== undefined) && (
         <p class="problem-who">
           {clientId !== undefined && <span class="code">{clientId}</span>}
@@ -38,5 +39,18 @@ function Problem({ problem }: { readonly problem: ProblemShown }) {
         </p>
       )}
     </li>
+  )
+}
+
+/** A line does not end within an option like `--tls-cert`. */
+function unbroken(text: string) {
+  return text.split(/(--[a-z-]+)/).map((part, index) =>
+    index % 2 === 0 ? (
+      part
+    ) : (
+      <span key={index} class="option">
+        {part}
+      </span>
+    ),
   )
 }

@@ -59,7 +59,7 @@ function Tools({ model }: { readonly model: Model }) {
           />
         </label>
         <button type="submit" aria-label="Show the topics of this filter">
-          Show
+          Filter
         </button>
       </form>
       <div class="buttons">

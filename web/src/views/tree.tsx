@@ -188,7 +188,7 @@ const Row = memo(
           }}
         />
         <span class="row-name">{isFlat ? node.path : node.name === '' ? '(empty)' : node.name}</span>
-        {isBranch && <span class="row-topics">{node.topics}</span>}
+        {isBranch && <span class="row-topics">{words.count(node.topics)}</span>}
         {value !== undefined && <span class="row-value">{preview(value.payload)}</span>}
         {value?.retain === true && (
           <abbr class="row-retained" title="retained">

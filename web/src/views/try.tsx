@@ -11,10 +11,11 @@ export function Try({ trial }: { readonly trial: Trial }) {
     <div class="try">
       <div class="try-forms">
         <Publish trial={trial} />
-        <Subscribe trial={trial} />
+        {/* Between the two, so that it is in sight from either, on a telephone as well. */}
         <p class={trial.outcome?.isGood === false ? 'outcome bad' : 'outcome'} role="status">
           {trial.outcome?.text}
         </p>
+        <Subscribe trial={trial} />
       </div>
       <Log trial={trial} />
     </div>

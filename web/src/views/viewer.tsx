@@ -63,8 +63,9 @@ export function Viewer({ model }: { readonly model: Model }) {
   )
 }
 
+/** As style/narrow.css has it. */
 function isNarrow(): boolean {
-  return matchMedia('(max-width: 860px)').matches
+  return matchMedia('(max-width: 860px), (max-height: 560px)').matches
 }
 
 function Fact({ name, value }: { readonly name: string; readonly value: string }) {
