@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import type { AnyConnection } from '../src/connection.js'
 import { Broker, type BrokerOptions } from '../src/index.js'
 import { resolveOptions } from '../src/options.js'
+import { clientStatuses } from '../src/status/clients.js'
 import { Rates } from '../src/status/rates.js'
 import { type StatusHost, StatusTopics } from '../src/status/topics.js'
 import { clientOver, nextEvent } from './support/mqtt-js.js'
@@ -117,6 +119,32 @@ describe('the topics of the page', () => {
     expect((value.clients as unknown[]).length).toBeGreaterThan(2)
     expect((value.clients as unknown[]).length).toBeLessThan(40)
     for (const client of clients) client.end(true)
+  })
+
+  it('name those that are in trouble where not all can be named', () => {
+    const connections = Array.from({ length: 20 }, (_, index) => ({
+      clientId: `${index}`,
+      protocol: 'mqtt',
+      remoteAddress: '',
+      accepted: { version: 5, atMs: 0 },
+    })) as unknown as AnyConnection[]
+    const figures = {
+      subscriptions: 0,
+      queuedMessages: 0,
+      queuedBytes: 0,
+      inflightMessages: 0,
+      outBufferBytes: 0,
+    }
+    const statisticsOf = (clientId: string) => ({
+      ...figures,
+      queuedBytes: clientId === '9' ? 10 : 0,
+      outBufferBytes: clientId === '17' ? 11 : 0,
+      droppedMessages: clientId === '13' ? 1 : 0,
+    })
+    const names = (most: number) =>
+      clientStatuses(connections, statisticsOf, most).map(({ clientId }) => clientId)
+    expect(names(5)).toEqual(['13', '17', '9', '0', '1'])
+    expect(names(20)).toEqual(connections.map(({ clientId }) => clientId))
   })
 
   it('cannot be published to by clients', async () => {
