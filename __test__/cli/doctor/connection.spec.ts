@@ -4,8 +4,6 @@ import { createServer as createHttp } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTls, type TlsOptions } from 'node:tls'
 import { beforeAll, describe, expect, it, onTestFinished, type TestContext } from 'vitest'
-import { addressFamily } from '../../../src/cli/doctor/checks/network.js'
-import { Context, type DoctorOptions } from '../../../src/cli/doctor/context.js'
 import { Broker, type BrokerOptions, type ListenerProtocol } from '../../../src/index.js'
 import type { KnowledgeCode } from '../../../src/knowledge/table.js'
 import { startBlackHole } from '../../support/black-hole.js'
@@ -309,35 +307,4 @@ it('a certificate that is not trusted gets no password', LIMIT, async () => {
   expect(seen).toEqual([])
   await examined(`mqtts://localhost:${port}`, ...log, ...cafile(certificate))
   expect(seen).toContain('alice')
-})
-
-it('of two addresses that a name has, the one that nobody listens at is named', LIMIT, async () => {
-  const port = await start({ port: 0 })
-  const options: DoctorOptions = {
-    scheme: 'mqtt',
-    host: 'broker.example',
-    port,
-    path: '/',
-    url: `mqtt://broker.example:${port}`,
-    client: {},
-    timeoutMs: 10_000,
-    page: undefined,
-    topic: undefined,
-    idleSecs: undefined,
-    clientId: undefined,
-    sizeBytes: undefined,
-    progress: () => {},
-  }
-  const addresses = [
-    { address: '::1', family: 6 },
-    { address: '127.0.0.1', family: 4 },
-  ]
-  // Only what the name server says is made up: no machine has such a name for sure.
-  const context = Object.assign(new Context(options), { lookup: async () => ({ addresses }) })
-  expect(await addressFamily.run(context)).toEqual({
-    status: 'warn',
-    text: 'broker.example is also ::1, where nothing answers, and that is what comes first; 127.0.0.1 does',
-    remedy:
-      'Clients that try one address only fail: give them 127.0.0.1, or have the server listen there too.',
-  })
 })
