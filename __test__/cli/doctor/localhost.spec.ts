@@ -63,8 +63,11 @@ it.for(cases)(
   'the doctor sees that localhost is %j, and that a broker listens at %j',
   LIMIT,
   async ([localhost, listening, expected, client], context) => {
-    const hasIPv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ family }) => family === 'IPv6'))
-    if (listening.includes('::1') && !hasIPv6) return context.skip('this machine has no IPv6 to listen at ::1')
+    const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
+      all?.some(({ family }) => family === 'IPv6'),
+    )
+    if (listening.includes('::1') && !hasIPv6)
+      return context.skip('this machine has no IPv6 to listen at ::1')
     const prefix = withHosts(
       localhost.map((address) => `${address} localhost`),
       context,
