@@ -89,4 +89,17 @@ describe('a terminal', () => {
     window.press('C-c')
     await window.shows(/^ended with 0$/)
   })
+
+  it('has the lines of the doctor broken by words, below each other', LIMIT, async (context) => {
+    const { port, close } = await startBroker()
+    onTestFinished(close)
+    const window = new Window(context, ['doctor', '-p', `${port}`], '', 80, 80)
+    const lines = await window.shows(/^ended with 0$/)
+    const first = lines.findIndex((line) => line.includes('session that outlives its connection'))
+    expect(lines.slice(first, first + 3)).toEqual([
+      'ok    session that outlives its connection  a session outlives its connection',
+      '                                            where a client asks for that (no',
+      '                                            clean session, a fixed client id).',
+    ])
+  })
 })

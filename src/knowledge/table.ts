@@ -99,7 +99,7 @@ export const knowledge = [
     code: 'mixed-content',
     title: 'page over https, WebSocket without',
     symptom: '*Mixed Content* in the console of a browser; a page with `mqtt://` in it',
-    detection: 'with `--page`: the scheme of the page against that of the URL',
+    detection: 'with `--page`: the scheme of the page against that of the URL, and its host',
     remedy:
       'A page from https:// needs wss://: give the server a certificate, or put it behind a proxy that has one.',
   },

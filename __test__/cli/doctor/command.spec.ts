@@ -101,6 +101,16 @@ describe('the doctor', () => {
     expect(out.split('\n')).toHaveLength(knowledge.length + 5)
   })
 
+  it.each([
+    ['', '/mqtt'],
+    ['/', '/'],
+    ['/broker', '/broker'],
+  ])('takes the path of ws://…%s for %s', LIMIT, async (given, path) => {
+    const url = `ws://127.0.0.1:${await freePort()}`
+    const { out } = await usage('doctor', [`${url}${given}`, '--json'])
+    expect(JSON.parse(out)).toMatchObject({ server: `${url}${path}` })
+  })
+
   it.each<[string[], string]>([
     [['ftp://127.0.0.1'], 'The server is a URL like mqtt://'],
     [['127.0.0.1', '--url', 'mqtt://127.0.0.1'], 'The URL is given twice.'],

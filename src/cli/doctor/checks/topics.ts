@@ -68,6 +68,8 @@ export const nearMisses: Check = {
       )
     }
     if (all.granted >= 0x80) return skip(`this user may not listen to ${everything} (${hex(all.granted)})`)
+    if (others.length === 0)
+      return ok(`nothing came in ${LISTEN_MS / 1_000} s, neither for ${topic} nor for others`)
     return ok(`nothing came for ${topic}, and of ${counted(others.length, 'other topic')} none resembles it`)
   },
 }
