@@ -11,6 +11,7 @@ import { Broker, type BrokerOptions } from '../../../src/index.js'
 import { knowledge } from '../../../src/knowledge/table.js'
 import { ROOT } from '../../interop/programs.js'
 import { freePort } from '../../support/free-port.js'
+import { startMosquitto } from '../../support/mosquitto.js'
 import { temporaryFile } from '../../support/temporary.js'
 import { shell, topicwire } from '../../support/tool.js'
 import { usage } from '../usage.js'
@@ -172,6 +173,18 @@ describe('the doctor finds', () => {
       .toMatch(
         /^fail: \S+ \(process \d+\) has \d+ of 200 files open: it is about to refuse connections\. .*ulimit -n 65536/,
       )
+  })
+
+  it.runIf(process.platform === 'linux')('a port that two programs share', LIMIT, async (context) => {
+    const port = await startMosquitto(context)
+    // Nobody hinders that: it listens at another address.
+    await start({ host: '127.0.0.2', port })
+    const found = await examined(`mqtt://127.0.0.1:${port}`)
+    expect(line(found.of('port'))).toMatch(
+      /^warn: port \d+ is shared by .+: which of them answers depends on the address\. Stop one of them/,
+    )
+    expect(line(found.of('port'))).toMatch(/mosquitto \(process \d+\)/)
+    expect(line(found.of('port'))).toContain(`(process ${process.pid})`)
   })
 
   it('a port that another program has', LIMIT, async () => {

@@ -2,7 +2,7 @@
 import { networkInterfaces } from 'node:os'
 import { expect, it, onTestFinished } from 'vitest'
 import { Broker } from '../../../src/index.js'
-import { withHosts } from '../../support/hosts-file.js'
+import { withHosts } from '../../support/resolver.js'
 import { Tool } from '../../support/tool.js'
 import { examinedBehind, line } from './examined.js'
 
