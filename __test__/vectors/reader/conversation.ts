@@ -18,13 +18,7 @@ export async function converse(
   version: Version,
   options: BrokerOptions = {},
 ): Promise<void> {
-  const broker = await Broker.start({
-    port: 0,
-    host: '127.0.0.1',
-    sysIntervalSecs: 0,
-    status: false,
-    ...options,
-  })
+  const broker = await Broker.start({ port: 0, host: '127.0.0.1', sysIntervalSecs: 0, status: false, ...options })
   const conversation = new Conversation(broker, transport, version)
   try {
     for (const { text, action } of steps) {

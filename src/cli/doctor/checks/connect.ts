@@ -82,15 +82,15 @@ export const logIn: Check = {
     }
     if (code === undefined)
       return fail(`the server does not accept a connection: ${context.said(attempt.error)}`)
-    if (!LOG_IN.has(code))
-      return fail(`the server refuses: ${context.said(attempt.error)}`, 'Its log says why.')
+    const reason = context.said(attempt.error).replace(/^The server refuses the connection: /, '')
+    if (!LOG_IN.has(code)) return fail(`the server refuses: ${reason}`, 'Its log says why.')
     return isGiven
       ? fail(
-          `the server refuses this user: ${context.said(attempt.error)}`,
+          `the server refuses this user: ${reason}`,
           'Check user name and password (-u, -P), and the rules for this client; the log of the server says which refused. A file of users that it cannot read refuses everybody.',
         )
       : fail(
-          `the server does not let clients in without a user: ${context.said(attempt.error)}`,
+          `the server does not let clients in without a user: ${reason}`,
           'Give user name and password: -u and -P.',
         )
   },

@@ -116,6 +116,12 @@ async function retainCanary(context: Context) {
     answerTo(client, client.publishAsync(topic, payload, { qos, retain: true, ...properties }), timeoutMs)
   try {
     const sent = await publish('topicwire doctor')
+    if (sent === 'lost') {
+      return warn(
+        'a retained message made the server end the connection',
+        'It may keep none (topicwire: features.retain, Mosquitto: retain_available), or this user may not publish there; see the permissions.',
+      )
+    }
     if (sent !== 0) return skip('this user may not publish there; see the permissions')
     const came = new Promise<boolean>((resolve) => {
       client.on('message', (name, _payload, { retain }) => {
