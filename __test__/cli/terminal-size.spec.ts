@@ -54,6 +54,19 @@ class Window {
 }
 
 describe('a terminal', () => {
+  it('has the lines of the doctor broken by words, below each other', LIMIT, async (context) => {
+    const { port, close } = await startBroker()
+    onTestFinished(close)
+    const window = new Window(context, ['doctor', '-p', `${port}`], '', 80, 80)
+    const lines = await window.shows(/^ended with 0$/)
+    const first = lines.findIndex((line) => line.includes('session that outlives its connection'))
+    expect(lines.slice(first, first + 3)).toEqual([
+      'ok    session that outlives its connection  a session outlives its connection',
+      '                                            where a client asks for that (no',
+      '                                            clean session, a fixed client id).',
+    ])
+  })
+
   it('that changes its size has a tree of that size, and is left as it was', LIMIT, async (context) => {
     const { broker, port, close } = await startBroker()
     onTestFinished(close)

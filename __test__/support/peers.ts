@@ -61,9 +61,13 @@ export function findPeer(name: PeerName): string | undefined {
 /** Inside a test: the path of a program. Without it the test is skipped with its reason, in CI it fails. */
 export function requirePeer(name: PeerName, context: Pick<TestContext, 'skip'>): string {
   const path = findPeer(name)
-  if (path !== undefined) return path
-  if (isContinuousIntegration()) throw new Error(reasonFor(name))
-  return context.skip(reasonFor(name))
+  return path ?? unmet(reasonFor(name), context)
+}
+
+/** Inside a test: something that could be installed is missing. The test is skipped with its reason, in CI it fails. */
+export function unmet(reason: string, context: Pick<TestContext, 'skip'>): never {
+  if (isContinuousIntegration()) throw new Error(reason)
+  return context.skip(reason)
 }
 
 /** A `describe` whose tests need programs. Without one of them the group is skipped with its reason, in CI it fails. */

@@ -99,7 +99,7 @@ export const knowledge = [
     code: 'mixed-content',
     title: 'page over https, WebSocket without',
     symptom: '*Mixed Content* in the console of a browser; a page with `mqtt://` in it',
-    detection: 'with `--page`: the scheme of the page against that of the URL',
+    detection: 'with `--page`: the scheme of the page against that of the URL, and its host',
     remedy:
       'A page from https:// needs wss://: give the server a certificate, or put it behind a proxy that has one.',
   },
@@ -133,7 +133,7 @@ export const knowledge = [
     title: 'tabs in the background',
     symptom: 'a page loses its connection when its tab is in the background for some minutes',
     detection: 'with `--page`: whether the keep alive in force survives timers that run once a minute',
-    remedy: 'Use a keep alive of 120 s or more, or a client with timers in a worker (MQTT.js: timerVariant).',
+    remedy: 'Use a keep alive of 120 s or more, or run the client in a worker, where timers go on.',
   },
   {
     code: 'client-id',

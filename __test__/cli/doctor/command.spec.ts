@@ -11,6 +11,7 @@ import { Broker, type BrokerOptions } from '../../../src/index.js'
 import { knowledge } from '../../../src/knowledge/table.js'
 import { ROOT } from '../../interop/programs.js'
 import { freePort } from '../../support/free-port.js'
+import { startMosquitto } from '../../support/mosquitto.js'
 import { temporaryFile } from '../../support/temporary.js'
 import { shell, topicwire } from '../../support/tool.js'
 import { usage } from '../usage.js'
@@ -101,6 +102,16 @@ describe('the doctor', () => {
     expect(out.split('\n')).toHaveLength(knowledge.length + 5)
   })
 
+  it.each([
+    ['', '/mqtt'],
+    ['/', '/'],
+    ['/broker', '/broker'],
+  ])('takes the path of ws://…%s for %s', LIMIT, async (given, path) => {
+    const url = `ws://127.0.0.1:${await freePort()}`
+    const { out } = await usage('doctor', [`${url}${given}`, '--json'])
+    expect(JSON.parse(out)).toMatchObject({ server: `${url}${path}` })
+  })
+
   it.each<[string[], string]>([
     [['ftp://127.0.0.1'], 'The server is a URL like mqtt://'],
     [['127.0.0.1', '--url', 'mqtt://127.0.0.1'], 'The URL is given twice.'],
@@ -162,6 +173,18 @@ describe('the doctor finds', () => {
       .toMatch(
         /^fail: \S+ \(process \d+\) has \d+ of 200 files open: it is about to refuse connections\. .*ulimit -n 65536/,
       )
+  })
+
+  it.runIf(process.platform === 'linux')('a port that two programs share', LIMIT, async (context) => {
+    const port = await startMosquitto(context)
+    // Nobody hinders that: it listens at another address.
+    await start({ host: '127.0.0.2', port })
+    const found = await examined(`mqtt://127.0.0.1:${port}`)
+    expect(line(found.of('port'))).toMatch(
+      /^warn: port \d+ is shared by .+: which of them answers depends on the address\. Stop one of them/,
+    )
+    expect(line(found.of('port'))).toMatch(/mosquitto \(process \d+\)/)
+    expect(line(found.of('port'))).toContain(`(process ${process.pid})`)
   })
 
   it('a port that another program has', LIMIT, async () => {

@@ -4,8 +4,8 @@ import { createServer as createHttp } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTls, type TlsOptions } from 'node:tls'
 import { beforeAll, describe, expect, it, onTestFinished, type TestContext } from 'vitest'
-import { addressFamily } from '../../../src/cli/doctor/checks/network.js'
-import { Context, type DoctorOptions } from '../../../src/cli/doctor/context.js'
+import { WebSocketServer } from 'ws'
+import { ownAddresses } from '../../../src/cli/doctor/probes/tcp.js'
 import { Broker, type BrokerOptions, type ListenerProtocol } from '../../../src/index.js'
 import type { KnowledgeCode } from '../../../src/knowledge/table.js'
 import { startBlackHole } from '../../support/black-hole.js'
@@ -13,8 +13,9 @@ import { type Certificate, makeCertificate } from '../../support/certificates.js
 import { freePort } from '../../support/free-port.js'
 import { startMosquitto } from '../../support/mosquitto.js'
 import { startNginx } from '../../support/nginx.js'
+import { withNameServer } from '../../support/resolver.js'
 import { temporaryDirectory, temporaryFile } from '../../support/temporary.js'
-import { examined, line } from './examined.js'
+import { examined, examinedBehind, line } from './examined.js'
 
 type Skip = Pick<TestContext, 'skip'>
 type Place = { readonly args: readonly string[] }
@@ -52,6 +53,14 @@ async function listening(server: Server): Promise<number> {
 /** A server that says this to everybody. */
 function saying(text: string): Promise<number> {
   return listening(createServer((socket: Socket) => void socket.on('error', () => {}).write(text)))
+}
+
+/** A server of WebSockets that chooses their subprotocol in this way. */
+async function choosing(handleProtocols: (offered: Set<string>) => string | false): Promise<number> {
+  const server = createHttp()
+  const sockets = new WebSocketServer({ server, handleProtocols })
+  onTestFinished(() => sockets.close())
+  return listening(server)
 }
 
 function tlsServer(options: TlsOptions): Promise<number> {
@@ -147,10 +156,33 @@ const causes: readonly [title: string, KnowledgeCode, RegExp, (context: Skip) =>
     async () => at('ws', await listening(createHttp((_request, response) => response.end('a page')))),
   ],
   [
-    'a broker on 127.0.0.1 and another address of the machine',
+    'a server that knows a subprotocol of old only',
+    'subprotocol',
+    /^fail: the server knows the subprotocol mqttv3\.1 only, and clients offer mqtt\. Use -V 31/,
+    async () => at('ws', await choosing((offered) => offered.has('mqttv3.1') && 'mqttv3.1')),
+  ],
+  [
+    'a server that answers with a subprotocol of its own',
+    'subprotocol',
+    /^fail: the server chooses amqp, where only mqtt was offered/,
+    async () => at('ws', await choosing(() => 'amqp')),
+  ],
+  [
+    'a broker on 127.0.0.1 and another address of the loopback',
     'loopback-only',
     /^fail: the server listens at 127\.0\.0\.1:\d+ only, and 127\.0\.0\.2:\d+ was asked for\. .*--host 0\.0\.0\.0/,
     async () => ({ args: [`mqtt://127.0.0.2:${await start({ port: 0 })}`] }),
+  ],
+  [
+    'a broker on 127.0.0.1 and the address of the machine in its network',
+    'loopback-only',
+    /^fail: the server listens at 127\.0\.0\.1:\d+ only, and \S+ was asked for\. .*--host 0\.0\.0\.0/,
+    async (context) => {
+      const [address] = ownAddresses()
+      if (address === undefined) return context.skip('this machine is in no network')
+      const host = address.includes(':') ? `[${address}]` : address
+      return { args: [`mqtt://${host}:${await start({ port: 0 })}`] }
+    },
   ],
   [
     'a broker on 127.0.0.1 while ::1 is asked',
@@ -187,6 +219,15 @@ const causes: readonly [title: string, KnowledgeCode, RegExp, (context: Skip) =>
     'certificate-authority',
     /^fail: the certificate is from An Authority, which this machine does not know/,
     async () => at('mqtts', await start({ port: 0, tls: await issued() })),
+  ],
+  [
+    'a chain that ends in an unknown authority',
+    'certificate-authority',
+    /^fail: the chain ends in an authority that this machine does not know \(An Authority\)\. .*--cafile/,
+    async () => {
+      const { cert, key } = await issued()
+      return at('mqtts', await start({ port: 0, tls: { cert: `${cert.trimEnd()}\n${authority.cert}`, key } }))
+    },
   ],
   [
     'a certificate that nobody looks at',
@@ -311,33 +352,11 @@ it('a certificate that is not trusted gets no password', LIMIT, async () => {
   expect(seen).toContain('alice')
 })
 
-it('of two addresses that a name has, the one that nobody listens at is named', LIMIT, async () => {
-  const port = await start({ port: 0 })
-  const options: DoctorOptions = {
-    scheme: 'mqtt',
-    host: 'broker.example',
-    port,
-    path: '/',
-    url: `mqtt://broker.example:${port}`,
-    client: {},
-    timeoutMs: 10_000,
-    page: undefined,
-    topic: undefined,
-    idleSecs: undefined,
-    clientId: undefined,
-    sizeBytes: undefined,
-    progress: () => {},
-  }
-  const addresses = [
-    { address: '::1', family: 6 },
-    { address: '127.0.0.1', family: 4 },
-  ]
-  // Only what the name server says is made up: no machine has such a name for sure.
-  const context = Object.assign(new Context(options), { lookup: async () => ({ addresses }) })
-  expect(await addressFamily.run(context)).toEqual({
-    status: 'warn',
-    text: 'broker.example is also ::1, where nothing answers, and that is what comes first; 127.0.0.1 does',
-    remedy:
-      'Clients that try one address only fail: give them 127.0.0.1, or have the server listen there too.',
-  })
+it('a name server that does not answer is not a name that nobody has', LIMIT, async (context) => {
+  // Nobody has port 53 there, and the machine says so at once.
+  const prefix = withNameServer('127.53.53.53', context)
+  const found = await examinedBehind(prefix, 'mqtt://broker.example')
+  expect(line(found.of('network'))).toMatch(
+    /^fail: the name broker\.example cannot be looked up: the name server does not answer .*\/etc\/resolv\.conf/,
+  )
 })

@@ -2,10 +2,11 @@
 import { expect } from 'vitest'
 import type { Finding } from '../../../src/cli/doctor/run.js'
 import { type KnowledgeCode, knowledge } from '../../../src/knowledge/table.js'
+import { TOPICWIRE, Tool } from '../../support/tool.js'
 import { usage } from '../usage.js'
 
 export interface Examined {
-  readonly exitCode: number | undefined
+  readonly exitCode: number | null
   readonly checks: readonly Finding[]
   of(code: KnowledgeCode): Finding
 }
@@ -15,13 +16,31 @@ const PATIENCE = ['--timeout', '10']
 
 export async function examined(...args: readonly string[]): Promise<Examined> {
   const given = args.includes('--timeout') ? [] : PATIENCE
-  const { exitCode, out, error } = await usage('doctor', [...args, ...given, '--json'])
+  const { exitCode = 0, out, error } = await usage('doctor', [...args, ...given, '--json'])
+  return inWhole({ exitCode, out, error })
+}
+
+/** The same in a process of its own, behind a command such as `env`. */
+export async function examinedBehind(prefix: readonly string[], ...args: string[]): Promise<Examined> {
+  const command = [...prefix, process.execPath, TOPICWIRE, 'doctor', ...args, ...PATIENCE, '--json']
+  const [program = '', ...rest] = command
+  return inWhole(await new Tool(program, rest).ended)
+}
+
+interface Ended {
+  /** null when a signal ended it. */
+  readonly exitCode: number | null
+  readonly out: string
+  readonly error: string
+}
+
+function inWhole({ exitCode, out, error }: Ended): Examined {
   if (out === '') throw new Error(`the doctor said nothing but ${error}`)
   const { checks, failed } = JSON.parse(out) as { checks: Finding[]; failed: number }
   // The exit code and the count are those of the lines, whatever was examined.
   expect(checks.map(({ code }) => code)).toEqual(knowledge.map(({ code }) => code))
   expect(checks.filter(({ status }) => status === 'fail')).toHaveLength(failed)
-  expect(exitCode).toBe(failed > 0 ? 1 : undefined)
+  expect(exitCode).toBe(failed > 0 ? 1 : 0)
   for (const { status, text, remedy } of checks) {
     // A check that has thrown, or taken for ever, is a mistake of ours.
     expect(text).not.toMatch(/^this check (could not be made|has not ended)/)

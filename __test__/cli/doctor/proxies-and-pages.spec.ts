@@ -1,4 +1,4 @@
-/** Each check about what stands between a page and a broker, by a real cause: nginx, browsers' rules, keep alives. */
+/** Each check about what stands between a page and a broker, by a real cause: nginx, origins, keep alives. */
 
 import type { TestContext } from 'vitest'
 import { expect, it, onTestFinished } from 'vitest'
@@ -14,8 +14,6 @@ type Skip = Pick<TestContext, 'skip'>
 type Cause = (context: Skip) => Promise<readonly string[]>
 
 const LIMIT = { timeout: 60_000 }
-/** On public addresses; nobody is asked anything there. */
-const PUBLIC_PAGE = '//93.184.215.14/app'
 
 async function start(options: BrokerOptions = {}): Promise<number> {
   const broker = await Broker.start({ host: '127.0.0.1', port: 0, ...options })
@@ -83,31 +81,6 @@ const causes: readonly [title: string, KnowledgeCode, RegExp, Cause][] = [
     'idle',
     /^skip: --idle 70 holds a connection .*; nginx is in front, which ends idle connections/,
     async (context) => [ws(await startNginx(context, [`location / { ${proxyPass(await start())} }`]), '/x')],
-  ],
-  [
-    'a page over https:// and ws://',
-    'mixed-content',
-    /^fail: a page over https:\/\/ may not open ws:\/\/0\.0\.0\.0:\d+: .* needs wss:\/\//,
-    // An address of this machine that is not a loopback one.
-    async () => [`ws://0.0.0.0:${await start()}/mqtt`, '--page', 'https://localhost/'],
-  ],
-  [
-    'a page with mqtt://',
-    'mixed-content',
-    /^fail: a page cannot open mqtt:\/\/: .*Use ws:\/\/ or wss:\/\//,
-    async () => [`mqtt://127.0.0.1:${await start()}`, '--page', 'http://localhost/'],
-  ],
-  [
-    'a public page without https:// and a broker on this machine',
-    'local-network',
-    /^fail: the page is public, without https:\/\/, and the server private: Chrome/,
-    async () => [ws(await start()), '--page', `http:${PUBLIC_PAGE}`],
-  ],
-  [
-    'a public page and a broker on this machine',
-    'local-network',
-    /^warn: the page is public and the server private: Chrome .* asks before/,
-    async () => [ws(await start()), '--page', `https:${PUBLIC_PAGE}`],
   ],
   [
     'a page of an origin that the broker does not know',

@@ -3,13 +3,14 @@ import { Command } from 'commander'
 import { wantsColor } from '../banner.js'
 import { EXIT_FAILURE, EXIT_USAGE, Exit, wrongUsage } from '../lib/exit.js'
 import type { Io } from '../lib/io.js'
-import { type Paint, paintWith } from '../lib/paint.js'
+import { paintWith } from '../lib/paint.js'
 import { ProgressLine, type ProgressTerminal } from '../lib/progress.js'
 import { addServerFlags, type ServerFlags, serverOf } from '../lib/server-flags.js'
 import { parseServerUrl } from '../lib/server-url.js'
 import { seconds, wholeNumber } from '../lib/values.js'
 import type { DoctorOptions } from './context.js'
-import { examine, type Finding } from './run.js'
+import { examine } from './run.js'
+import { inWords } from './words.js'
 
 interface DoctorFlags extends ServerFlags {
   readonly tlsAlpn?: string
@@ -84,7 +85,9 @@ export function doctorCommand(io: Io, terminal: ProgressTerminal = process.stder
         const milliseconds = Math.round(performance.now() - began)
         io.out(`${JSON.stringify({ server: name, failed, milliseconds, checks: findings })}\n`)
       } else {
-        io.out(inWords(name, findings, paintWith(wantsColor(process.stdout.isTTY === true, process.env))))
+        const { isTTY = false, columns } = process.stdout
+        const paint = paintWith(wantsColor(isTTY, process.env))
+        io.out(inWords(name, findings, paint, isTTY ? columns : undefined))
       }
       if (failed > 0) throw new Exit(EXIT_FAILURE)
     })
@@ -142,7 +145,9 @@ function parseUrl(text: string): Parsed {
   try {
     const { scheme, topic } = parseServerUrl(url)
     const isBare = topic === undefined
-    const path = isBare ? undefined : `/${topic}`
+    // `ws://host/` names the path /; where there is none at all it is the one of most brokers.
+    const root = /^wss?:\/\/[^/]+\/$/.test(url) ? '/' : undefined
+    const path = isBare ? root : `/${topic}`
     return { scheme, url: isBare ? url : url.slice(0, -topic.length - 1), path }
   } catch (error) {
     if (!(error instanceof Exit)) throw error
@@ -165,26 +170,4 @@ function pageOf(text: string | undefined): URL | undefined {
 /** Without log-in. */
 function nameOf({ scheme, url, path }: DoctorOptions): string {
   return scheme.startsWith('ws') ? url : url.replace(path === '/' ? /\/$/ : /$^/, '')
-}
-
-function inWords(name: string, findings: readonly Finding[], paint: Paint): string {
-  const width = Math.max(...findings.map(({ title }) => title.length))
-  const marks = {
-    ok: paint.dim('ok  '),
-    skip: paint.dim('skip'),
-    warn: paint.cyan('warn'),
-    fail: paint.red('FAIL'),
-  }
-  const lines = findings.map(({ status, title, text, remedy }) => {
-    const sentence = `${text}.`
-    const shown = status === 'skip' ? paint.dim(sentence) : sentence
-    const advice = remedy === undefined ? '' : ` ${paint.bold(remedy)}`
-    return `${marks[status]}  ${title.padEnd(width)}  ${shown}${advice}`
-  })
-  const count = (wanted: Finding['status']): number =>
-    findings.filter(({ status }) => status === wanted).length
-  const failures = count('fail') === 1 ? '1 failure' : `${count('fail')} failures`
-  const warnings = count('warn') === 1 ? '1 warning' : `${count('warn')} warnings`
-  const summary = `${failures}, ${warnings}; ${count('ok')} checks are well, ${count('skip')} were skipped.`
-  return `${name}\n\n${lines.join('\n')}\n\n${summary}\n`
 }

@@ -25,6 +25,8 @@ const rows: readonly Knowledge[] = knowledge
 export async function examine(options: DoctorOptions): Promise<Finding[]> {
   const context = new Context(options)
   try {
+    // Alone: it is timed, and everything else stands on it.
+    await context.doors()
     return await Promise.all(
       allChecks.map(async (check, index): Promise<Finding> => {
         const outcome = await outcomeOf(check, context)

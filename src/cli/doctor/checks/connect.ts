@@ -1,5 +1,6 @@
 /** CONNECT and its answer: versions, log-in, client ids, sessions. */
 import { MqttError } from '../../../errors.js'
+import { canaryTopic, subscribeTo } from '../canary.js'
 import { type Check, fail, ok, skip, warn } from '../check.js'
 import type { Context } from '../context.js'
 import { uniqueId } from '../probes/beginnings.js'
@@ -81,15 +82,15 @@ export const logIn: Check = {
     }
     if (code === undefined)
       return fail(`the server does not accept a connection: ${context.said(attempt.error)}`)
-    if (!LOG_IN.has(code))
-      return fail(`the server refuses: ${context.said(attempt.error)}`, 'Its log says why.')
+    const reason = context.said(attempt.error).replace(/^The server refuses the connection: /, '')
+    if (!LOG_IN.has(code)) return fail(`the server refuses: ${reason}`, 'Its log says why.')
     return isGiven
       ? fail(
-          `the server refuses this user: ${context.said(attempt.error)}`,
+          `the server refuses this user: ${reason}`,
           'Check user name and password (-u, -P), and the rules for this client; the log of the server says which refused. A file of users that it cannot read refuses everybody.',
         )
       : fail(
-          `the server does not let clients in without a user: ${context.said(attempt.error)}`,
+          `the server does not let clients in without a user: ${reason}`,
           'Give user name and password: -u and -P.',
         )
   },
@@ -172,11 +173,14 @@ export const session: Check = {
     try {
       const first = await context.clients.connect(id, keep)
       const granted = first.connack.properties?.sessionExpiryInterval
+      // Some servers keep a session only where there is a subscription in it.
+      await within(context.options.timeoutMs, subscribeTo(first.client, canaryTopic(context.options.topic)))
       await context.clients.end(first.client)
       const second = await context.clients.connect(id, { ...keep, protocolVersion: first.version })
       const isKept = second.connack.sessionPresent
       await context.clients.end(second.client, 0)
       if (second.version !== 5) await forget(context, id, second.version)
+      if (second.version === 3) return skip('a CONNACK of MQTT 3.1 does not say whether there was a session')
       if (!isKept) {
         const limit = granted === undefined ? '' : ` (it allows ${granted} s)`
         return warn(

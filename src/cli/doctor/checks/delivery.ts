@@ -7,6 +7,7 @@ import { uniqueId } from '../probes/beginnings.js'
 import { hex, type Session, within } from '../probes/mqtt.js'
 
 const REFUSED = 0x80
+const OTHER_QOS = 'with that, or raise it (topicwire: features.maximumQos, Mosquitto: max_qos).'
 
 /** A session and its canary, or the reason why there is none. */
 async function flown(context: Context): Promise<{ session: Session; canary: CanaryReport } | Outcome> {
@@ -28,6 +29,13 @@ export const permissions: Check = {
     const asked = filter === undefined ? undefined : await subscribedElsewhere(context, session, filter)
     if (asked !== undefined && asked >= REFUSED)
       return fail(`this user may not subscribe to ${topic} (${hex(asked)})`)
+    const { hasLost, granted, sentQos } = canary
+    if (hasLost && granted < sentQos) {
+      return fail(
+        `a message with QoS ${sentQos} made the server end the connection: it grants QoS ${granted} at most`,
+        `Publish ${OTHER_QOS}`,
+      )
+    }
     const problem = problemOf(canary, session)
     // A user who may use some topics only has none below ours; what he was asked about is another matter.
     const isTheirs = isTree(topic)
@@ -74,10 +82,7 @@ export const qos: Check = {
     if ('status' in flight) return flight
     const { sentQos, granted, arrivedQos } = flight.canary
     if (sentQos < 2) {
-      return warn(
-        `the server takes QoS ${sentQos} at most`,
-        'Publish and subscribe with that, or raise it (topicwire: features.maximumQos, Mosquitto: max_qos).',
-      )
+      return warn(`the server takes QoS ${sentQos} at most`, `Publish and subscribe ${OTHER_QOS}`)
     }
     if (granted >= REFUSED) return skip('there is no subscription to see it on')
     if (granted < 2) return warn(`QoS 2 was asked for, and QoS ${granted} granted`)

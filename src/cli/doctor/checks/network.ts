@@ -115,6 +115,8 @@ export const loopbackOnly: Check = {
     const [other] = context.otherAddresses.filter((address) => !isLoopbackAddress(address))
     if (other === undefined) return skip('this machine has no other address')
     if ((await knock(other, port, patience)).kind === 'open') return ok(`other machines reach it at ${other}`)
-    return ok(`only this machine reaches it (${other} does not answer); --host 0.0.0.0 would open it`)
+    return ok(
+      `only this machine reaches it: ${other} does not answer. For others: --host 0.0.0.0 and users (Mosquitto: listener ${port} 0.0.0.0)`,
+    )
   },
 }

@@ -1,4 +1,5 @@
 /** What a browser makes of a page that connects: with `--page`. */
+import { isIP } from 'node:net'
 import { type Check, fail, ok, skip, warn } from '../check.js'
 import { isLoopbackAddress, isPrivateAddress, resolveHost } from '../probes/tcp.js'
 
@@ -19,13 +20,20 @@ export const mixedContent: Check = {
     }
     if (page.protocol !== 'https:') return ok(`a page over ${page.protocol}// may open ${scheme}://`)
     if (scheme === 'wss') return ok('page and WebSocket are encrypted')
-    const isLoopback = host === 'localhost' || isLoopbackAddress(host)
-    return isLoopback
-      ? warn(
-          'a page over https:// opens ws:// on this machine, which some browsers allow and others do not',
-          'Use wss:// where other browsers are to connect.',
-        )
-      : fail(`a page over https:// may not open ws://${context.name}: browsers block it as mixed content`)
+    const advice = 'Use wss:// where other browsers are to connect.'
+    if (/(^|\.)localhost$/i.test(host) || isLoopbackAddress(host)) {
+      return warn(
+        'a page over https:// opens ws:// on this machine, which some browsers allow and others do not',
+        advice,
+      )
+    }
+    if (/(^|\.)local$/i.test(host) || (isIP(host) !== 0 && isPrivateAddress(host))) {
+      return warn(
+        'a page over https:// opens ws:// at a private address, which newer versions of Chrome allow and other browsers block as mixed content',
+        advice,
+      )
+    }
+    return fail(`a page over https:// may not open ws://${context.name}: browsers block it as mixed content`)
   },
 }
 

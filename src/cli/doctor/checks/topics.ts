@@ -68,6 +68,8 @@ export const nearMisses: Check = {
       )
     }
     if (all.granted >= 0x80) return skip(`this user may not listen to ${everything} (${hex(all.granted)})`)
+    if (others.length === 0)
+      return ok(`nothing came in ${LISTEN_MS / 1_000} s, neither for ${topic} nor for others`)
     return ok(`nothing came for ${topic}, and of ${counted(others.length, 'other topic')} none resembles it`)
   },
 }
@@ -114,6 +116,12 @@ async function retainCanary(context: Context) {
     answerTo(client, client.publishAsync(topic, payload, { qos, retain: true, ...properties }), timeoutMs)
   try {
     const sent = await publish('topicwire doctor')
+    if (sent === 'lost') {
+      return warn(
+        'a retained message made the server end the connection',
+        'It may keep none (topicwire: features.retain, Mosquitto: retain_available), or this user may not publish there; see the permissions.',
+      )
+    }
     if (sent !== 0) return skip('this user may not publish there; see the permissions')
     const came = new Promise<boolean>((resolve) => {
       client.on('message', (name, _payload, { retain }) => {

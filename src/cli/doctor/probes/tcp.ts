@@ -110,9 +110,9 @@ export function open(address: string, port: number, timeoutMs: number): Promise<
   })
 }
 
-/** Whether an address is one of this machine. */
+/** Whether an address is one of this machine, as is the one that servers say when they listen at all of them. */
 export function isOwnAddress(address: string): boolean {
-  if (isLoopbackAddress(address)) return true
+  if (isLoopbackAddress(address) || address === '0.0.0.0' || address === '::') return true
   return ownAddresses().includes(address)
 }
 
@@ -129,14 +129,14 @@ export function ownAddresses(): string[] {
     .sort((one, other) => isIP(one) - isIP(other))
 }
 
-/** Whether an address is not one of the public network (RFC 1918, 4193, 3927, 6598, loopback). */
+/** Whether an address is not one of the public network (RFC 1918, 4193, 3927, 6598, loopback, and `0.0.0.0`: this host). */
 export function isPrivateAddress(address: string): boolean {
   const bare = address.replace(/^::ffff:(?=\d+\.)/, '')
-  if (isLoopbackAddress(bare) || /^(10\.|192\.168\.|169\.254\.)/.test(bare)) return true
+  if (isLoopbackAddress(bare) || /^(::$|0\.|10\.|192\.168\.|169\.254\.)/.test(bare)) return true
   const [first, second] = bare.split('.').map(Number)
   if (first === 172 && second !== undefined && second >= 16 && second < 32) return true
   if (first === 100 && second !== undefined && second >= 64 && second < 128) return true
-  return /^f[cd]|^fe[89ab]/i.test(bare)
+  return /^f[cd]|^fe[89a-f]/i.test(bare)
 }
 
 /** Node has OpenSSL's words in the message only where it fails in the middle of a write. */
