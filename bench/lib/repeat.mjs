@@ -28,9 +28,9 @@ export function repeats(one, other) {
 export function repeatText(one, other) {
   const { count, apart, missing } = repeats(one, other)
   if (missing.length > 0) throw new Error(`only one of the runs has ${missing[0]}`)
-  const gap = (Math.abs(Date.parse(other.date) - Date.parse(one.date)) / 60_000).toFixed(0)
+  const gap = ((Date.parse(other.date) - Date.parse(one.date)) / 60_000).toFixed(0)
   const text = wrap(
-    `A second run ended ${gap} minutes apart from the first (${other.rounds} rounds, load average ${other.machine.loadAverage.toFixed(2)} before it began). ${count} figures of both were compared, all that the JSON has: the medians of ${count - apart.length} differ by less than the spread that is printed with them, those of ${apart.length} by more.`,
+    `A second run ended ${gap} minutes after the first (${other.rounds} rounds, load average ${other.machine.loadAverage.toFixed(2)} before it began). ${count} figures of both were compared, all that the JSON has: the medians of ${count - apart.length} differ by no more than the wider of the spreads that are printed with them, those of ${apart.length} by more.`,
   )
   if (apart.length === 0) return text
   const lines = apart.map(({ what, first, second }) => [
