@@ -198,6 +198,24 @@ describeWithPeers(['chromium'], 'the page', () => {
     await row.waitFor({ state: 'detached' })
   })
 
+  test('the table of clients has a hundred at first, and more on request', async () => {
+    const broker = await start()
+    const clients = Array.from({ length: 130 }, (_, index) =>
+      clientOver(broker.connect(), { clientId: `sensor-${index}` }),
+    )
+    await Promise.all(clients.map((client) => nextEvent(client, 'connect')))
+    const { page } = await arrive(broker, {}, '/#clients')
+    const foot = page.getByText(/^131 clients/)
+    await foot.waitFor()
+    expect(await foot.textContent()).toMatch(/^131 clients, of which 100 are shown/)
+    // The head is a row as well.
+    expect(await page.getByRole('row').count()).toBe(101)
+    await page.getByRole('button', { name: 'Show more' }).click()
+    await eventually(() => page.getByRole('row').count()).toBe(132)
+    expect(await foot.textContent()).toBe('131 clients')
+    await Promise.all(clients.map((client) => client.endAsync()))
+  })
+
   test('a connection in the wrong protocol is a problem, with what helps', async () => {
     const broker = await start()
     const { page } = await arrive(broker, {}, '/#problems')

@@ -6,6 +6,9 @@ import { useStore } from '../store.js'
 import * as words from '../words.js'
 import { Unavailable } from './unavailable.js'
 
+/** Rows at once: more take a phone longer than a blink. */
+const PAGE = 100
+
 interface Column {
   readonly key: string
   readonly name: string
@@ -84,11 +87,13 @@ const columns: readonly Column[] = [
 export function Clients({ status }: { readonly status: Status }) {
   useStore(status)
   const [sort, setSort] = useState({ key: 'client', isDown: false })
+  const [most, setMost] = useState(PAGE)
   const { clients, clientCount } = status
   if (clients === undefined) return <Unavailable status={status} what="clients" />
   const column = columns.find(({ key }) => key === sort.key) ?? (columns[0] as Column)
   const sorted = [...clients].sort((one, other) => compare(column.sortBy(one), column.sortBy(other)))
   if (sort.isDown) sorted.reverse()
+  const shown = sorted.slice(0, most)
   const now = Date.now()
   // Roles are said because cards are not laid out as a table, and then browsers forget that it is one.
   return (
@@ -120,7 +125,7 @@ export function Clients({ status }: { readonly status: Status }) {
           </tr>
         </thead>
         <tbody role="rowgroup">
-          {sorted.map((client) => (
+          {shown.map((client) => (
             <tr key={client.clientId} role="row">
               {columns.map(({ key, name, isNumber = false, text, isBad }) => (
                 <td
@@ -139,7 +144,12 @@ export function Clients({ status }: { readonly status: Status }) {
       {/* biome-ignore-end lint/a11y/noRedundantRoles: see above */}
       <p class="foot">
         {clientCount === 1 ? '1 client' : `${words.count(clientCount)} clients`}
-        {clientCount > clients.length && `, of which ${clients.length} are shown`}
+        {clientCount > shown.length && `, of which ${shown.length} are shown`}
+        {clients.length > shown.length && (
+          <button type="button" class="more" onClick={() => setMost(most + PAGE)}>
+            Show more
+          </button>
+        )}
       </p>
     </section>
   )
