@@ -146,7 +146,7 @@ export function Clients({ status }: { readonly status: Status }) {
         {clientCount === 1 ? '1 client' : `${words.count(clientCount)} clients`}
         {clientCount > shown.length && `, of which ${shown.length} are shown`}
         {clients.length > shown.length && (
-          <button type="button" class="more" onClick={() => setMost(most + PAGE)}>
+          <button type="button" onClick={() => setMost(most + PAGE)}>
             Show more
           </button>
         )}
