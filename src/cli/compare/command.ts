@@ -46,7 +46,7 @@ export function compareCommand(io: Io): Command {
   return new Command('compare')
     .description('Measures what MQTT, WebSockets and our own protocols cost, on this machine.')
     .option('--quick', 'less of everything, with a table instead of a report')
-    .option('--rounds <number>', 'rounds, over which spreads are taken (default: 3)', rounds)
+    .option('--rounds <number>', 'rounds, over which spreads are taken (default: 5, with --quick 3)', rounds)
     .option('--only <measures>', `of ${STEP_NAMES.join(', ')}; with commas between them`, stepsOf)
     .option('--broker <url>', 'another broker instead of ours: mqtt(s)://user:password@host:port')
     .option('--ws <url>', 'where that has MQTT over WebSocket: ws(s)://user:password@host:port/path')
