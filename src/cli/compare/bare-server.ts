@@ -1,7 +1,7 @@
 /**
  * What a WebSocket costs on its own: a server on `ws` and nothing else, as short as such servers are. Each path is a
- * room, and a frame goes to everybody else in it; below `/echo/` it comes back. It knows no topics, keeps nothing, and what is sent while somebody is
- * away is gone.
+ * room, and a frame goes to everybody else in it; below `/echo/` it comes back. It knows no topics, keeps nothing, and
+ * what is sent while somebody is away is gone.
  */
 import { createServer as createHttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
