@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run, runPackageBin } from './project.mjs'
 import { cargoResults, vitestResults, workspacePackages, writeResults } from './results.mjs'
+import { withoutColor } from './text.mjs'
 
 /** @typedef {{ passed: number, failed: number, skipped: string[] }} Counts */
 
@@ -87,9 +88,4 @@ function readReport(path) {
   } catch {
     return undefined
   }
-}
-
-function withoutColor(text) {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character is what is looked for
-  return text.replace(/\x1b\[[\d;]*m/g, '')
 }
