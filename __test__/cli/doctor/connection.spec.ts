@@ -132,7 +132,7 @@ const causes: readonly [title: string, KnowledgeCode, RegExp, (context: Skip) =>
     'the port of another server, which greets',
     'scheme',
     /^fail: .* speaks SSH: this is no broker/,
-    async () => at('mqtt', await saying('SSH-2.0-OpenSSH_9.2\r\n'), '--timeout', '0.5'),
+    async () => at('mqtt', await saying('SSH-2.0-OpenSSH_9.2\r\n'), '--timeout', '3'),
   ],
   [
     'a server behind TLS that is no broker',
@@ -140,7 +140,7 @@ const causes: readonly [title: string, KnowledgeCode, RegExp, (context: Skip) =>
     /^fail: .* speaks TLS, and inside it neither MQTT nor HTTP/,
     async () => {
       const port = await tlsServer({ cert: certificate.cert, key: certificate.key })
-      return { args: [`mqtts://localhost:${port}`, ...cafile(certificate), '--timeout', '0.5'] }
+      return { args: [`mqtts://localhost:${port}`, ...cafile(certificate), '--timeout', '2'] }
     },
   ],
   [
