@@ -6,6 +6,7 @@
  */
 import type { Core } from './core.js'
 import type { HookClient, ProtocolVersion } from './hooks/types.js'
+import type { Payload } from './transports/frame.js'
 import type {
   CloseReason,
   PayloadTransport,
@@ -103,11 +104,11 @@ export class TopicConnection extends AnyConnection {
   readonly #transport: PayloadTransport
   readonly #request: TopicUrlRequest
   readonly #canPublish: boolean
-  /** The beginning of a payload whose end is in a later piece. */
-  #partial: Buffer = Buffer.alloc(0)
-  /** Payloads that came while the transport was full. */
-  readonly #waiting: { payload: Buffer; isText: boolean }[] = []
-  #isFull = false
+  /** The beginning of a payload whose end is in a later piece, as it came. */
+  #kept: Buffer[] = []
+  #keptBytes = 0
+  /** How many of them make it whole. */
+  #wantedBytes = 0
 
   constructor(core: Core, transport: PayloadTransport, id: number, request: TopicUrlRequest) {
     super(core, transport, id)
@@ -125,34 +126,45 @@ export class TopicConnection extends AnyConnection {
     this.end({ reasonCode: 0x90, text: `${filter} is a filter: it can be subscribed to, not published to` })
   }
 
-  override drained(): void {
-    this.#isFull = false
-    while (!this.#isFull) {
-      const next = this.#waiting.shift()
-      if (next === undefined) {
-        this.core.drained(this)
-        return
-      }
-      this.#isFull = !this.#transport.write(next.payload, next.isText)
-    }
+  override write(bytes: Buffer): boolean {
+    if (this.#keptBytes === 0) return this.#pass(bytes)
+    this.#keep(bytes)
+    // Put together once, however many pieces there are.
+    if (this.#keptBytes < this.#wantedBytes) return true
+    const whole = Buffer.concat(this.#kept)
+    this.#kept = []
+    this.#keptBytes = 0
+    return this.#pass(whole)
   }
 
-  override write(bytes: Buffer): boolean {
-    // What is kept for a full transport is copied: one piece of an arena may hold many payloads.
-    let rest = this.#partial.length === 0 ? bytes : Buffer.concat([this.#partial, bytes])
-    const isOwn = rest !== bytes
-    while (rest.length >= PAYLOAD_HEADER_BYTES) {
-      const end = PAYLOAD_HEADER_BYTES + rest.readUInt32LE(0)
-      if (rest.length < end) break
-      const isText = rest.readUInt8(4) === 1
-      const payload = rest.subarray(PAYLOAD_HEADER_BYTES, end)
-      rest = rest.subarray(end)
-      if (this.#isFull) this.#waiting.push({ payload: isOwn ? payload : Buffer.from(payload), isText })
-      else this.#isFull = !this.#transport.write(payload, isText)
+  /** Hands over the payloads that are whole, and keeps what follows them. */
+  #pass(bytes: Buffer): boolean {
+    const payloads: Payload[] = []
+    let at = 0
+    let end = endOf(bytes, at)
+    while (end <= bytes.length) {
+      payloads.push({ bytes: bytes.subarray(at + PAYLOAD_HEADER_BYTES, end), isText: bytes[at + 4] === 1 })
+      at = end
+      end = endOf(bytes, at)
     }
-    this.#partial = rest.length === 0 || isOwn ? rest : Buffer.from(rest)
-    return !this.#isFull
+    if (at < bytes.length) {
+      this.#wantedBytes = end - at
+      this.#keep(bytes.subarray(at))
+    }
+    return this.#transport.write(payloads)
   }
+
+  /** What is kept is copied: it would keep an arena. */
+  #keep(bytes: Buffer): void {
+    this.#kept.push(Buffer.from(bytes))
+    this.#keptBytes += bytes.length
+  }
+}
+
+/** Where the payload whose header is at `at` ends, or the header itself, where that is cut. */
+function endOf(bytes: Buffer, at: number): number {
+  const start = at + PAYLOAD_HEADER_BYTES
+  return start <= bytes.length ? start + bytes.readUInt32LE(at) : start
 }
 
 export type { AnyConnection }

@@ -23,7 +23,8 @@ describeWithPeers(['paho2', 'chromium'], 'npm start', () => {
     data = join(workshop.directory, 'data')
     // what `npm start -- -p 0` runs; npm itself ends by the signal, before its child has
     command = workshop.start('node', ['scripts/start.mjs', '-p', '0', '--data', data], ROOT)
-    await command.waitForText('killed\n', 30_000)
+    // It may have to compile first.
+    await command.waitForText('killed\n', 120_000)
     const port = Number(/^mqtt:\/\/127\.0\.0\.1:(\d+)$/m.exec(command.stdout)?.[1])
     place = {
       host: '127.0.0.1',
@@ -31,7 +32,7 @@ describeWithPeers(['paho2', 'chromium'], 'npm start', () => {
       certificate: '',
       url: (scheme) => `${scheme}://127.0.0.1:${port}${scheme === 'ws' ? '/mqtt' : ''}`,
     }
-  })
+  }, 150_000)
 
   afterAll(() => workshop.close())
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import * as ws from 'ws'
-import { frameOf } from '../../src/transports/frame.js'
+import { frameOf, framesOf } from '../../src/transports/frame.js'
 
 // Not in the type declarations.
 const { Sender } = ws as unknown as { Sender: { frame(data: Buffer, options: object): Buffer[] } }
@@ -24,5 +24,15 @@ describe('the frame of a message', () => {
     const frame = frameOf(payload, true)
     payload.fill(0)
     expect(frame.subarray(2).toString()).toBe('before')
+  })
+
+  it('of several is one after the other', () => {
+    const payloads = [0, 125, 126, 65_535, 65_536].map((length, index) => ({
+      bytes: Buffer.alloc(length, 'payload'),
+      isText: index % 2 === 0,
+    }))
+    const frames = payloads.map(({ bytes, isText }) => frameOfWs(bytes, !isText))
+    expect(framesOf(payloads).equals(Buffer.concat(frames))).toBe(true)
+    expect(framesOf([])).toHaveLength(0)
   })
 })

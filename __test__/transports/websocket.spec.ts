@@ -174,15 +174,17 @@ describe('a topic URL transport', () => {
     const { webSocket, frames } = await http.open('/topics/a')
     const sink = await http.acceptor.sink()
     const transport = sink.transport as PayloadTransport
-    expect(transport.write(Buffer.from('grüß dich'), true)).toBe(true)
-    expect(transport.write(Buffer.of(0xff), false)).toBe(true)
-    expect(transport.write(Buffer.alloc(0), true)).toBe(true)
-    await until(() => frames.length === 3, 'three frames')
-    expect(frames).toEqual([
-      { data: Buffer.from('grüß dich'), isBinary: false },
-      { data: Buffer.of(0xff), isBinary: true },
-      { data: Buffer.alloc(0), isBinary: false },
-    ])
+    const text = { bytes: Buffer.from('grüß dich'), isText: true }
+    const binary = { bytes: Buffer.of(0xff), isText: false }
+    const nothing = { bytes: Buffer.alloc(0), isText: true }
+    const long = { bytes: Buffer.alloc(70_000, 'long'), isText: true }
+    expect(transport.write([])).toBe(true)
+    expect(transport.write([text])).toBe(true)
+    expect(transport.write([binary, long, nothing])).toBe(true)
+    await until(() => frames.length === 4, 'four frames')
+    expect(frames).toEqual(
+      [text, binary, long, nothing].map(({ bytes, isText }) => ({ data: bytes, isBinary: !isText })),
+    )
     webSocket.send('text')
     webSocket.send(Buffer.of(1, 2))
     webSocket.send('')

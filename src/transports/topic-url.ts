@@ -5,6 +5,7 @@
  * Payloads that are UTF-8 go out as text frames, so that `event.data` is a string where a string makes sense, and all
  * others as binary frames. Frames of both kinds come in as payloads.
  */
+import type { Payload } from './frame.js'
 import type { PayloadTransport, TransportSink } from './transport.js'
 import { WebSocketPipe } from './websocket.js'
 
@@ -12,8 +13,8 @@ import { WebSocketPipe } from './websocket.js'
 export class TopicUrlTransport extends WebSocketPipe implements PayloadTransport {
   readonly protocol = 'topic'
 
-  write(payload: Uint8Array, isText: boolean): boolean {
-    return this.send(payload, !isText)
+  write(payloads: readonly Payload[]): boolean {
+    return this.sendAll(payloads)
   }
 
   protected receive(sink: TransportSink, data: Buffer): void {

@@ -16,6 +16,7 @@ import type { Logger } from '../logger.js'
 import type { ResolvedOptions } from '../options.js'
 import type { ProblemReport } from '../problems/problem.js'
 import type { StoreStatus } from '../store-options.js'
+import type { Payload } from './frame.js'
 import type { Adoption } from './native-socket.js'
 import type { Protocol } from './protocol.js'
 
@@ -59,10 +60,10 @@ export interface Transport {
   resume(): void
 }
 
-/** A connection whose unit is a payload, not a byte: each `write` is one frame and so is each `receive`. */
+/** A connection whose unit is a payload, not a byte: each is a frame, and so is each `receive`. */
 export interface PayloadTransport extends Omit<Transport, 'write'> {
-  /** Sends one frame; the memory rule is that of `Transport.write`. `isText` promises that the payload is UTF-8. */
-  write(payload: Uint8Array, isText: boolean): boolean
+  /** Sends a frame for each payload, in one system call; the memory rule is that of `Transport.write`. */
+  write(payloads: readonly Payload[]): boolean
 }
 
 /** What a transport reports to. */

@@ -6,7 +6,7 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { webSocketClose } from './close-code.js'
-import { frameOf } from './frame.js'
+import { frameOf, framesOf, type Payload } from './frame.js'
 import type { CloseReason, Protocol, Transport, TransportSink } from './transport.js'
 
 const EMPTY = Buffer.alloc(0)
@@ -91,11 +91,28 @@ export abstract class WebSocketPipe {
 
   /** One frame. See `Transport.write` for what the answer means. */
   protected send(bytes: Uint8Array, isBinary: boolean): boolean {
-    const webSocket = this.#webSocket
-    if (this.#closing || webSocket.readyState !== webSocket.OPEN) return true
+    if (!this.#isOpen) return true
     // To write beside `ws` is safe: with nothing to compress, it hands over all that it sends at once and in order.
     if (this.#encrypted || bytes.length <= COPIED_BYTES) this.#socket.write(frameOf(bytes, isBinary))
-    else webSocket.send(bytes, isBinary ? BINARY : TEXT)
+    else this.#webSocket.send(bytes, isBinary ? BINARY : TEXT)
+    return this.#hasRoom()
+  }
+
+  /** A frame for each payload, in one write. */
+  protected sendAll(payloads: readonly Payload[]): boolean {
+    const [first] = payloads
+    if (first === undefined || !this.#isOpen) return true
+    if (payloads.length === 1) return this.send(first.bytes, !first.isText)
+    this.#socket.write(framesOf(payloads))
+    return this.#hasRoom()
+  }
+
+  get #isOpen(): boolean {
+    return !this.#closing && this.#webSocket.readyState === this.#webSocket.OPEN
+  }
+
+  /** Whether all has been taken; if not, `drained` will follow. */
+  #hasRoom(): boolean {
     if (this.#socket.writableLength <= (this.#encrypted ? TLS_BACKLOG_BYTES : 0)) return true
     // No bytes, so no frame; called back when all before it has gone.
     this.#socket.write(EMPTY, this.#onHandedOver)
