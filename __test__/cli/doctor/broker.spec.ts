@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect as connectSocket, createServer } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { BadNetwork, PERFECT } from '../../../src/cli/compare/network.js'
 import { connectAsync } from '../../../src/index.js'
 import type { KnowledgeCode } from '../../../src/knowledge/table.js'
 import { WireClient } from '../../support/wire-client.js'
@@ -29,6 +30,14 @@ async function brokerWithSlowConsumer(): Promise<string> {
   })
   await told
   return urlOf(broker)
+}
+
+/** Behind a line on which a message takes longer than a second, whatever the machine does. */
+async function brokerFarAway(): Promise<string> {
+  const port = (await start()).addresses[0]?.port ?? 0
+  const network = await BadNetwork.listen({ host: '127.0.0.1', port }, { ...PERFECT, delayMs: 520 }, 1)
+  onTestFinished(() => network.close())
+  return `mqtt://127.0.0.1:${network.port}`
 }
 
 async function brokerWithRetained(topic: string): Promise<string> {
@@ -213,6 +222,18 @@ const causes: readonly [title: string, KnowledgeCode, RegExp, Cause][] = [
     'slow-consumer',
     /^warn: since it was started, the server has dropped \d+ messages for clients that did not keep up/,
     async () => [await brokerWithSlowConsumer()],
+  ],
+  [
+    'a way on which everything takes long',
+    'slow-consumer',
+    /^warn: a message took [1-9][\d.]* s back to its sender: the server or the way to it is overloaded/,
+    async () => [await brokerFarAway()],
+  ],
+  [
+    'a hook that takes the QoS of messages down',
+    'qos',
+    /^warn: a message that was sent with QoS 2 arrived with QoS 1/,
+    async () => [urlOf(await start({ onPublish: () => ({ qos: 1 }) }))],
   ],
 ]
 
