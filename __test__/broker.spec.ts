@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import mqtt, { type MqttClient } from 'mqtt'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Broker, type BrokerOptions, type Message, MqttError } from '../src/index.js'
+import { freePort } from './support/free-port.js'
 import { clientOver, nextEvent } from './support/mqtt-js.js'
 import { until } from './support/until.js'
 
@@ -61,10 +62,10 @@ describe('a broker', () => {
   })
 
   it('is closed at the end of its scope', async () => {
-    let port = 0
+    const port = await freePort()
     {
-      await using broker = await Broker.start({ port: 0, host: '127.0.0.1' })
-      port = portOf(broker)
+      await using broker = await Broker.start({ port, host: '127.0.0.1' })
+      expect(portOf(broker)).toBe(port)
     }
     await start({ port, host: '127.0.0.1' })
   })

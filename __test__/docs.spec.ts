@@ -9,13 +9,13 @@
  */
 import { once } from 'node:events'
 import { cp, readdir, readFile, stat } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type BrokerUnderTest, certificateForLocalhost, startBroker } from './interop/broker-under-test.js'
 import { type Block, parseMarkdown, type Section } from './interop/markdown.js'
 import { BrowserUnderTest } from './interop/peers/chromium.js'
 import { type Program, ROOT, Workshop, withPort } from './interop/programs.js'
+import { freePort } from './support/free-port.js'
 import { findPeer, type PeerName, requirePeer } from './support/peers.js'
 
 /** Blocks of these languages are not programs. */
@@ -187,7 +187,7 @@ class SectionRun {
   }
 
   static async open(python: 'paho1' | 'paho2' | undefined, withBroker: boolean): Promise<SectionRun> {
-    const [main, other] = [await freePort(), await freePort()]
+    const [main, other] = [await freePort('localhost'), await freePort('localhost')]
     const broker = withBroker ? await startBroker({ host: 'localhost', port: main }) : undefined
     const run = new SectionRun(await Workshop.open(), broker, { main, other }, python)
     await run.#copyExamples()
@@ -335,14 +335,4 @@ function showsInOrder(output: string, expected: readonly string[]): boolean {
     from = at + 1
     return at !== -1
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, 'localhost')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
 import { Broker, type ClientOptions, connect, connectAsync, type MqttClient } from '../../src/index.js'
+import { freePort } from '../support/free-port.js'
 import { startMosquitto } from '../support/mosquitto.js'
 import { temporaryDirectory } from '../support/temporary.js'
 import { until } from '../support/until.js'
@@ -290,8 +291,8 @@ test('killed between this client and Mosquitto', { timeout: PATIENCE_MS }, async
 
 test('a broker that has lost the session gets what it has never been sent', async () => {
   const path = temporaryDirectory()
-  const first = await Broker.start({ port: 0, host: '127.0.0.1' })
-  const port = first.addresses[0]?.port
+  const port = await freePort()
+  const first = await Broker.start({ port, host: '127.0.0.1' })
   const url = `mqtt://127.0.0.1:${port}`
   const keeper = await connected(url, options(path))
   await keeper.publishAsync('a', 'before', { qos: 2 })
@@ -300,7 +301,7 @@ test('a broker that has lost the session gets what it has never been sent', asyn
   keeper.publish('a', 'as well', { qos: 2 })
   await keeper.flushStore()
   await keeper.endAsync(true)
-  const second = await Broker.start({ port: port as number, host: '127.0.0.1' })
+  const second = await Broker.start({ port, host: '127.0.0.1' })
   cleanUp(() => second.close())
   const reader = await connected(url)
   const messages = collect(reader)

@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { freePort } from '../support/free-port.js'
 import { describeWithPeers, findPeer, requirePeer } from '../support/peers.js'
 import { type BrokerUnderTest, startBroker } from './broker-under-test.js'
 import { BrowserUnderTest } from './peers/chromium.js'
@@ -25,7 +26,7 @@ afterAll(() => workshop.close())
 
 beforeEach(async () => {
   // as the command does: localhost, which programs may look up as 127.0.0.1 or as ::1
-  broker = await startBroker({ host: 'localhost' })
+  broker = await startBroker({ host: 'localhost', port: await freePort() })
 })
 
 afterEach(() => broker.close())
@@ -131,15 +132,15 @@ describeWithPeers(['chromium'], 'examples/browser in Chromium', () => {
 })
 
 describe('examples/node', () => {
-  /** A port that was free a moment ago; the broker of this test is on it no more. */
-  async function freePort(): Promise<number> {
+  /** The port of this test's broker, which is on it no more. */
+  async function vacatedPort(): Promise<number> {
     const { port } = broker
     await broker.close()
     return port
   }
 
   test('embed.mjs is a broker that sees every message', async () => {
-    const port = await freePort()
+    const port = await vacatedPort()
     const path = await workshop.write('embed.mjs', await example('node/embed.mjs', port))
     const program = workshop.start('node', [path])
     await program.waitForText(`listening on mqtt://127.0.0.1:${port}`)
@@ -150,7 +151,7 @@ describe('examples/node', () => {
   })
 
   test('hooks.mjs lets in whom it knows, and nobody else', async () => {
-    const port = await freePort()
+    const port = await vacatedPort()
     const path = await workshop.write('hooks.mjs', await example('node/hooks.mjs', port))
     const program = workshop.start('node', [path])
     await program.waitForText('listening on')

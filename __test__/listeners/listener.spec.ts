@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Listener, listen } from '../../src/listeners/listener.js'
 import { RecordingAcceptor } from '../support/acceptor.js'
+import { freePort } from '../support/free-port.js'
 import { RawClient } from '../support/raw-client.js'
 import { until } from '../support/until.js'
 
@@ -70,10 +71,9 @@ describe('listen', () => {
   })
 
   it.runIf(hasIpv6)('leaves nothing open when the second address is taken', async () => {
-    const other = createServer().listen(0, '::1')
+    const port = await freePort('::1')
+    const other = createServer().listen(port, '::1')
     await once(other, 'listening')
-    const address = other.address()
-    const port = typeof address === 'object' && address !== null ? address.port : 0
     await expect(start('localhost', port)).rejects.toMatchObject({ code: 'ERR_MQTT_ADDRESS_IN_USE' })
     await expect(RawClient.connect(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
     other.close()
@@ -93,8 +93,8 @@ describe('listen', () => {
 
   it('frees the port at once and leaves the acceptor’s connections alone', async () => {
     const acceptor = new RecordingAcceptor()
-    const listener = await start('127.0.0.1', 0, acceptor)
-    const port = listener.addresses[0]?.port ?? 0
+    const port = await freePort()
+    const listener = await start('127.0.0.1', port, acceptor)
     const client = (await RawClient.connect(port)).send(Buffer.of(0x10))
     const sink = await acceptor.sink()
     await listener.close()

@@ -3,6 +3,7 @@ import { connect as connectSocket } from 'node:net'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { Broker, type BrokerOptions } from '../../src/index.js'
+import { freePort } from '../support/free-port.js'
 import { clientOver, nextEvent } from '../support/mqtt-js.js'
 import { describeWithPeers } from '../support/peers.js'
 import { type Visit, Visitor } from './visitor.js'
@@ -287,8 +288,8 @@ describeWithPeers(['chromium'], 'the page', () => {
   })
 
   test('a connection that is lost is opened again, with what was subscribed to', async () => {
-    const first = await start()
-    const port = first.addresses[0]?.port as number
+    const port = await freePort()
+    const first = await start({ port })
     const { page } = await arrive(first)
     await first.close()
     await page.getByText('Connection lost, trying again').waitFor()

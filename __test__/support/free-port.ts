@@ -1,13 +1,26 @@
 /** A port that nobody listens at. */
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { createServer } from 'node:net'
 
-/** A port of 127.0.0.1 that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+/** Below the ports that systems give to clients, and to servers that ask for any: those of other tests, meanwhile. */
+const PORTS = { least: 10_000, most: 29_999 }
+
+/** A port of 127.0.0.1, or of `host`, that was free a moment ago and is nobody's by chance. */
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  for (;;) {
+    const port = PORTS.least + Math.floor(Math.random() * (PORTS.most - PORTS.least + 1))
+    if (await isFree(port, host)) return port
+  }
+}
+
+async function isFree(port: number, host: string): Promise<boolean> {
+  const server = createServer().listen(port, host)
+  try {
+    await once(server, 'listening')
+  } catch {
+    return false
+  }
   server.close()
   await once(server, 'close')
-  return port
+  return true
 }

@@ -11,6 +11,7 @@ import {
 } from '../../src/browser/client.js'
 import { Broker } from '../../src/index.js'
 import { CuttingProxy } from '../support/cutting-proxy.js'
+import { freePort } from '../support/free-port.js'
 import { until } from '../support/until.js'
 import { liveUrl, portOf } from './live-client.js'
 
@@ -183,8 +184,8 @@ it('a connection that is cut is made again, and nothing of QoS 1 is lost either 
 }, 30_000)
 
 it('a broker without the session is subscribed to anew', async () => {
-  const first = await Broker.start({ port: 0, host: '127.0.0.1' })
-  const port = portOf(first)
+  const port = await freePort()
+  const first = await Broker.start({ port, host: '127.0.0.1' })
   const client = open({}, liveUrl(first))
   const got: string[] = []
   await client.subscribe('anew', (message) => got.push(message.text()))

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Broker } from '../../src/index.js'
 import { BrowserUnderTest } from '../interop/peers/chromium.js'
+import { freePort } from '../support/free-port.js'
 import { describeWithPeers } from '../support/peers.js'
 import { portOf } from './live-client.js'
 
@@ -30,7 +31,7 @@ describeWithPeers(['chromium'], 'the browser module in a page', () => {
   let browser: BrowserUnderTest
 
   beforeAll(async () => {
-    broker = await Broker.start({ port: 0, host: '127.0.0.1' })
+    broker = await Broker.start({ port: await freePort(), host: '127.0.0.1' })
     browser = await BrowserUnderTest.launch()
   })
 

@@ -2,6 +2,7 @@
 import { networkInterfaces } from 'node:os'
 import { expect, it, onTestFinished } from 'vitest'
 import { Broker } from '../../../src/index.js'
+import { freePort } from '../../support/free-port.js'
 import { withHosts } from '../../support/resolver.js'
 import { Tool } from '../../support/tool.js'
 import { examinedBehind, line } from './examined.js'
@@ -10,11 +11,10 @@ const LIMIT = { timeout: 60_000 }
 
 /** A broker at each of the addresses, at the same port. */
 async function startAt(addresses: readonly string[]): Promise<number> {
-  let port = 0
+  const port = await freePort()
   for (const host of addresses) {
     const broker = await Broker.start({ host, port })
     onTestFinished(() => broker.close({ drainTimeoutMs: 0 }))
-    port = broker.addresses[0]?.port ?? 0
   }
   return port
 }
