@@ -7,7 +7,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     thread,
 };
-use support::{EveryNth, beside, relay};
+use support::{EveryNth, beside, long_enough, relay};
 use topicwire_loadgen::{
     Failure,
     churn::{self, ChurnReport},
@@ -38,16 +38,26 @@ fn short() -> ChurnScenario {
         away_seconds: 0.02,
         seconds: 0.5,
         sample_seconds: 0.1,
-        drain_seconds: 0.5,
+        drain_seconds: 1.0,
         ..ChurnScenario::default()
     }
+}
+
+/// For a faithful broker: what is there already is not waited for.
+fn patient() -> ChurnScenario {
+    ChurnScenario { drain_seconds: 20.0, ..short() }
 }
 
 #[test]
 fn pairs_of_every_kind_that_stay_leave_a_clean_tally() {
     for transport in [Transport::Tcp, Transport::WebSocket] {
-        let report = churn_through(Faithful, ChurnScenario { transport, ..short() });
-        assert!(report.clean, "{report:?}");
+        let load = |seconds| {
+            let report = churn_through(Faithful, ChurnScenario { transport, seconds, ..patient() });
+            assert!(report.clean, "{report:?}");
+            report
+        };
+        let is_enough = |it: &ChurnReport| it.published > 500 && it.unsent == 0;
+        let report = long_enough(short().seconds, load, is_enough);
         assert!(report.published > 500 && report.unsent == 0, "{report:?}");
         assert_eq!(report.tally.delivered, report.published);
         assert!(report.by_qos.iter().all(|of| of.tally.delivered > 100), "{:?}", report.by_qos);
@@ -58,10 +68,13 @@ fn pairs_of_every_kind_that_stay_leave_a_clean_tally() {
 #[test]
 fn clean_sessions_may_come_and_go_and_lose_nothing() {
     for transport in [Transport::Tcp, Transport::WebSocket] {
-        let scenario =
-            ChurnScenario { transport, persistent: false, leaves_per_second: 100.0, seconds: 1.0, ..short() };
-        let report = churn_through(Faithful, scenario);
-        assert!(report.clean, "{report:?}");
+        let scenario = ChurnScenario { transport, persistent: false, leaves_per_second: 100.0, ..patient() };
+        let load = |seconds| {
+            let report = churn_through(Faithful, ChurnScenario { seconds, ..scenario.clone() });
+            assert!(report.clean, "{report:?}");
+            report
+        };
+        let report = long_enough(1.0, load, |it| it.leaves > 3);
         assert!(report.leaves > 3, "only {} left", report.leaves);
         assert_eq!(report.tally.delivered, report.published);
     }
@@ -69,7 +82,9 @@ fn clean_sessions_may_come_and_go_and_lose_nothing() {
 
 #[test]
 fn a_broker_that_forgets_its_sessions_is_found_out() {
-    let report = churn_through(Faithful, ChurnScenario { leaves_per_second: 100.0, ..short() });
+    let scenario = ChurnScenario { leaves_per_second: 100.0, ..short() };
+    let load = |seconds| churn_through(Faithful, ChurnScenario { seconds, ..scenario.clone() });
+    let report = long_enough(short().seconds, load, |it| it.sessions_lost > 0);
     assert!(!report.clean);
     assert!(report.sessions_lost > 0, "{report:?}");
 }
@@ -91,17 +106,22 @@ fn what_is_lost_doubled_or_overtaken_under_churn_is_counted() {
 
 #[test]
 fn clients_that_connect_and_leave_are_counted() {
-    let report = beside(relay(Faithful), |address| {
-        connects::run(&ConnectsScenario {
-            address,
-            at_a_time: 10,
-            warm_up_seconds: 0.1,
-            seconds: 0.4,
-            ..ConnectsScenario::default()
+    let load = |seconds| {
+        let report = beside(relay(Faithful), |address| {
+            connects::run(&ConnectsScenario {
+                address,
+                at_a_time: 10,
+                warm_up_seconds: 0.1,
+                seconds,
+                ..ConnectsScenario::default()
+            })
         })
-    })
-    .unwrap();
-    assert!(report.clean && report.connections_measured > 5, "{report:?}");
+        .unwrap();
+        assert!(report.clean, "{report:?}");
+        report
+    };
+    let report = long_enough(0.4, load, |it| it.connections_measured > 5);
+    assert!(report.connections_measured > 5, "{report:?}");
     assert!(report.connections >= report.connections_measured);
     assert!(report.handshake_micros.is_some());
 }

@@ -7,7 +7,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     thread,
 };
-use support::{EveryNth, beside, load_through, relay, short};
+use support::{EveryNth, beside, faithful_load, load_through, long_enough, relay, short};
 use topicwire_loadgen::{
     Failure, idle,
     relay::Faithful,
@@ -24,10 +24,16 @@ fn over_web_socket() -> Scenario {
 fn a_faithful_broker_over_web_socket_leaves_a_clean_tally_wherever_frames_end() {
     for frame_bytes in [1, 7, 130, 1 << 20] {
         for packets_per_frame in [0, 1, 3] {
-            let relay = relay(Faithful).with_frames_of(frame_bytes);
-            let scenario = Scenario { packets_per_frame, rate: Some(5_000.0), ..over_web_socket() };
-            let report = beside(relay, |address| run::run(&Scenario { address, ..scenario })).unwrap();
-            assert!(report.clean, "{:?}", report.tally);
+            let rate = Some(5_000.0);
+            let scenario = Scenario { packets_per_frame, rate, drain_seconds: 20.0, ..over_web_socket() };
+            let load = |seconds| {
+                let relay = relay(Faithful).with_frames_of(frame_bytes);
+                let scenario = Scenario { seconds, ..scenario.clone() };
+                let report = beside(relay, |address| run::run(&Scenario { address, ..scenario })).unwrap();
+                assert!(report.clean, "{:?}", report.tally);
+                report
+            };
+            let report = long_enough(scenario.seconds, load, |it| it.published > 100);
             assert!(report.published > 100, "published {}", report.published);
             assert_eq!(report.tally.delivered, report.published);
         }
@@ -37,17 +43,9 @@ fn a_faithful_broker_over_web_socket_leaves_a_clean_tally_wherever_frames_end() 
 #[test]
 fn a_saturated_load_over_web_socket_loses_nothing() {
     for (packets_per_frame, payload_bytes) in [(0, 64), (1, 64), (2, 70_000)] {
-        let scenario = Scenario {
-            groups: 3,
-            rate: None,
-            packets_per_frame,
-            payload_bytes,
-            // Unoptimised and on a busy machine, large payloads take their time.
-            drain_seconds: 10.0,
-            ..over_web_socket()
-        };
-        let report = load_through(Faithful, scenario).unwrap();
-        assert!(report.clean, "{:?}", report.tally);
+        let scenario =
+            Scenario { groups: 3, rate: None, packets_per_frame, payload_bytes, ..over_web_socket() };
+        let report = faithful_load(&scenario, |it| it.tally.delivered > 5);
         assert!(report.tally.delivered > 5, "the load came to a halt");
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 use topicwire_loadgen::{
     Failure,
-    relay::{Policy, Relay},
+    relay::{Faithful, Policy, Relay},
     report::Report,
     run,
     scenario::Scenario,
@@ -42,13 +42,38 @@ pub fn load_through(policy: impl Policy + Send + 'static, scenario: Scenario) ->
     beside(relay(policy), |address| run::run(&Scenario { address, ..scenario }))
 }
 
+/// Runs `load` for as long as it has to: a busy machine may not let it get as far as `is_enough` in the time it has, and
+/// then it is given twice as much.
+pub fn long_enough<R>(seconds: f64, mut load: impl FnMut(f64) -> R, is_enough: impl Fn(&R) -> bool) -> R {
+    let mut seconds = seconds;
+    loop {
+        let report = load(seconds);
+        if is_enough(&report) || seconds > 30.0 {
+            return report;
+        }
+        seconds *= 2.0;
+    }
+}
+
+/// A load through a faithful relay, which loses nothing of it however busy the machine is, until `is_enough`.
+pub fn faithful_load(scenario: &Scenario, is_enough: impl Fn(&Report) -> bool) -> Report {
+    // What is there already is not waited for.
+    let scenario = Scenario { drain_seconds: 20.0, ..scenario.clone() };
+    let load = |seconds| {
+        let report = load_through(Faithful, Scenario { seconds, ..scenario.clone() }).unwrap();
+        assert!(report.clean, "{:?}", report.tally);
+        report
+    };
+    long_enough(scenario.seconds, load, is_enough)
+}
+
 /// A few thousand messages at a fixed rate: a faulty broker cannot stop it as it would stop a saturated load.
 pub fn short() -> Scenario {
     Scenario {
         rate: Some(20_000.0),
         warm_up_seconds: 0.05,
         seconds: 0.2,
-        drain_seconds: 0.3,
+        drain_seconds: 1.0,
         ..Scenario::default()
     }
 }
