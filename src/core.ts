@@ -7,15 +7,17 @@
  * one connection in a turn is one write.
  */
 import type { Server, Socket } from 'node:net'
-import { Answers } from './answers.js'
 import { type AnyConnection, Connection, TopicConnection } from './connection.js'
+import { type Answer, tellAnswer } from './core-answer.js'
+import { CoreConnections } from './core-connections.js'
+import { CoreDispatch } from './core-dispatch.js'
 import { type CoreOptions, nativeOptions } from './core-options.js'
 import { CoreOutput, closeReason } from './core-output.js'
 import { CoreSockets } from './core-sockets.js'
 import type { CoreStore } from './core-store.js'
 import { CoreTimer } from './core-timer.js'
 import { MqttError } from './errors.js'
-import { EventReader } from './events.js'
+import type { EventReader } from './events.js'
 import {
   ARRIVED,
   ENDED,
@@ -27,7 +29,6 @@ import {
   type NativeClientStatistics,
   type NativeProperties,
   type NativeRefusal,
-  type NativeReplacement,
   OUTPUT,
   RESUMED,
   STORE,
@@ -36,20 +37,6 @@ import {
 import type { StoreStatus } from './store-options.js'
 import type { Adoption, Listening } from './transports/native-socket.js'
 import type { PayloadTransport, TopicUrlRequest, Transport } from './transports/transport.js'
-
-/** What events may take and still be copied. */
-const EVENT_ROOM_BYTES = 4_000
-
-/**
- * What the core is told about a question: a number as `NativeBroker.decide` has it, a refusal in words, Response
- * Information for a client that is let in, another message, or a place for each filter of a SUBSCRIBE.
- */
-export type Answer =
-  | number
-  | NativeRefusal
-  | { readonly responseInformation: string }
-  | NativeReplacement
-  | (NativeRefusal | undefined)[]
 
 /** Whom the core tells. */
 export interface CoreListener {
@@ -69,22 +56,14 @@ export interface CoreListener {
 export class Core {
   readonly #native: NativeBroker
   readonly #listener: CoreListener
-  readonly #connections: (AnyConnection | undefined)[] = []
-  readonly #eventRoom = Buffer.allocUnsafeSlow(EVENT_ROOM_BYTES)
+  readonly #connections = new CoreConnections()
   readonly #epoch = Date.now() - performance.now()
-  #openCount = 0
-  /** Connections whose transport is gone since the last turn. */
-  readonly #gone: AnyConnection[] = []
   #isTurnDue = false
-  #isDispatching = false
-  #hasMoreQuestions = false
-  readonly #answers = new Answers()
-  /** Connections that began or ceased to wait for an answer since the last dispatch. */
-  readonly #unsettled = new Set<AnyConnection>()
   readonly #timer = new CoreTimer(() => this.#tick())
   #failure: MqttError | undefined
   readonly #sockets: CoreSockets
   readonly #output: CoreOutput
+  readonly #dispatch: CoreDispatch
   /** undefined where what is promised is kept in memory. */
   readonly #store: CoreStore | undefined
 
@@ -95,7 +74,13 @@ export class Core {
     this.#native = store?.native ?? new NativeBroker(nativeOptions(options), this.now())
     if (store !== undefined) store.onNews = () => this.#hearOfStore(store)
     this.#sockets = new CoreSockets(this.#native, options.socketDriver, this.#turn)
-    this.#output = new CoreOutput(this.#native, (id) => this.#connections[id])
+    this.#output = new CoreOutput(this.#native, (id) => this.#connections.at(id))
+    this.#dispatch = new CoreDispatch(this.#native, {
+      now: () => this.now(),
+      schedule: (status) => this.#schedule(status),
+      collectArrivals: () => this.#collectArrivals(),
+      onEvent: (kind, reader) => listener.onEvent(kind, reader),
+    })
     this.#armTimer()
   }
 
@@ -106,7 +91,16 @@ export class Core {
 
   /** Connections that the core knows. */
   get openCount(): number {
-    return this.#openCount
+    return this.#connections.openCount
+  }
+
+  /** Those that are open, with holes between them. */
+  get connections(): readonly (AnyConnection | undefined)[] {
+    return this.#connections.all
+  }
+
+  connection(id: number): AnyConnection | undefined {
+    return this.#connections.at(id)
   }
 
   /** Opens a connection. Bytes may follow at once. */
@@ -149,15 +143,11 @@ export class Core {
     return connection
   }
 
-  connection(id: number): AnyConnection | undefined {
-    return this.#connections[id]
-  }
-
   /** A chunk was read. Its bytes are only used during the call. */
   receive(connection: AnyConnection, bytes: Uint8Array): void {
     if (this.#failure !== undefined) return
     try {
-      this.#giveAnswers()
+      this.#dispatch.giveAnswers()
       const status = this.#native.receive(connection.id, bytes, bytes.length, this.now())
       if (status !== 0) this.#follow(connection, status)
     } catch (error) {
@@ -176,20 +166,20 @@ export class Core {
    */
   closed(connection: AnyConnection): void {
     if (this.#failure?.code === 'ERR_MQTT_PANIC') {
-      this.#openCount -= 1
+      this.#connections.discount(1)
       return
     }
-    this.#gone.push(connection)
+    this.#connections.lose(connection)
     this.#schedule(EVENTS)
   }
 
   /** Answers a question. */
   decide(connectionId: number, token: number, answer: Answer): void {
-    const connection = this.#connections[connectionId]
+    const connection = this.#connections.at(connectionId)
     if (connection === undefined || this.#failure?.code === 'ERR_MQTT_PANIC') return
     try {
-      this.#giveAnswers()
-      this.#follow(connection, this.#decide(connectionId, token, answer))
+      this.#dispatch.giveAnswers()
+      this.#follow(connection, tellAnswer(this.#native, connectionId, token, answer, this.now()))
     } catch (error) {
       this.#fail(error)
     }
@@ -197,35 +187,17 @@ export class Core {
 
   /** A question about a message is about to be put to its hooks. False where it is void: then it comes again. */
   beginQuestion(connection: AnyConnection, token: number, isAhead: boolean): boolean {
-    return this.#answers.begin(connection, token, isAhead)
+    return this.#dispatch.beginQuestion(connection, token, isAhead)
   }
 
   /** Answers it, where that is possible at once. */
   endQuestion(connection: AnyConnection, token: number, answer: number): void {
-    if (!this.#answers.add(connection, token, answer)) this.decide(connection.id, token, answer)
-  }
-
-  /** Whatever the core is told comes after the answers to what it has asked before. */
-  #giveAnswers(): void {
-    this.#answers.interrupt()
-    if (this.#answers.isEmpty) return
-    this.#schedule(this.#answers.give(this.#native, this.now(), this.#followHeld))
-  }
-
-  #decide(id: number, token: number, answer: Answer): number {
-    const native = this.#native
-    const now = this.now()
-    if (typeof answer === 'number') return native.decide(id, token, answer, now)
-    if (Array.isArray(answer)) return native.decideFilters(id, token, answer, now)
-    if ('reasonCode' in answer) return native.decideRefuse(id, token, answer, now)
-    if ('responseInformation' in answer)
-      return native.decideAccept(id, token, answer.responseInformation, now)
-    return native.decideReplace(id, token, answer, now)
+    if (!this.#dispatch.keepAnswer(connection, token, answer)) this.decide(connection.id, token, answer)
   }
 
   /** Answers the question of an authentication method that does not refuse. */
   decideAuthentication(connectionId: number, token: number, step: NativeAuthenticationStep): void {
-    const connection = this.#connections[connectionId]
+    const connection = this.#connections.at(connectionId)
     if (connection === undefined) return
     this.#run(() => {
       this.#follow(connection, this.#native.decideAuthentication(connectionId, token, step, this.now()))
@@ -270,7 +242,7 @@ export class Core {
 
   /** Ends every connection at once. */
   destroyConnections(): void {
-    for (const connection of this.#connections) connection?.destroy()
+    for (const connection of this.#connections.all) connection?.destroy()
   }
 
   /** Resolves when what `publish` has said to wait for is as safe as its QoS asks for. */
@@ -311,11 +283,6 @@ export class Core {
     return this.#call(() => this.#native.metrics())
   }
 
-  /** Connections that are open, with holes between them. */
-  get connections(): readonly (AnyConnection | undefined)[] {
-    return this.#connections
-  }
-
   /** The figures of a client; null where it has no session. */
   clientStatistics(clientId: string): NativeClientStatistics | null {
     return this.#call(() => this.#native.clientStatistics(clientId))
@@ -332,24 +299,14 @@ export class Core {
   }
 
   #add(connection: AnyConnection): void {
-    this.#connections[connection.id] = connection
-    this.#openCount += 1
+    this.#connections.add(connection)
     this.#armTimer()
   }
 
   /** Does what a status asks for. Questions are answered now, as far as their hooks answer now. */
   #follow(connection: AnyConnection, status: number): void {
-    this.#followHeld(connection, (status & HELD) !== 0)
+    this.#dispatch.follow(connection, (status & HELD) !== 0)
     this.#schedule(status)
-  }
-
-  readonly #followHeld = (connection: AnyConnection, isHeld: boolean): void => {
-    const changed = isHeld || connection.isHeld
-    connection.isHeld = isHeld
-    if (!changed) return
-    this.#unsettled.add(connection)
-    if (isHeld) this.#hasMoreQuestions = true
-    if (!this.#isDispatching) this.#dispatch()
   }
 
   #schedule(status: number): void {
@@ -364,10 +321,10 @@ export class Core {
     try {
       this.#collectArrivals()
       this.#collectEnded()
-      const gone = this.#gone.splice(0)
+      const gone = this.#connections.takeGone()
       for (const connection of gone) this.#native.close(connection.id, this.now())
-      this.#dispatch()
-      for (const connection of gone) this.#forget(connection)
+      this.#dispatch.run()
+      for (const connection of gone) this.#connections.forget(connection)
       if (this.#store !== undefined) this.#native.giveStoreWork()
       this.#flushSockets()
       this.#output.drain(() => this.now())
@@ -401,65 +358,25 @@ export class Core {
   /** Connections had to wait for the store. Those of sockets that the core drives are read already. */
   #resume(): void {
     for (const id of this.#native.resumedConnections()) {
-      const connection = this.#connections[id]
-      if (connection !== undefined) this.#followHeld(connection, false)
+      const connection = this.#connections.at(id)
+      if (connection !== undefined) this.#dispatch.follow(connection, false)
     }
   }
 
   /** Sockets of the core's own that are gone. */
   #collectEnded(): void {
     for (const id of this.#sockets.takeEnded()) {
-      const connection = this.#connections[id]
-      if (connection !== undefined) this.#gone.push(connection)
+      const connection = this.#connections.at(id)
+      if (connection !== undefined) this.#connections.lose(connection)
     }
   }
 
   /** Writes to the core's own sockets. A WebSocket among them is closed in words, which the events have told. */
   #flushSockets(): void {
     for (const [id, reasonCode] of this.#sockets.flush()) {
-      const connection = this.#connections[id]
+      const connection = this.#connections.at(id)
       connection?.end(closeReason(connection, reasonCode))
     }
-  }
-
-  #forget(connection: AnyConnection): void {
-    this.#openCount -= 1
-    // A handler may have opened a connection that was given the same number.
-    if (this.#connections[connection.id] === connection) this.#connections[connection.id] = undefined
-  }
-
-  /**
-   * Hands all events so far to the listener, and goes on as long as answers lead to further questions. Other events
-   * that this causes come in the next turn.
-   */
-  #dispatch(): void {
-    this.#isDispatching = true
-    try {
-      this.#collectArrivals()
-      do {
-        this.#hasMoreQuestions = false
-        const bytes = this.#takeEvents()
-        if (bytes === undefined) break
-        const reader = new EventReader(bytes)
-        while (!reader.isAtEnd) this.#listener.onEvent(reader.byte(), reader)
-        this.#giveAnswers()
-      } while (this.#hasMoreQuestions)
-    } finally {
-      this.#isDispatching = false
-      // Only now, so that a hook that answers at once does not stop and start its socket for each message.
-      for (const connection of this.#unsettled) connection.setPaused(connection.isHeld)
-      this.#unsettled.clear()
-    }
-  }
-
-  /** All events so far. Few bytes, as of a question, come by way of a buffer that is there, and from a pool. */
-  #takeEvents(): Buffer | undefined {
-    const length = this.#native.takeEvents(this.#eventRoom)
-    if (length === 0) return undefined
-    if (length > 0) return Buffer.from(this.#eventRoom.subarray(0, length))
-    const bytes = Buffer.allocUnsafeSlow(-length)
-    this.#native.takeEvents(bytes)
-    return bytes
   }
 
   #armTimer(): void {
@@ -478,7 +395,7 @@ export class Core {
   #run(work: () => void): void {
     if (this.#failure?.code === 'ERR_MQTT_PANIC') return
     try {
-      this.#giveAnswers()
+      this.#dispatch.giveAnswers()
       work()
     } catch (error) {
       this.#fail(error)
@@ -489,7 +406,7 @@ export class Core {
   #call<Result>(work: () => Result): Result {
     if (this.#failure !== undefined) throw this.#failure
     try {
-      this.#giveAnswers()
+      this.#dispatch.giveAnswers()
       const result = work()
       this.#schedule(OUTPUT | EVENTS)
       return result
@@ -510,7 +427,7 @@ export class Core {
     this.destroyConnections()
     this.#store?.abandon(mqttError)
     // The core's own sockets have nobody else to say that they are gone.
-    this.#openCount -= this.#sockets.takeEnded().length
+    this.#connections.discount(this.#sockets.takeEnded().length)
     this.#listener.onFailure(mqttError)
   }
 }

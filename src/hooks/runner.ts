@@ -4,7 +4,7 @@
  * order, until one refuses.
  */
 import type { AnyConnection } from '../connection.js'
-import type { Answer } from '../core.js'
+import type { Answer } from '../core-answer.js'
 import type { EventReader, Span } from '../events.js'
 import { checkText, resolveFarewell } from '../farewell.js'
 import type { Logger } from '../logger.js'
