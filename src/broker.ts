@@ -18,21 +18,22 @@ import { AuthenticationRunner } from './hooks/authentication.js'
 import { HookRunner } from './hooks/runner.js'
 import { ACCEPT_SENTENCE, silentSentence } from './listeners/advice.js'
 import { type Listener, type ListenerAddress, listen } from './listeners/listener.js'
+import { LocalSubscribers } from './local-subscribers.js'
 import type { Logger } from './logger.js'
-import { Message, type MessageProperties } from './message.js'
-import { metricNames, type NativeProperties, type NativeRefusal } from './native.js'
+import { metricNames, type NativeRefusal } from './native.js'
 import { type BrokerOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import type { Problem, ProblemReport } from './problems/problem.js'
 import { ProblemRegistry } from './problems/registry.js'
 import { ProblemWatch } from './problems/watch.js'
-import { clientStatuses } from './status/clients.js'
+import { checkedPayload, nativeProperties, type PublishOptions } from './publishing.js'
+import { statusHost } from './status/host.js'
 import { StatusTopics } from './status/topics.js'
 import type { StoreStatus } from './store-options.js'
-import {
-  type MessageHandler,
+import type {
+  MessageHandler,
   MessageStream,
-  type MessagesOptions,
-  type SubscribeOptions,
+  MessagesOptions,
+  SubscribeOptions,
   Subscription,
 } from './subscription.js'
 import { createMemoryPair } from './transports/memory.js'
@@ -46,16 +47,6 @@ import type {
   TransportSink,
 } from './transports/transport.js'
 
-/** How an in-process message is published. */
-export interface PublishOptions extends MessageProperties {
-  /** Default 0. */
-  readonly qos?: 0 | 1 | 2
-  /** Kept as the topic's retained message. An empty payload removes it. Default false. */
-  readonly retain?: boolean
-  /** Seconds after which it is of no use any more, 0 to 4294967295. Default: never. */
-  readonly messageExpiryIntervalSecs?: number
-}
-
 /** How a broker is closed, and what its clients are told. Default 0x8B, Server shutting down. */
 export interface CloseOptions extends Farewell {
   /** How long connections may take to end in order, in milliseconds; then they are cut. Default 5000. */
@@ -65,7 +56,6 @@ export interface CloseOptions extends Farewell {
 const DEFAULT_DRAIN_TIMEOUT_MS = 5_000
 const SERVER_SHUTTING_DOWN = 0x8b
 const ADMINISTRATIVE_ACTION = 0x98
-const DEFAULT_MAXIMUM_QUEUED = 10_000
 const storeSentences = {
   failing: 'The store does not do its work. It is tried again; what needs it is refused until then.',
   damaged: 'The store is damaged. What needs it is refused until the broker is started anew.',
@@ -85,9 +75,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
   readonly #problemWatch: ProblemWatch
   readonly #status: StatusTopics | undefined
   readonly #listeners: Listener[] = []
-  readonly #handlers = new Map<number, MessageHandler>()
-  readonly #streams = new Set<MessageStream>()
-  #lastHandle = 0
+  readonly #subscribers: LocalSubscribers
   #storeState: StoreStatus['state'] = 'working'
   #closing: Promise<void> | undefined
 
@@ -106,11 +94,14 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
       onFailure: (error) => this.#onFailure(error),
     }
     this.#core = new Core(ofCore, listener, store)
+    this.#subscribers = new LocalSubscribers(this.#core)
     this.#problems = new ProblemRegistry((problem) => tell(() => this.emit('problem', problem)))
     this.#problemWatch = new ProblemWatch(this.#problems)
     this.#hooks = new HookRunner(options, this.#core, (report) => this.reportProblem(report))
     this.#authentication = new AuthenticationRunner(options, this.#core)
-    this.#status = options.status ? this.#statusTopics() : undefined
+    this.#status = options.status
+      ? new StatusTopics(statusHost(this.#core, this.#problems, () => this.metrics()))
+      : undefined
     this.#announcer = new Announcer(
       this,
       (id) => this.#core.connection(id),
@@ -210,17 +201,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     options: PublishOptions = {},
   ): Promise<void> {
     const { qos = 0, retain = false } = options
-    if (qos !== 0 && qos !== 1 && qos !== 2) {
-      throw new MqttError('ERR_MQTT_INVALID_OPTION', 'qos must be 0, 1 or 2.')
-    }
-    if (typeof topicName !== 'string') {
-      const text = 'topicName must be a string: publish(topicName, payload, options).'
-      throw new MqttError('ERR_MQTT_INVALID_TOPIC_NAME', text)
-    }
-    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
-    if (!(bytes instanceof Uint8Array)) {
-      throw new MqttError('ERR_MQTT_INVALID_OPTION', 'payload must be a string or a Uint8Array.')
-    }
+    const bytes = checkedPayload(topicName, payload, qos)
     const sequence = this.#core.publish(topicName, bytes, qos, retain, nativeProperties(options))
     if (sequence < 0) throw new MqttError('ERR_MQTT_QUOTA_EXCEEDED', undefined, { reasonCode: 0x97 })
     if (sequence > 0) await this.#core.stored(sequence)
@@ -232,25 +213,8 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
    * @throws MqttError ERR_MQTT_INVALID_TOPIC_FILTER, ERR_MQTT_INVALID_OPTION or ERR_MQTT_BROKER_CLOSED.
    */
   subscribe(topicFilter: string, handler: MessageHandler, options: SubscribeOptions = {}): Subscription {
-    const { signal } = options
-    signal?.throwIfAborted()
-    if (typeof topicFilter !== 'string' || typeof handler !== 'function') {
-      const text =
-        'topicFilter must be a string and handler a function: subscribe(topicFilter, handler, options).'
-      throw new MqttError('ERR_MQTT_INVALID_OPTION', text)
-    }
-    this.#lastHandle += 1
-    const handle = this.#lastHandle
-    this.#core.subscribe(handle, topicFilter, options.retained ?? true)
-    this.#handlers.set(handle, handler)
+    const subscription = this.#subscribers.subscribe(topicFilter, handler, options)
     this.#status?.subscribed(topicFilter)
-    const onAbort = () => subscription.unsubscribe()
-    const subscription = new Subscription(topicFilter, () => {
-      signal?.removeEventListener('abort', onAbort)
-      this.#handlers.delete(handle)
-      this.#core.unsubscribe(handle)
-    })
-    signal?.addEventListener('abort', onAbort, { once: true })
     return subscription
   }
 
@@ -260,19 +224,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
    * @throws MqttError ERR_MQTT_INVALID_TOPIC_FILTER or ERR_MQTT_BROKER_CLOSED.
    */
   messages(topicFilter: string, options: MessagesOptions = {}): MessageStream {
-    const stream = new MessageStream(Math.max(1, options.maximumQueued ?? DEFAULT_MAXIMUM_QUEUED))
-    const { signal, ...rest } = options
-    signal?.throwIfAborted()
-    const subscription = this.subscribe(topicFilter, (message) => stream.push(message), rest)
-    const onAbort = () => stream.end()
-    signal?.addEventListener('abort', onAbort, { once: true })
-    this.#streams.add(stream)
-    stream.start(() => {
-      signal?.removeEventListener('abort', onAbort)
-      this.#streams.delete(stream)
-      subscription.unsubscribe()
-    })
-    return stream
+    return this.#subscribers.messages(topicFilter, options, (...given) => this.subscribe(...given))
   }
 
   /**
@@ -348,11 +300,11 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     await Promise.all(this.#listeners.map((listener) => listener.close()))
     // The turn that hands over what was published before this call comes first.
     await new Promise((resolve) => setImmediate(resolve))
-    for (const stream of this.#streams) stream.end()
+    this.#subscribers.endStreams()
     this.#status?.stop()
     this.#core.shutDown(farewell)
     await this.#connectionsEnded(drainTimeoutMs)
-    this.#handlers.clear()
+    this.#subscribers.clear()
     const isStored = await this.#core.closeStore(drainTimeoutMs)
     this.#core.stop()
     this.emit('close')
@@ -376,35 +328,6 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
     }
   }
 
-  #statusTopics(): StatusTopics {
-    const core = this.#core
-    const problems = this.#problems
-    return new StatusTopics({
-      hasListener: (topicName) => !core.hasFailed && core.hasListener(topicName),
-      publish: (topicName, json) => {
-        try {
-          core.publish(topicName, Buffer.from(json), 0, false, undefined)
-          return true
-        } catch (error) {
-          // A packet of this size may not be allowed. Whatever else is wrong is told where it belongs.
-          if (error instanceof MqttError) return false
-          throw error
-        }
-      },
-      metrics: () => this.metrics(),
-      clients: (most) => {
-        const clients = clientStatuses(core.connections, (clientId) => core.clientStatistics(clientId), most)
-        return { count: this.connectedClients, clients }
-      },
-      get problems() {
-        return problems.list
-      },
-      get problemsRevision() {
-        return problems.revision
-      },
-    })
-  }
-
   /** Told when trouble begins and when it ends, and not of each attempt between. */
   #onStore(status: StoreStatus): void {
     if (status.state === this.#storeState) return
@@ -420,7 +343,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
 
   #onFailure(error: MqttError): void {
     this.logger.error({ err: error, code: error.code }, error.message)
-    for (const stream of this.#streams) stream.end()
+    this.#subscribers.endStreams()
     this.#status?.stop()
     if (this.listenerCount('error') > 0) tell(() => this.emit('error', error))
   }
@@ -429,7 +352,7 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
   #onEvent(kind: number, reader: EventReader): void {
     switch (kind) {
       case EventKind.message:
-        this.#onMessage(reader)
+        this.#subscribers.deliver(reader)
         break
       case EventKind.askAuthenticate:
         this.#hooks.askAuthenticate(reader)
@@ -447,32 +370,6 @@ export class Broker extends EventEmitter<BrokerEvents> implements Acceptor, Asyn
         this.#announcer.announce(kind, reader)
     }
   }
-
-  #onMessage(reader: EventReader): void {
-    const handle = reader.word()
-    const qos = reader.byte() as 0 | 1 | 2
-    const retain = reader.byte() === 1
-    const topicName = reader.string()
-    const forwarded = reader.bytes()
-    const payload = reader.bytes()
-    const handler = this.#handlers.get(handle)
-    if (handler === undefined) return
-    tell(() => handler(new Message(topicName, payload, qos, retain, forwarded)))
-  }
-}
-
-function nativeProperties(options: PublishOptions): NativeProperties | undefined {
-  const { payloadFormatIndicator, messageExpiryIntervalSecs, contentType, responseTopic } = options
-  const { correlationData, userProperties } = options
-  const properties: NativeProperties = {
-    ...(payloadFormatIndicator !== undefined && { payloadFormatIndicator }),
-    ...(messageExpiryIntervalSecs !== undefined && { messageExpiryInterval: messageExpiryIntervalSecs }),
-    ...(contentType !== undefined && { contentType }),
-    ...(responseTopic !== undefined && { responseTopic }),
-    ...(correlationData !== undefined && { correlationData }),
-    ...(userProperties !== undefined && { userProperties: userProperties.flat() }),
-  }
-  return Object.keys(properties).length === 0 ? undefined : properties
 }
 
 function ownVersion(): string {

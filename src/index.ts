@@ -1,5 +1,5 @@
 /** The public exports and nothing else. */
-export { Broker, type CloseOptions, type PublishOptions } from './broker.js'
+export { Broker, type CloseOptions } from './broker.js'
 export type {
   BrokerEvents,
   ClientInfo,
@@ -74,6 +74,7 @@ export type {
 } from './options.js'
 export { binary, json, type PayloadCodec, type Schema, text } from './payload-codecs.js'
 export type { Problem, ProblemCode } from './problems/problem.js'
+export type { PublishOptions } from './publishing.js'
 export type { Durability, StoreOptions, StoreProgress, StoreStatus } from './store-options.js'
 export {
   type MessageHandler,

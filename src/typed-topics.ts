@@ -5,7 +5,7 @@
  *     await temperature.subscribe(client, {}, ({ params, value }) => console.log(params.id, value.celsius))
  *     await temperature.publish(client, { id: 'a1' }, { celsius: 21.5 })
  */
-import type { PublishOptions } from './broker.js'
+
 import type { ClientLike, ClientPublishOptions, ReceivedMessage } from './client/client-like.js'
 import { type HandlerOptions, HandlerSubscription, handle } from './client/handlers.js'
 import { type ClientMessagesOptions, messages } from './client/messages.js'
@@ -18,6 +18,7 @@ import {
   type SchemaInput,
   type SchemaOutput,
 } from './payload-codecs.js'
+import type { PublishOptions } from './publishing.js'
 import type { MessagesOptions, SubscribeOptions } from './subscription.js'
 import {
   type CheckedPattern,
