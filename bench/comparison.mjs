@@ -1,8 +1,8 @@
 /**
  * Puts the figures of a run of `topicwire compare` into docs/comparison.md, and how far they repeat in a second run:
  *
- *   node dist/cli/main.js compare --json bench/results/compare.json --html bench/results/compare.html
- *   node dist/cli/main.js compare --json bench/results/compare-again.json --html bench/results/compare-again.html
+ *   node dist/cli/main.js compare --rounds 7 --json bench/results/compare.json --html bench/results/compare.html
+ *   node dist/cli/main.js compare --rounds 7 --json bench/results/compare-again.json --html bench/results/compare-again.html
  *   node bench/comparison.mjs bench/results/compare.json bench/results/compare-again.json
  */
 import { readFileSync, writeFileSync } from 'node:fs'

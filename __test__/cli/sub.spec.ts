@@ -120,7 +120,7 @@ describe('which messages', { timeout: 120_000 }, () => {
       exitCode: 0,
       lines: ['a/1 1', 'a/2 1'],
     })
-    const left = await topicwire(['sub', '-p', `${port}`, '-t', '#', '-W', '2', '-v']).ended
+    const left = await topicwire(['sub', '-p', `${port}`, '-t', '#', '-W', '5', '-v']).ended
     expect(left).toMatchObject({ exitCode: 27, out: 'b x\n', error: 'topicwire: Timed out.\n' })
   })
 

@@ -151,14 +151,14 @@ test('a session ends when its expiry interval is over', async () => {
     protocolVersion: 5,
     clientId: 'short-lived',
     clean: false,
-    properties: { sessionExpiryInterval: 1 },
+    properties: { sessionExpiryInterval: 3 },
   }
   const first = await openMqttJs(broker, 'mqtt', options)
   await first.client.endAsync()
   const early = await openMqttJs(broker, 'mqtt', options)
   expect(early.sessionPresent).toBe(true)
   await early.client.endAsync()
-  await new Promise((resolve) => setTimeout(resolve, 1_600))
+  await new Promise((resolve) => setTimeout(resolve, 3_600))
   const late = await openMqttJs(broker, 'mqtt', options)
   expect(late.sessionPresent).toBe(false)
   await late.client.endAsync()

@@ -91,7 +91,7 @@ for (const generation of [2, 1] as Generation[]) {
       await witness.inbox.findPayload(payload)
       // [MQTT-3.1.2-22]; the last packet may have come up to a second before
       expect(performance.now() - frozenAt).toBeGreaterThan(400)
-      expect(performance.now() - frozenAt).toBeLessThan(3_000)
+      expect(performance.now() - frozenAt).toBeLessThan(6_000)
       await paho.kill()
     })
 
@@ -107,13 +107,13 @@ for (const generation of [2, 1] as Generation[]) {
 }
 
 describeWithPeers(['paho2'], 'a will that waits (Will Delay Interval)', () => {
-  const open = async (paho: PahoProcess, topic: string, payload: Buffer) =>
+  const open = async (paho: PahoProcess, topic: string, payload: Buffer, WillDelayInterval = 1) =>
     paho.open(broker, {
       version: 5,
       clientId: `delayed-${topic.slice(-6)}`,
       clean: false,
       properties: { SessionExpiryInterval: 60 },
-      will: { topic, payload, properties: { WillDelayInterval: 1 } },
+      will: { topic, payload, properties: { WillDelayInterval } },
     })
 
   test('comes after its delay', async () => {
@@ -130,11 +130,11 @@ describeWithPeers(['paho2'], 'a will that waits (Will Delay Interval)', () => {
   test('does not come when the client is back in time', async () => {
     const first = new PahoProcess(2)
     const second = new PahoProcess(2)
-    await open(first, 'wills/in-time', Buffer.from('never'))
+    await open(first, 'wills/in-time', Buffer.from('never'), 4)
     await first.kill()
-    const { connack } = await open(second, 'wills/in-time', Buffer.from('never'))
+    const { connack } = await open(second, 'wills/in-time', Buffer.from('never'), 4)
     expect(connack.sessionPresent).toBe(true)
-    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    await new Promise((resolve) => setTimeout(resolve, 4_500))
     await expectSilence('wills/in-time')
     await second.close()
   })

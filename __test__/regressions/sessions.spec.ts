@@ -49,10 +49,10 @@ describe('a take-over', () => {
 
   it('does not publish a will whose delay the new connection outruns', async () => {
     const watching = await witness('will')
-    const will = { topicName: 'will', payload: 'gone', properties: properties.willDelayInterval(1) }
+    const will = { topicName: 'will', payload: 'gone', properties: properties.willDelayInterval(3) }
     await connect({ clientId: 'c', clean: false, properties: AN_HOUR, will })
     await connect({ clientId: 'c', clean: false, properties: AN_HOUR })
-    await new Promise((resolve) => setTimeout(resolve, 1_300))
+    await new Promise((resolve) => setTimeout(resolve, 3_300))
     await watching.ping()
     expect(watching.rest()).toEqual([])
   })

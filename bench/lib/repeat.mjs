@@ -30,7 +30,7 @@ export function repeatText(one, other) {
   if (missing.length > 0) throw new Error(`only one of the runs has ${missing[0]}`)
   const gap = ((Date.parse(other.date) - Date.parse(one.date)) / 60_000).toFixed(0)
   const text = wrap(
-    `A second run ended ${gap} minutes after the first (${other.rounds} rounds, load average ${other.machine.loadAverage.toFixed(2)} before it began). ${count} figures of both were compared, all that the JSON has: the medians of ${count - apart.length} differ by no more than the wider of the spreads that are printed with them, those of ${apart.length} by more.`,
+    `A second run ended ${gap} minutes after the first (${other.rounds} rounds, load average ${other.machine.loadAverage.toFixed(2)} before it began). ${count} figures of both were compared, all that the JSON has: ${verdict(count, apart.length)}`,
   )
   if (apart.length === 0) return text
   const lines = apart.map(({ what, first, second }) => [
@@ -38,6 +38,12 @@ export function repeatText(one, other) {
     ...[first, second].map((s) => withSpread(s, short)),
   ])
   return `${text}\n\n${grid(['apart', 'this run', 'the second run'], lines)}`
+}
+
+function verdict(count, apart) {
+  const within = 'differ by no more than the wider of the spreads that are printed with them'
+  if (apart === 0) return `the medians of all of them ${within}.`
+  return `the medians of ${count - apart} ${within}, those of ${apart} by more.`
 }
 
 const short = (value) => Number(value.toPrecision(DIGITS)).toString()

@@ -8,10 +8,11 @@ use crate::broker::{Broker, ConnectionKey, SessionKey};
 use crate::config::{Limits, QueueFullPolicy};
 use crate::connection::Phase;
 use crate::event::Event;
+use crate::fan_out::FanOut;
 use crate::journal::Journal;
 use crate::message::{Delivery, Message};
 use crate::metrics::DropReason;
-use crate::route::{FanOut, Merged};
+use crate::route::Merged;
 use crate::session::{Endpoint, Session};
 use crate::write::{TooLarge, Writer};
 

@@ -21,6 +21,7 @@ mod deliver;
 mod drops;
 mod end;
 mod event;
+mod fan_out;
 mod fault;
 mod features;
 mod hook;

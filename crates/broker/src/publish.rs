@@ -10,11 +10,12 @@ use crate::acknowledge::write_ack;
 use crate::broker::{Broker, ConnectionKey, SessionKey};
 use crate::connect::is_reserved;
 use crate::connection::AckEffect;
+use crate::fan_out::Verbatim;
 use crate::fault::Fault;
 use crate::hook::{Refusal, Replacement, Subject, Verdict};
 use crate::input::Flow;
 use crate::message::Message;
-use crate::route::{Outcome, Route, Verbatim};
+use crate::route::{Outcome, Route};
 
 impl Broker {
     /// `packet` is the whole PUBLISH as it came.

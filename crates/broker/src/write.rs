@@ -8,9 +8,10 @@ use topicwire_codec::{PacketId, QoS};
 use topicwire_session::AliasUse;
 
 use crate::connection::{Connection, Framing};
+use crate::fan_out::{FanOut, Verbatim};
 use crate::message::{Delivery, Message, remaining_expiry_secs};
 use crate::metrics::Metrics;
-use crate::route::{FanOut, Merged, Verbatim};
+use crate::route::Merged;
 use crate::transmit::Outlet;
 
 /// The PUBLISH is larger than the client accepts: it must not be sent [MQTT-3.1.2-24], and whoever wanted to goes
