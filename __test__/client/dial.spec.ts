@@ -176,13 +176,18 @@ describe('a TCP connection', () => {
     onTestFinished(() => transport.destroy())
     const reports = new Reports(transport)
     const peer = await server.peer()
-    peer.stream.on('data', (chunk: Buffer) => peer.stream.write(chunk))
+    let arrived = 0
+    peer.stream.on('data', (chunk: Buffer) => {
+      // Only the second of a pair is answered: an answer would acknowledge the first.
+      if (arrived % 2 === 1 || chunk.length > 1) peer.stream.write(Buffer.of(0))
+      arrived += chunk.length
+    })
     const durations: number[] = []
     for (let count = 1; count <= 60; count += 1) {
       const started = performance.now()
       transport.write(Buffer.of(1))
       transport.write(Buffer.of(2))
-      await until(() => reports.received.length === 2 * count, 'the echo')
+      await until(() => reports.received.length === count, 'the answer')
       durations.push(performance.now() - started)
     }
     // With Nagle's algorithm all but the first few would wait for a delayed acknowledgement of 40 ms.
