@@ -39,7 +39,7 @@ const NOT_RUN: readonly { readonly pattern: RegExp; readonly reason: string }[] 
     reason: 'takes minutes and a quiet machine',
   },
   {
-    pattern: /^(topicwire|node dist\/cli\/main\.js) compare (?!--quick --only)/,
+    pattern: /^(mkdir .*\n)?(topicwire|node dist\/cli\/main\.js) compare (?!--quick --only)/,
     reason: 'takes minutes; docs/tools.md has one that does not',
   },
   {
