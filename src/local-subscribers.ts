@@ -47,7 +47,7 @@ export class LocalSubscribers {
     return subscription
   }
 
-  /** @param subscribe `Broker.subscribe`, which a program may have put something before. */
+  /** @param subscribe `Broker.subscribe`, by which the status hears of it. */
   messages(
     topicFilter: string,
     options: MessagesOptions,

@@ -28,7 +28,8 @@ const log = (...lines: string[]) => lines.join('\n')
 
 describe('the digest of a log', () => {
   it('says nothing where nothing failed', () => {
-    expect(whatFailed(log(...passedCargo, ' Test Files  1 passed (1)', '2 passed, 0 failed'))).toEqual([])
+    const lines = [...passedCargo, 'error: printed by what is tested', ' Test Files  1 passed (1)']
+    expect(whatFailed(log(...lines, '2 passed, 0 failed'), 0)).toEqual([])
   })
 
   it('names the failed tests of both suites, and what they said', () => {

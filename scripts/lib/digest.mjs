@@ -10,17 +10,19 @@ const LINES_OF_ONE = 45
 
 /**
  * @param {string} log all that the command printed
- * @param {number} [exitCode] how it ended
+ * @param {number} exitCode how it ended
  * @returns {string[]} lines; none where nothing failed
  */
-export function whatFailed(log, exitCode = 0) {
+export function whatFailed(log, exitCode) {
+  // What tests print of other programs may look like a failure.
+  if (exitCode === 0) return []
   const sections = sectionsOf(withoutColor(log).split(/\r?\n/))
   const failed = [...log.matchAll(/^FAILED (\S+)/gm)].map(([, name]) => name)
   const told = sections
     .map(({ name, lines }) => ({ name, lines: failuresIn(lines, failed.includes(name)) }))
     .filter(({ lines }) => lines.length > 0)
   // It was ended, or stopped before it had begun: its last words are what there is.
-  if (told.length === 0 && exitCode !== 0) told.push({ ...sections.at(-1), isLast: true })
+  if (told.length === 0) told.push({ ...sections.at(-1), isLast: true })
   return told.flatMap(({ name, lines, isLast }) => [
     `${name}:`,
     ...clip(lines, isLast).map((line) => `  ${line}`),
@@ -54,7 +56,7 @@ function cargoFailures(lines) {
     if (isInside || /^error(\[E\d+\])?: /.test(line)) failures.push(line)
     if (line.startsWith('test result: ')) isInside = false
   }
-  return failures.filter((line) => line.trim() !== '')
+  return failures
 }
 
 /** What vitest prints after its last file: failed suites, failed tests, errors that nobody caught. */
@@ -64,7 +66,7 @@ function vitestFailures(lines) {
   )
   if (start < 0) return []
   const end = lines.findIndex((line, index) => index > start && /^ *Test Files /.test(line))
-  return lines.slice(start, end < 0 ? undefined : end).filter((line) => line.trim() !== '')
+  return lines.slice(start, end < 0 ? undefined : end)
 }
 
 function clip(lines, isLast) {
